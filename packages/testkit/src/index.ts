@@ -1,0 +1,1 @@
+export { haveVectors, missingVectors, readVector, readVectorText, vectorsRoot } from './vectors.ts'

@@ -1,0 +1,1 @@
+export type { HashName, PublicKey, SignatureScheme, VerifyCrypto } from './crypto.ts'

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config'
+
+/** The minutes: fuzzing, races, crash loops. `npm run test:long` */
+export default defineConfig({
+  test: {
+    include: ['packages/*/src/**/*.long.test.ts', 'e2e/**/*.long.test.ts'],
+    testTimeout: 900_000,
+    hookTimeout: 120_000,
+  },
+})

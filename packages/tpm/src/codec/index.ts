@@ -1,1 +1,5 @@
-export {}
+export { TPM_ERROR_CODES, TpmError } from './errors.ts'
+export type { TpmErrorCode } from './errors.ts'
+export { ByteReader } from './byte-reader.ts'
+export type { Endian } from './byte-reader.ts'
+export { ByteWriter } from './byte-writer.ts'

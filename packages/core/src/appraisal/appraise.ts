@@ -1,0 +1,71 @@
+import type { Agreement } from '../agreement/agreement.ts'
+import { type Claims, isAtLeast } from '../claims/claims.ts'
+import { appraiseBootState } from './boot-state.ts'
+import { type DistrustRule, isDistrusted } from './distrust.ts'
+import { type Appraisal, type Finding, conclude } from './finding.ts'
+import { appraiseLaunch } from './launch.ts'
+
+/** What the claims are held against. All of it comes from owners; nothing of it from the guest. */
+export interface ReferenceValues {
+  readonly agreement: Agreement
+  /** Counters as kept at enrolment, or at the start of the lease that is being renewed (decision 8). */
+  readonly counters: { readonly resetCount: number; readonly restartCount: number }
+  readonly distrust: readonly DistrustRule[]
+}
+
+/** Is what the evidence says acceptable? Every check leaves a finding, also when it is content. */
+export function appraise(claims: Claims, reference: ReferenceValues): Appraisal {
+  const { body } = reference.agreement
+  return conclude([
+    ...appraisePlatform(claims, body.environment),
+    ...appraiseBootState(claims.boot.registers, body.environment),
+    appraiseCounters(claims.boot, reference.counters),
+    ...appraiseLaunch(claims.launch, reference.agreement),
+    appraiseDistrust(claims, reference.distrust),
+  ])
+}
+
+function appraisePlatform(claims: Claims, environment: Agreement['body']['environment']): readonly Finding[] {
+  const strongEnough = isAtLeast(claims.class, environment.leastClass)
+  const excluded = claims.hostExcluded || !environment.hostExcluded
+  return [
+    {
+      check: 'appraisal.class',
+      aspect: 'hardware',
+      tier: strongEnough ? 'affirming' : 'contraindicated',
+      expected: `class ${environment.leastClass} or stronger`,
+      actual: `class ${claims.class}, anchored in ${claims.anchor}`,
+    },
+    {
+      check: 'appraisal.class',
+      aspect: 'hardware',
+      tier: excluded ? 'affirming' : 'contraindicated',
+      expected: environment.hostExcluded
+        ? 'hardware that keeps the host out'
+        : 'hardware with or without protection from the host',
+      actual: claims.hostExcluded ? 'the host is kept out' : 'the host is not kept out',
+    },
+  ]
+}
+
+function appraiseCounters(boot: Claims['boot'], kept: ReferenceValues['counters']): Finding {
+  const same = boot.resetCount === kept.resetCount && boot.restartCount === kept.restartCount
+  return {
+    check: 'appraisal.reset',
+    aspect: 'instance-identity',
+    tier: same ? 'affirming' : 'contraindicated',
+    expected: `reset count ${kept.resetCount}, restart count ${kept.restartCount}`,
+    actual: `reset count ${boot.resetCount}, restart count ${boot.restartCount}`,
+  }
+}
+
+function appraiseDistrust(claims: Claims, rules: readonly DistrustRule[]): Finding {
+  const rule = rules.find((r) => isDistrusted(r, claims))
+  return {
+    check: 'appraisal.distrusted',
+    aspect: 'instance-identity',
+    tier: rule === undefined ? 'affirming' : 'contraindicated',
+    expected: `none of ${rules.length} distrust rules applies`,
+    actual: rule === undefined ? 'none applies' : `rule ${rule.id} applies: ${rule.reason}`,
+  }
+}

@@ -1,0 +1,67 @@
+import type { Agreement } from '../agreement/agreement.ts'
+import type { AttestationResult } from '../token/attestation-result.ts'
+import { type Decision, type Reason, reason } from './decision.ts'
+import { refusalsOf } from './grants.ts'
+import { type Standing, judgeStanding } from './standing.ts'
+
+export interface ResourceRequest {
+  /** Paths at the deciding tenant; all are released or none. */
+  readonly resources: readonly string[]
+}
+
+/**
+ * May this workload have these resources now? A contraindicated appraisal, a withdrawal or a failed condition denies;
+ * when only approvals are missing the answer is to wait, and it names who is missing.
+ */
+export function decide(
+  result: AttestationResult,
+  agreement: Agreement,
+  standing: Standing,
+  request: ResourceRequest,
+  at: Date,
+): Decision {
+  const denials: Reason[] = result.appraisal.findings
+    .filter((f) => f.tier !== 'affirming')
+    .map((f) => reason('appraisal', f.check, f.expected, f.actual))
+  if (denials.length === 0 && result.appraisal.tier !== 'affirming')
+    denials.push(reason('appraisal', 'appraisal.class', 'an affirming appraisal', `tier ${result.appraisal.tier}`))
+
+  const { denials: against, missing } = judgeStanding(agreement, standing, at)
+  denials.push(...against)
+
+  const grants: string[] = []
+  if (request.resources.length === 0)
+    denials.push(reason('policy', 'policy.resource', 'at least one resource', 'none was asked for'))
+  for (const path of request.resources) {
+    const candidates = agreement.body.grants.filter((g) => g.owner === standing.owner && g.resources.includes(path))
+    if (candidates.length === 0) {
+      denials.push(
+        reason('policy', 'policy.no-condition', `a grant of ${standing.owner} for ${path}`, 'the agreement has none'),
+      )
+      continue
+    }
+    const refusals = candidates.map((g) => ({ id: g.id, reasons: refusalsOf(g, result.claims) }))
+    const met = refusals.find((r) => r.reasons.length === 0)
+    if (met === undefined) denials.push(...refusals.flatMap((r) => r.reasons))
+    else grants.push(met.id)
+  }
+
+  const [first, ...rest] = denials
+  if (first !== undefined) return { kind: 'deny', reasons: [first, ...rest] }
+  const [missingFirst, ...missingRest] = missing
+  if (missingFirst !== undefined) {
+    const { owners, quorum } = agreement.body
+    const approved = owners.length - missing.length
+    const expected = `${quorum} of ${owners.length} owners to approve, ${standing.owner} among them`
+    const actual = `${approved} of ${owners.length} owners ${approved === 1 ? 'has' : 'have'} approved; waiting for ${missing.join(', ')}`
+    return {
+      kind: 'wait',
+      missingApprovals: [missingFirst, ...missingRest],
+      reasons: [reason('policy', 'agreement.waiting', expected, actual)],
+    }
+  }
+  const [granted, ...more] = grants
+  if (granted === undefined)
+    return { kind: 'deny', reasons: [reason('policy', 'policy.no-condition', 'a grant', 'none applied')] }
+  return { kind: 'release', grants: [granted, ...more] }
+}

@@ -74,6 +74,27 @@ export const ERROR_CODES = {
   'peer.unreachable': 'A peer did not answer.',
   'peer.untrusted': 'A peer is not the one that was pinned.',
 
+  'store.unavailable': 'The store cannot be read or written, so nothing was answered.',
+  'store.locked': 'Another process has this store file open.',
+  'store.newer': 'The store was written by a newer version of vouchsafe.',
+  'store.unsafe': 'The database is configured so that it may lose what it acknowledged.',
+  'store.profile': 'The store has another profile: production and simulated never mix.',
+  'store.changed': 'What the decision relied on has changed since it was read. Nothing was recorded; ask again.',
+  'store.conflict': 'A row with this id exists already, or the version is not the next one.',
+  'store.unknown': 'No such row at this tenant.',
+
+  'ledger.broken': 'A ledger proof does not hold.',
+  'ledger.range': 'The ledger has no such entry or state.',
+  'ledger.checkpoint': 'The checkpoint is another log’s, or is not signed by this log’s key.',
+  'ledger.receipt': 'The receipt proves another entry than the one in hand.',
+  'ledger.regressed': 'The ledger is behind, or beside, the head kept outside the store. Everything is sealed.',
+  'clock.backwards': 'The clock is behind the newest ledger entry.',
+
+  'custody.sealed': 'The broker’s custody is sealed, so nothing secret is served.',
+  'custody.wrong-key': 'This is not the root key that the store’s keys are wrapped under.',
+  'custody.passphrase': 'The custody file does not open: wrong passphrase, or altered.',
+  'custody.ciphertext': 'A stored ciphertext does not open as what its row says it is.',
+
   internal: 'A bug. Logged in full, sent to a peer as this code only.',
 } as const
 

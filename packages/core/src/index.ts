@@ -1,9 +1,6 @@
 export { ERROR_CODES, VouchsafeError, type ErrorCode } from './base/errors.ts'
 export type { Brand } from './base/brand.ts'
 export type { CryptoPort, HashName, PublicKey, SignatureScheme } from './base/crypto.ts'
-export { assertVerified, type Verified } from './evidence/verified.ts'
-export { Secret } from './base/secret.ts'
-export { digestOf, parseDigest, type Digest } from './base/digest.ts'
 export {
   concat,
   fromBase64,
@@ -16,58 +13,80 @@ export {
   utf8,
 } from './base/encoding.ts'
 export { parseStrictJson, type Json, type JsonLimits } from './base/strict-json.ts'
-export { transcript } from './base/transcript.ts'
+export { parseSchema } from './base/schema.ts'
+export { type Digest, digestOf, parseDigest } from './base/digest.ts'
 export {
-  EMPTY_FRONTIER,
-  ENTRY_KINDS,
-  LEDGER_PROBLEMS,
-  PROFILES,
-  appendLeaf,
-  assembleProof,
-  checkLedger,
-  encodeEntry,
-  formatCheckpoint,
-  formatExportedEntry,
-  formatLogKey,
-  formatReceipt,
-  frontierNodes,
-  lastLeafOf,
-  leafHash,
-  logKeyOf,
-  logOrigin,
-  parseCheckpoint,
-  parseEntry,
-  parseExportedEntry,
-  parseGenesis,
-  parseLogKey,
-  parseReceipt,
-  planConsistency,
-  planInclusion,
-  rootOf,
-  verifyCheckpoint,
-  verifyConsistency,
-  verifyInclusion,
-  verifyReceipt,
-} from './ledger/index.ts'
-export type {
-  Appended,
-  Checkpoint,
-  CheckpointSigner,
-  Entry,
-  EntryContent,
-  EntryKind,
-  ExportedEntry,
-  Frontier,
-  Genesis,
-  Hasher,
-  LedgerCheck,
-  LedgerProblem,
-  LogKey,
-  NodeRef,
-  Profile,
-  Proof,
-  ProofPlan,
-  Receipt,
-  SignedCheckpoint,
-  VerifiedCheckpoint,
-} from './ledger/index.ts'
+  type P256Jwk,
+  formatOwnerKey,
+  jwkThumbprint,
+  p256JwkSchema,
+  parseOwnerKey,
+  spkiOfEd25519,
+  spkiOfP256,
+} from './base/keys.ts'
+export { transcript } from './base/transcript.ts'
+
+export { attest, release, toVerdict, type Walk } from './flow.ts'
+
+export { type EvidenceBinding, evidenceBinding, workloadEvidenceBinding } from './evidence/binding.ts'
+export { assertVerified, type Verified } from './evidence/verified.ts'
+export { type Enrolment, type TpmEvidence, tpmEvidenceSchema } from './evidence/tpm/tpm-evidence.ts'
+export {
+  type EnrolmentSubject,
+  enrolmentProof,
+  enrolmentTranscript,
+  machineId,
+  verifyEndorsement,
+} from './evidence/tpm/enrolment.ts'
+
+export { ASSURANCE_CLASSES, type AssuranceClass, type Claims, type LaunchClaims, isAtLeast } from './claims/claims.ts'
+
+export {
+  type Agreement,
+  type AgreementBody,
+  type BrokerPin,
+  type Grant,
+  type Owner,
+  agreementSchema,
+  brokerPinSchema,
+  nameSchema,
+  parseAgreement,
+  resourcePathSchema,
+} from './agreement/agreement.ts'
+export { type Envelope, envelopeSchema, openEnvelope, preAuthEncoding, signEnvelope } from './agreement/envelope.ts'
+export {
+  type Approval,
+  type Statement,
+  type Withdrawal,
+  signStatement,
+  verifyStatement,
+} from './agreement/statement.ts'
+
+export { type Appraisal, type Finding, TIERS, type Tier } from './appraisal/finding.ts'
+export { type DistrustRule, distrustRuleSchema, isDistrusted } from './appraisal/distrust.ts'
+
+export { TOKEN_LIFETIME_SECONDS, type TokenSigner, type TokenSubject, issueToken } from './token/issue.ts'
+export { type TokenExpectation, type TokenPayload, verifyToken } from './token/verify.ts'
+export { readJws } from './token/jws.ts'
+export { type ProofSubject, signProof, verifyProof } from './token/proof.ts'
+export { type RequestClaims, type RequestSubject, signRequest, verifyRequest } from './token/signed-request.ts'
+export type { AttestationResult } from './token/attestation-result.ts'
+
+export { type Decision, type Reason, type Stage } from './policy/decision.ts'
+export { type Standing, judgeStanding } from './policy/standing.ts'
+
+export { type SealedContext, type SealedExpectation, open, readSealedHeader, seal } from './release/seal.ts'
+
+export * from './ledger/index.ts'
+export * as x509 from './x509/index.ts'
+export * as wire from './wire/api.ts'
+export {
+  type AttestInputs,
+  type DecisionRecord,
+  MAX_RECORD_BYTES,
+  RECORD_TYPE,
+  type ReleaseInputs,
+  type Verdict,
+  decisionRecordSchema,
+} from './wire/decision-record.ts'
+export { httpStatus } from './wire/http-status.ts'

@@ -1,6 +1,8 @@
+import { ANCHOR_CLASSES, type AnchorClass } from '../x509/index.ts'
+
 /** How much the anchor of the evidence lets one conclude, strongest first (design.md section 6, decision 10). */
-export const ASSURANCE_CLASSES = ['hardware', 'platform-vtpm', 'tpm', 'simulated'] as const
-export type AssuranceClass = (typeof ASSURANCE_CLASSES)[number]
+export const ASSURANCE_CLASSES = ANCHOR_CLASSES
+export type AssuranceClass = AnchorClass
 
 /** True when `actual` is as strong as `least` or stronger. */
 export function isAtLeast(actual: AssuranceClass, least: AssuranceClass): boolean {

@@ -19,7 +19,7 @@ export function decide(
   standing: Standing,
   request: ResourceRequest,
   at: Date,
-): Decision {
+): Exclude<Decision, { kind: 'accept' }> {
   const denials: Reason[] = result.appraisal.findings
     .filter((f) => f.tier !== 'affirming')
     .map((f) => reason('appraisal', f.check, f.expected, f.actual))

@@ -14,6 +14,7 @@ export interface Reason {
 }
 
 export type Decision =
+  | { readonly kind: 'accept' } // evidence accepted, nothing asked for yet
   | { readonly kind: 'release'; readonly grants: readonly [string, ...string[]] }
   | {
       readonly kind: 'wait'

@@ -20,7 +20,12 @@ export interface JwsMembers {
  *
  * @throws {VouchsafeError} `token.malformed`
  */
-export function readJws(token: string, typ: string, allowedHeaders: readonly string[]): JwsMembers {
+export function readJws(
+  token: string,
+  typ: string,
+  allowedHeaders: readonly string[],
+  alg: 'ES256' | 'EdDSA' = 'ES256',
+): JwsMembers {
   if (token.length > MAX_JWS_BYTES)
     throw new VouchsafeError('token.malformed', `token: ${token.length} characters, at most ${MAX_JWS_BYTES}`)
   const parts = token.split('.')
@@ -38,8 +43,8 @@ export function readJws(token: string, typ: string, allowedHeaders: readonly str
           `header ${name}: ${KEY_HEADERS.includes(name) ? 'a token may not bring its own key' : 'not expected'}`,
         )
     }
-    if (header['alg'] !== 'ES256')
-      throw new VouchsafeError('token.malformed', `header alg: ${JSON.stringify(header['alg'])}, wanted "ES256"`)
+    if (header['alg'] !== alg)
+      throw new VouchsafeError('token.malformed', `header alg: ${JSON.stringify(header['alg'])}, wanted "${alg}"`)
     if (header['typ'] !== typ)
       throw new VouchsafeError(
         'token.malformed',

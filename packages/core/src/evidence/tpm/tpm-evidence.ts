@@ -1,0 +1,37 @@
+import { z } from 'zod'
+
+const base64Url = (maxBytes: number) =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9_-]*$/, 'wanted base64url')
+    .max(Math.ceil((maxBytes * 4) / 3))
+const registerNumber = z.string().regex(/^(?:[0-9]|1[0-9]|2[0-3])$/)
+
+/** TPM 2.0 evidence as an agent sends it. Nothing in it is believed before `verifyTpmEvidence`. */
+export const tpmEvidenceSchema = z.strictObject({
+  format: z.literal('tpm'),
+  /** TPMT_PUBLIC of the attestation key. */
+  akPublic: base64Url(1024),
+  /** TPMS_ATTEST and TPMT_SIGNATURE of a quote over all of the SHA-256 bank. */
+  quote: z.strictObject({ attest: base64Url(2048), signature: base64Url(1024) }),
+  /** All 24 registers of the SHA-256 bank, lower-case hexadecimal, by number. */
+  registers: z.record(registerNumber, z.string().regex(/^[0-9a-f]{64}$/)),
+  /** TCG PC Client log, crypto-agile, as the kernel exposes it. */
+  bootLog: base64Url(1024 * 1024),
+  /** Canonical event log of the launch, TLV. */
+  launchLog: base64Url(256 * 1024),
+})
+export type TpmEvidence = z.infer<typeof tpmEvidenceSchema>
+
+/** What a broker keeps of an enrolled machine: who it is, and what it looked like then. */
+export const enrolmentSchema = z.strictObject({
+  machine: z.string().min(1).max(64),
+  /** DER in base64url. */
+  ekCertificate: base64Url(8192),
+  intermediates: z.array(base64Url(8192)).max(4),
+  /** TPMT_PUBLIC of the attestation key that the endorsement key activated. */
+  akPublic: base64Url(1024),
+  resetCount: z.number().int().min(0).max(0xffffffff),
+  restartCount: z.number().int().min(0).max(0xffffffff),
+})
+export type Enrolment = z.infer<typeof enrolmentSchema>

@@ -1,0 +1,63 @@
+import type { CryptoPort } from '../base/crypto.ts'
+import { fromBase64 } from '../base/encoding.ts'
+import { VouchsafeError } from '../base/errors.ts'
+import { type P256Jwk, jwkThumbprint } from '../base/keys.ts'
+import { parseDigest } from '../base/digest.ts'
+import { evidenceBinding } from './binding.ts'
+import { type AnchorClass, parseAnchor } from '../x509/index.ts'
+import type { Enrolment, TpmEvidence } from './tpm/tpm-evidence.ts'
+import { type VerifiedTpmEvidence, verifyTpmEvidence } from './tpm/verify-tpm-evidence.ts'
+
+/** What was asked and shown. Everything is required; the guest's part and the broker's part are kept apart by name. */
+export interface EvidenceRequest {
+  readonly at: string
+  readonly brokerId: string
+  readonly tenant: string
+  readonly session: string
+  readonly nonce: string
+  readonly nonceState: 'fresh' | 'unissued' | 'expired'
+  readonly sealKey: P256Jwk
+  readonly proofKey: P256Jwk
+  readonly agreementDigest: string
+  readonly evidence: TpmEvidence
+  readonly enrolment: Enrolment | null
+  readonly anchors: readonly { readonly name: string; readonly class: AnchorClass; readonly certificate: string }[]
+}
+
+/**
+ * Is the evidence well formed, authentic and made for this very request? What it must commit to is computed here from
+ * the request, never read from the evidence.
+ *
+ * @throws {VouchsafeError} `evidence.*`, `endorsement.*`, `input.malformed`
+ */
+export async function verifyEvidence(input: EvidenceRequest, crypto: CryptoPort): Promise<VerifiedTpmEvidence> {
+  if (input.nonceState !== 'fresh')
+    throw new VouchsafeError(
+      'evidence.stale',
+      `the nonce is ${input.nonceState}, wanted one that this broker issued for this session and that has not expired`,
+    )
+  if (input.enrolment === null)
+    throw new VouchsafeError(
+      'evidence.unenrolled',
+      `no machine with this attestation key is enrolled at tenant ${input.tenant}`,
+    )
+  const binding = evidenceBinding(
+    {
+      role: 'attester',
+      brokerId: input.brokerId,
+      tenant: input.tenant,
+      session: input.session,
+      nonce: input.nonce,
+      agreement: parseDigest(input.agreementDigest),
+      sealKey: jwkThumbprint(input.sealKey, crypto),
+      proofKey: jwkThumbprint(input.proofKey, crypto),
+    },
+    crypto,
+  )
+  const anchors = input.anchors.map((a) => parseAnchor(fromBase64(a.certificate, 'anchor'), a))
+  return verifyTpmEvidence(
+    input.evidence,
+    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at) },
+    crypto,
+  )
+}

@@ -1,0 +1,129 @@
+import { parseAgreement } from './agreement/agreement.ts'
+import { type Statement, verifyStatement } from './agreement/statement.ts'
+import { appraise } from './appraisal/appraise.ts'
+import type { CryptoPort } from './base/crypto.ts'
+import { fromBase64 } from './base/encoding.ts'
+import { VouchsafeError } from './base/errors.ts'
+import { toClaims } from './claims/from-tpm.ts'
+import { verifyEvidence } from './evidence/verify.ts'
+import { decide } from './policy/decide.ts'
+import { type Decision, type Reason, type Stage, reason } from './policy/decision.ts'
+import type { AttestationResult } from './token/attestation-result.ts'
+import { verifyPresentation } from './token/presentation.ts'
+import type { AttestInputs, ReleaseInputs, Verdict } from './wire/decision-record.ts'
+
+/*
+ * The line:   evidence -> claims -> appraisal -> token -> policy -> release
+ *
+ * Attesting walks the first half and ends in a token's content; releasing begins with that token and ends in a
+ * decision. Both are functions of their inputs alone (no clock, no store, nothing random), so a recorded decision
+ * can be walked again by anyone. Sealing, the last step, is an effect and lives in `release/seal.ts`.
+ */
+
+/** The first half: is this evidence authentic, what does it say, and is that acceptable? */
+export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<Walk> {
+  return walk(async (enter) => {
+    enter('evidence')
+    const evidence = await verifyEvidence(input, crypto)
+    enter('claims')
+    const claims = toClaims(evidence)
+    enter('appraisal')
+    const agreement = parseAgreement(agreementBytes(input), crypto)
+    const appraisal = appraise(claims, {
+      agreement,
+      counters: input.counters ?? input.enrolment ?? refuse(),
+      distrust: input.distrust,
+    })
+    enter('token')
+    return { result: { claims, appraisal }, decision: accept({ claims, appraisal }) }
+  })
+}
+
+/** The second half: does the caller hold the token of an accepted attestation, and may it have these resources now? */
+export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise<Walk> {
+  return walk(async (enter) => {
+    enter('token')
+    const token = await verifyPresentation(input.presentation, crypto)
+    const attested = input.attest
+    if (attested === null)
+      throw new VouchsafeError('token.malformed', `token ${token.jti} stands for no attestation that is kept here`)
+    const { result, decision } = await attest(attested, crypto) // computed again from raw evidence, never read from the token
+    if (result === null || decision.kind === 'deny') return { result, decision }
+    enter('policy')
+    const agreement = parseAgreement(agreementBytes(attested), crypto)
+    const statements = await verifiedStatements(input, agreement.body.owners, crypto)
+    const standing = {
+      owner: input.owner.id,
+      ownerKeys: input.owner.keys,
+      approvals: statements.filter((s) => s.says === 'approve'),
+      withdrawals: statements.filter((s) => s.says === 'withdraw'),
+      supersededBy: input.supersededBy,
+    }
+    return { result, decision: decide(result, agreement, standing, { resources: input.resources }, new Date(input.at)) }
+  })
+}
+
+/** Where a walk along the line ended. `result` is null when it ended before there was one. */
+export interface Walk {
+  readonly result: AttestationResult | null
+  readonly decision: Decision
+}
+
+/** A refusal thrown by a stage becomes a decision of that stage; a bug stays an exception and never becomes a yes (K04). */
+async function walk(steps: (enter: (stage: Stage) => void) => Promise<Walk>): Promise<Walk> {
+  let stage: Stage = 'evidence'
+  try {
+    return await steps((entered) => (stage = entered))
+  } catch (refusal) {
+    if (!(refusal instanceof VouchsafeError) || refusal.code === 'internal') throw refusal
+    return {
+      result: null,
+      decision: { kind: 'deny', reasons: [reason(stage, refusal.code, 'a passed check', refusal.message)] },
+    }
+  }
+}
+
+/** Evidence that is acceptable throughout is accepted; anything less is denied with every finding that stood against it. */
+function accept({ appraisal }: AttestationResult): Decision {
+  const [first, ...rest] = appraisal.findings
+    .filter((f) => f.tier !== 'affirming')
+    .map((f): Reason => reason('appraisal', f.check, f.expected, f.actual))
+  if (first !== undefined) return { kind: 'deny', reasons: [first, ...rest] }
+  return appraisal.tier === 'affirming'
+    ? { kind: 'accept' }
+    : { kind: 'deny', reasons: [reason('appraisal', 'appraisal.class', 'at least one check', 'none was made')] }
+}
+
+/** Statements by keys of the agreement's owners; whatever else lies in the store says nothing here. */
+async function verifiedStatements(
+  input: ReleaseInputs,
+  owners: readonly { readonly id: string; readonly keys: readonly string[] }[],
+  crypto: CryptoPort,
+): Promise<readonly Statement[]> {
+  const keysOf = (owner: string) => owners.find((o) => o.id === owner)?.keys ?? []
+  return Promise.all(input.statements.map((envelope) => verifyStatement(envelope, keysOf, crypto)))
+}
+
+function agreementBytes(input: AttestInputs): Uint8Array {
+  if (input.agreement === null)
+    throw new VouchsafeError(
+      'agreement.unknown',
+      `agreement ${input.agreementDigest} is not known to tenant ${input.tenant}`,
+    )
+  return fromBase64(input.agreement, 'agreement')
+}
+
+function refuse(): never {
+  throw new VouchsafeError('evidence.unenrolled', 'no counters are kept for this machine')
+}
+
+/** The verdict as it is recorded: decision and every finding, in one plain value. */
+export function toVerdict({ result, decision }: Walk): Verdict {
+  return {
+    kind: decision.kind,
+    grants: decision.kind === 'release' ? [...decision.grants] : [],
+    missingApprovals: decision.kind === 'wait' ? [...decision.missingApprovals] : [],
+    reasons: decision.kind === 'wait' || decision.kind === 'deny' ? decision.reasons.map((r) => ({ ...r })) : [],
+    findings: result?.appraisal.findings.map((f) => ({ ...f })) ?? [],
+  }
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { nameSchema, resourcePathSchema } from '../agreement/agreement.ts'
+import { envelopeSchema } from '../agreement/envelope.ts'
+import { distrustRuleSchema } from '../appraisal/distrust.ts'
+import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
+import { ASSURANCE_CLASSES } from '../claims/claims.ts'
+import { presentationSchema } from '../token/presentation.ts'
+import { enrolmentSchema, tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
+
+/** DSSE payload type of a decision record. */
+export const RECORD_TYPE = 'application/vnd.vouchsafe.decision.v1+json'
+export const MAX_RECORD_BYTES = 4 * 1024 * 1024
+
+const counters = z.strictObject({ resetCount: z.number().int().min(0), restartCount: z.number().int().min(0) })
+
+/** Everything the attesting half of the line reads. */
+export const attestInputsSchema = z.strictObject({
+  at: z.iso.datetime(),
+  brokerId: z.string(),
+  tenant: nameSchema,
+  session: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
+  nonce: z.string().min(1).max(512),
+  /** What the broker found when it looked at the nonce: an observation, since only its custody can tell. */
+  nonceState: z.enum(['fresh', 'unissued', 'expired']),
+  sealKey: p256JwkSchema,
+  proofKey: p256JwkSchema,
+  evidence: tpmEvidenceSchema,
+  enrolment: enrolmentSchema.nullable(),
+  anchors: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(256),
+        class: z.enum(ASSURANCE_CLASSES),
+        certificate: z.string().max(16_384),
+      }),
+    )
+    .max(64),
+  /** The exact agreement bytes, base64; null when the tenant does not know the digest that the guest named. */
+  agreementDigest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  agreement: z.string().nullable(),
+  /** Counters that must be unchanged. */
+  counters: counters.nullable(),
+  distrust: z.array(distrustRuleSchema).max(1024),
+})
+export type AttestInputs = z.infer<typeof attestInputsSchema>
+
+/** Everything the releasing half of the line reads. */
+export const releaseInputsSchema = z.strictObject({
+  at: z.iso.datetime(),
+  presentation: presentationSchema,
+  /** The attestation that the token stands for; null when the token did not lead to one. */
+  attest: attestInputsSchema.nullable(),
+  resources: z.array(resourcePathSchema).max(64),
+  owner: z.strictObject({ id: nameSchema, keys: z.array(ownerKeySchema).max(16) }),
+  statements: z.array(envelopeSchema).max(256),
+  supersededBy: z.string().nullable(),
+})
+export type ReleaseInputs = z.infer<typeof releaseInputsSchema>
+
+const reasonSchema = z.strictObject({
+  stage: z.enum(['evidence', 'claims', 'appraisal', 'token', 'policy', 'release']),
+  code: z.string(),
+  expected: z.string(),
+  actual: z.string(),
+  advice: z.string(),
+})
+
+/** What was decided, in full: an owner reads this, a guest never does (F14). */
+export const verdictSchema = z.strictObject({
+  kind: z.enum(['accept', 'release', 'wait', 'deny']),
+  grants: z.array(z.string()),
+  missingApprovals: z.array(z.string()),
+  reasons: z.array(reasonSchema),
+  findings: z.array(
+    z.strictObject({
+      check: z.string(),
+      aspect: z.string(),
+      tier: z.string(),
+      expected: z.string(),
+      actual: z.string(),
+    }),
+  ),
+})
+export type Verdict = z.infer<typeof verdictSchema>
+
+const common = {
+  vouchsafe: z.literal('decision/v1'),
+  id: z.string().min(1).max(64),
+  profile: z.enum(['production', 'simulated']),
+  codeVersion: z.string(),
+  verdict: verdictSchema,
+}
+
+/** A decision as recorded: inputs raw, no secret, enough to compute the verdict again years later (decision 18). */
+export const decisionRecordSchema = z.discriminatedUnion('operation', [
+  z.strictObject({ ...common, operation: z.literal('attest'), inputs: attestInputsSchema }),
+  z.strictObject({ ...common, operation: z.literal('release'), inputs: releaseInputsSchema }),
+  z.strictObject({ ...common, operation: z.literal('renew'), inputs: releaseInputsSchema }),
+])
+export type DecisionRecord = z.infer<typeof decisionRecordSchema>

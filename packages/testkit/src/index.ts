@@ -1,1 +1,16 @@
 export { haveVectors, missingVectors, readVector, readVectorText, vectorsRoot } from './vectors.ts'
+export * as derWriter from './der.ts'
+export {
+  AUTHORITY,
+  basicConstraints,
+  extendedKeyUsage,
+  keyUsage,
+  makeCertificate,
+  makeKey,
+  makeRevocationList,
+  signDer,
+  TEST_NOT_AFTER,
+  TEST_NOT_BEFORE,
+  tpmAlternativeName,
+} from './x509.ts'
+export type { CertificateSpec, KeyKind, RevocationListSpec, TestCertificate, TestExtension, TestKey } from './x509.ts'

@@ -1,0 +1,83 @@
+import { fromUtf8 } from '../base/encoding.ts'
+import { DerReader, latin1, TAG, type DerElement } from './der.ts'
+import { OID } from './oids.ts'
+
+/** A distinguished name. Names are compared by `raw`: the readable form is for people only. */
+export interface Name {
+  /** DER of the RDNSequence, as received. */
+  readonly raw: Uint8Array
+  /** Most specific first, as RFC 4514 writes it; characters that a terminal would act on are escaped. */
+  readonly text: string
+  /** In the order of the encoding, relative names flattened. */
+  readonly attributes: readonly { readonly oid: string; readonly value: string }[]
+}
+
+const SHORT: Readonly<Record<string, string>> = {
+  [OID.commonName]: 'CN',
+  '2.5.4.5': 'serialNumber',
+  '2.5.4.6': 'C',
+  '2.5.4.7': 'L',
+  '2.5.4.8': 'ST',
+  '2.5.4.10': 'O',
+  '2.5.4.11': 'OU',
+  [OID.tpmManufacturer]: 'tpmManufacturer',
+  [OID.tpmModel]: 'tpmModel',
+  [OID.tpmVersion]: 'tpmVersion',
+}
+
+/** Reads an RDNSequence. An empty one is a name too: EK certificates have it as subject. */
+export function readName(outer: DerReader, field: string): Name {
+  const element = outer.take(field, TAG.sequence)
+  const names = new DerReader(`${outer.what}: ${field}`, element.content)
+  const attributes: { oid: string; value: string }[] = []
+  while (!names.done) {
+    const rdn = names.set('RelativeDistinguishedName')
+    do {
+      const pair = rdn.sequence('AttributeTypeAndValue')
+      const oid = pair.oid('type')
+      attributes.push({ oid, value: text(pair, pair.any('value')) })
+      pair.end()
+    } while (!rdn.done)
+    if (attributes.length > 64) throw names.malformed('RDNSequence', 'over 64 attributes')
+  }
+  const readable = attributes.map(({ oid, value }) => `${SHORT[oid] ?? oid}=${escape(value)}`)
+  return { raw: element.raw, attributes, text: readable.toReversed().join(',') }
+}
+
+/** The one value of an attribute; undefined when it is absent or stands there twice. */
+export function attribute(name: Name, oid: string): string | undefined {
+  const values = name.attributes.filter((a) => a.oid === oid)
+  return values.length === 1 ? values[0]?.value : undefined
+}
+
+function text(where: DerReader, { tag, content }: DerElement): string {
+  switch (tag) {
+    case TAG.utf8String:
+      try {
+        return fromUtf8(content)
+      } catch {
+        throw where.malformed('value', 'UTF8String is not UTF-8')
+      }
+    case TAG.printableString:
+    case TAG.ia5String:
+      if (content.some((octet) => octet > 0x7f)) throw where.malformed('value', 'character beyond ASCII')
+      return latin1(content)
+    case TAG.teletexString:
+      return latin1(content)
+    case TAG.bmpString: {
+      if (content.length % 2 !== 0) throw where.malformed('value', 'BMPString of odd length')
+      let out = ''
+      for (let i = 0; i < content.length; i += 2)
+        out += String.fromCharCode((content[i] ?? 0) * 256 + (content[i + 1] ?? 0))
+      return out
+    }
+    default:
+      throw where.malformed('value', `string type 0x${tag.toString(16)}`)
+  }
+}
+
+function escape(value: string): string {
+  return value
+    .replace(/[\\,+"<>;=]/g, '\\$&')
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`)
+}

@@ -1,0 +1,85 @@
+import type { CryptoPort } from '../base/crypto.ts'
+import { VouchsafeError, type ErrorCode } from '../base/errors.ts'
+import type { Certificate } from './certificate.ts'
+import type { RevocationList } from './crl.ts'
+import { sameBytes } from './der.ts'
+import { verifySigned, type SignatureMemo } from './signature-memo.ts'
+
+/**
+ * How revocation is judged. There is no default: who does not check has to write so.
+ * `every`: each certificate below the anchor needs a current list of its issuer. `authorities`: each CA needs one, the
+ * leaf only if its issuer's list is given (AMD publishes one list, of its root).
+ */
+export type Revocation =
+  'not-checked' | { readonly lists: readonly RevocationList[]; readonly require: 'every' | 'authorities' }
+
+/** What the check rests on. `asOf` is the oldest list used: results say how old their knowledge is (D09). */
+export type RevocationState = 'not-checked' | { readonly asOf: Date; readonly validUntil: Date }
+
+interface Context {
+  readonly at: Date
+  readonly crypto: CryptoPort
+  readonly revocation: Revocation
+  readonly memo?: SignatureMemo
+}
+
+/**
+ * @param chain - Leaf first, anchor last; each already verified under the next.
+ * @throws {VouchsafeError} `endorsement.revoked`; `endorsement.unavailable` where a list is needed and not there;
+ *   `endorsement.expired` where it is there and not current; `endorsement.untrusted` where its signature is wrong.
+ * @source RFC 5280 section 6.3, for complete and direct lists
+ */
+export async function checkRevocation(chain: readonly Certificate[], context: Context): Promise<RevocationState> {
+  const { revocation } = context
+  if (revocation === 'not-checked') return 'not-checked'
+  const used: RevocationList[] = []
+  for (const [i, certificate] of chain.slice(0, -1).entries()) {
+    const issuer = chain[i + 1]
+    if (issuer === undefined) throw new VouchsafeError('internal', 'chain without anchor')
+    const lists = revocation.lists.filter((list) => sameBytes(list.issuer.raw, issuer.subject.raw))
+    if (lists.length === 0 && (i > 0 || revocation.require === 'every'))
+      throw refuse('endorsement.unavailable', issuer, `none given, needed for ${certificate.label}`)
+    for (const list of lists) {
+      await checkList(list, issuer, context)
+      if (list.revoked.has(certificate.serial))
+        throw new VouchsafeError(
+          'endorsement.revoked',
+          `certificate ${certificate.label}: serial ${certificate.serial} was revoked by ${issuer.label} on ` +
+            `${list.revoked.get(certificate.serial)?.toISOString()}`,
+        )
+    }
+    used.push(...lists)
+  }
+  if (used.length === 0)
+    throw new VouchsafeError('endorsement.unavailable', 'revocation list: none was given for any issuer of the chain')
+  const times = (pick: (list: RevocationList) => Date) => used.map((list) => pick(list).getTime())
+  return {
+    asOf: new Date(Math.min(...times((list) => list.thisUpdate))),
+    validUntil: new Date(Math.min(...times((list) => list.nextUpdate))),
+  }
+}
+
+async function checkList(list: RevocationList, issuer: Certificate, { at, crypto, memo }: Context): Promise<void> {
+  if (issuer.keyUsage !== undefined && !issuer.keyUsage.has('cRLSign'))
+    throw refuse('endorsement.untrusted', issuer, 'its issuer may not sign revocation lists')
+  const { scheme, oid } = list.signatureAlgorithm
+  if (scheme === undefined) throw refuse('evidence.algorithm', issuer, `signature algorithm ${oid} is not accepted`)
+  if (!(await verifySigned(crypto, memo, { spki: issuer.spki, scheme, data: list.tbs, signature: list.signature })))
+    throw refuse('endorsement.untrusted', issuer, 'signature does not verify')
+  if (at < list.thisUpdate)
+    throw refuse(
+      'endorsement.expired',
+      issuer,
+      `thisUpdate ${list.thisUpdate.toISOString()} is after ${at.toISOString()}`,
+    )
+  if (at >= list.nextUpdate)
+    throw refuse(
+      'endorsement.expired',
+      issuer,
+      `nextUpdate ${list.nextUpdate.toISOString()} is not after ${at.toISOString()}`,
+    )
+}
+
+function refuse(code: ErrorCode, issuer: Certificate, why: string): VouchsafeError {
+  return new VouchsafeError(code, `revocation list of ${issuer.label}: ${why}`)
+}

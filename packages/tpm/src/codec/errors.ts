@@ -1,3 +1,5 @@
+import type { TpmResponseCode } from './response-code.ts'
+
 /**
  * Every code that this package throws. Codes are API: add freely, never rename or reuse. Those under `input.` and
  * `evidence.` mean the same as in `@vouchsafe/core`, which translates them once.
@@ -15,7 +17,7 @@ export const TPM_ERROR_CODES = {
   'evidence.log': 'The event log does not replay to the quoted registers, or breaks its grammar.',
   'evidence.unsupported': 'The format is one that this package cannot judge.',
 
-  'tpm.response': 'The TPM answered with an error; see `responseCode`.',
+  'tpm.response': 'The TPM answered with an error; see the error’s `response`.',
   'tpm.unavailable': 'The TPM cannot be opened, or its connection is closed.',
   'tpm.timeout':
     'The TPM did not answer in time. The connection is closed: a late answer would be taken for the next one.',
@@ -30,9 +32,12 @@ export type TpmErrorCode = keyof typeof TPM_ERROR_CODES
 export class TpmError extends Error {
   override readonly name: string = 'TpmError'
   readonly code: TpmErrorCode
+  /** With `tpm.response`: what the TPM answered. */
+  readonly response: TpmResponseCode | undefined
   /** @param message - For an operator: what was found, what was wanted, and where. */
-  constructor(code: TpmErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: TpmErrorCode, message: string, options?: ErrorOptions & { readonly response?: TpmResponseCode }) {
     super(message, options)
     this.code = code
+    this.response = options?.response
   }
 }

@@ -1,0 +1,201 @@
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { blobPath, ImageLayout } from '../layout/layout.ts'
+import { resolveImage } from '../oci/chain.ts'
+import { type BuildRequest, buildImage } from './build-image.ts'
+import { launchPolicyLabels } from './launch-labels.ts'
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'vouchsafe-build-'))
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+let count = 0
+const fresh = () => path.join(scratch, `d${count++}`)
+const linux = { os: 'linux', architecture: 'amd64' }
+
+/** The same content in another place, made in another order, with other times, owner bits and link counts. */
+function checkout(variant: 0 | 1): string {
+  const root = fresh()
+  mkdirSync(path.join(root, 'lib/deep'), { recursive: true })
+  const files: [string, string, number][] = [
+    ['main.sh', '#!/bin/sh\necho hello\n', 0o755],
+    ['lib/a', 'a', 0o644],
+    ['lib/b', 'a', 0o644],
+    ['lib/deep/ünïcode', 'x'.repeat(1500), 0o644],
+    [`lib/${'long'.repeat(40)}`, '', 0o644],
+  ]
+  for (const [name, text, mode] of variant === 0 ? files : files.toReversed()) {
+    const file = path.join(root, name)
+    if (variant === 1 && name === 'lib/a') linkSync(path.join(root, 'lib/b'), file)
+    else writeFileSync(file, text)
+    chmodSync(file, variant === 0 ? mode : mode & ~0o077)
+    utimesSync(file, variant * 1e6, variant * 1e6)
+  }
+  symlinkSync('main.sh', path.join(root, 'run'))
+  return root
+}
+
+const request = (directory: string, more: Partial<BuildRequest> = {}): BuildRequest => ({
+  layers: [{ kind: 'directory', directory, at: '/app' }],
+  config: {
+    entrypoint: ['/app/main.sh'],
+    env: { B: '2', A: '1' },
+    labels: launchPolicyLabels({ logRedirect: 'never' }),
+    user: '1000',
+  },
+  ...more,
+})
+
+test.each(['none', 'gzip', 'zstd'] as const)(
+  'CS-03 H23 two checkouts at two paths and times give one digest, %s',
+  async (compression) => {
+    const first = await buildImage(request(checkout(0), { compression }), fresh())
+    const second = await buildImage(request(checkout(1), { compression }), fresh())
+    expect(second.digest).toBe(first.digest)
+  },
+)
+
+test('H23 the uncompressed form has this digest on every machine', async () => {
+  const { digest } = await buildImage(
+    {
+      layers: [{ kind: 'files', files: [{ kind: 'file', path: '/hello', bytes: new TextEncoder().encode('hi\n') }] }],
+      config: { entrypoint: ['/hello'] },
+    },
+    fresh(),
+  )
+  expect(digest).toMatchInlineSnapshot(`"sha256:92cdcc51aa02d06f3809b5f3ec54ccaa5b294e99d780c216a51e383c9bb5721a"`)
+})
+
+test('one changed byte, mode or label gives another digest', async () => {
+  const digests = new Set<string>()
+  const root = checkout(0)
+  digests.add((await buildImage(request(root), fresh())).digest)
+  chmodSync(path.join(root, 'lib/a'), 0o755)
+  digests.add((await buildImage(request(root), fresh())).digest)
+  writeFileSync(path.join(root, 'lib/b'), 'b')
+  digests.add((await buildImage(request(root), fresh())).digest)
+  digests.add(
+    (await buildImage(request(root, { config: { entrypoint: ['/app/main.sh'], labels: { a: 'b' } } }), fresh())).digest,
+  )
+  expect(digests.size).toBe(4)
+})
+
+test('the layer is a plain tar with fixed owner, time and order, as GNU tar reads it', async () => {
+  const layout = fresh()
+  const { layers } = await buildImage(request(checkout(0)), layout)
+  const listing = execFileSync(
+    'tar',
+    ['--utc', '--full-time', '--numeric-owner', '-tvf', blobPath(layout, layers[0]!.descriptor.digest)],
+    { encoding: 'utf8', env: { LC_ALL: 'C.UTF-8', PATH: process.env['PATH'] } },
+  )
+  expect(
+    listing
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/ +/g, ' ')),
+  ).toEqual([
+    'drwxr-xr-x 0/0 0 1970-01-01 00:00:00 app/lib/',
+    '-rw-r--r-- 0/0 1 1970-01-01 00:00:00 app/lib/a',
+    '-rw-r--r-- 0/0 1 1970-01-01 00:00:00 app/lib/b',
+    'drwxr-xr-x 0/0 0 1970-01-01 00:00:00 app/lib/deep/',
+    '-rw-r--r-- 0/0 1500 1970-01-01 00:00:00 app/lib/deep/ünïcode',
+    `-rw-r--r-- 0/0 0 1970-01-01 00:00:00 app/lib/${'long'.repeat(40)}`,
+    '-rwxr-xr-x 0/0 21 1970-01-01 00:00:00 app/main.sh',
+    'lrwxrwxrwx 0/0 0 1970-01-01 00:00:00 app/run -> main.sh',
+  ])
+})
+
+test('a base is pinned by digest, its layers kept and its configuration merged', async () => {
+  const baseDir = fresh()
+  const base = await buildImage(
+    {
+      layers: [{ kind: 'files', files: [{ kind: 'file', path: 'etc/base', bytes: new Uint8Array([1]) }] }],
+      config: {
+        entrypoint: ['/bin/old'],
+        args: ['x'],
+        env: { PATH: '/bin', KEEP: 'k' },
+        labels: { one: '1', two: '2' },
+      },
+      name: 'base',
+    },
+    baseDir,
+  )
+  const source = await ImageLayout.open(baseDir)
+  const out = fresh()
+  const built = await buildImage(
+    {
+      layers: [{ kind: 'files', files: [{ kind: 'file', path: 'app', bytes: new Uint8Array([2]), mode: 0o755 }] }],
+      config: { entrypoint: ['/app'], env: { PATH: '/usr/bin', NEW: 'n' }, labels: { two: 'second' } },
+      base: { source, digest: base.digest },
+    },
+    out,
+  )
+  const image = await resolveImage(await ImageLayout.open(out), built.digest, { platform: linux })
+  expect(image.layers.map((layer) => layer.diffId)).toEqual([base.layers[0]!.diffId, built.layers[1]!.diffId])
+  expect(image.config.execution).toMatchObject({
+    entrypoint: ['/app'],
+    args: [],
+    env: ['PATH=/usr/bin', 'KEEP=k', 'NEW=n'],
+  })
+  expect(Object.fromEntries(image.config.execution.labels)).toEqual({ one: '1', two: 'second' })
+})
+
+test('a base with a changed layer byte is refused, and nothing is listed', async () => {
+  const baseDir = fresh()
+  const base = await buildImage(request(checkout(0)), baseDir)
+  const blob = blobPath(baseDir, base.layers[0]!.descriptor.digest)
+  writeFileSync(blob, readFileSync(blob).fill(7, 600, 601))
+  const out = fresh()
+  const source = await ImageLayout.open(baseDir)
+  await expect(
+    buildImage({ ...request(checkout(0)), base: { source, digest: base.digest } }, out),
+  ).rejects.toMatchObject({
+    code: 'digest.mismatch',
+  })
+  expect((await ImageLayout.open(out)).index.manifests).toEqual([])
+  expect(readdirSync(path.join(out, 'blobs/sha256'))).toEqual([])
+})
+
+test.each([
+  ['climbs', { kind: 'file', path: '../x', bytes: new Uint8Array() }],
+  ['would delete in a lower layer', { kind: 'file', path: 'a/.wh.b', bytes: new Uint8Array() }],
+  ['has a mode beyond 07777', { kind: 'file', path: 'a', bytes: new Uint8Array(), mode: 0o100644 }],
+] as const)('refuses a file whose path or mode %s', async (_why, file) => {
+  await expect(buildImage({ layers: [{ kind: 'files', files: [file] }], config: {} }, fresh())).rejects.toMatchObject({
+    code: 'build.input',
+  })
+})
+
+test('refuses two files of one path, a FIFO in the directory, and a member that the configuration does not have', async () => {
+  const file = { kind: 'file', path: 'a', bytes: new Uint8Array() } as const
+  await expect(
+    buildImage({ layers: [{ kind: 'files', files: [file, file] }], config: {} }, fresh()),
+  ).rejects.toMatchObject({ code: 'build.input', entry: 'a' })
+  const root = checkout(0)
+  execFileSync('mkfifo', [path.join(root, 'pipe')])
+  await expect(buildImage(request(root), fresh())).rejects.toMatchObject({ code: 'build.input', entry: 'app/pipe' })
+  await expect(buildImage({ layers: [], config: { cmd: [] } as object }, fresh())).rejects.toMatchObject({
+    code: 'build.input',
+    message: expect.stringMatching(/cmd/),
+  })
+})
+
+test('H15 warns when an allow list names a variable that is as good as code', async () => {
+  const { warnings } = await buildImage(
+    { layers: [], config: { labels: launchPolicyLabels({ allowEnvOverride: ['RUNS', 'LD_PRELOAD'] }) } },
+    fresh(),
+  )
+  expect(warnings).toEqual([expect.stringContaining('LD_PRELOAD')])
+})

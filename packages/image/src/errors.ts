@@ -1,0 +1,78 @@
+/**
+ * Every code that the image package answers with, and what it means. Codes are API: add freely, never rename or reuse.
+ */
+export const IMAGE_ERROR_CODES = {
+  'digest.malformed': 'A digest is not `algorithm:lower-case-hex` of the right length.',
+  'digest.unsupported': 'A digest names an algorithm other than sha256 and sha512.',
+  'digest.mismatch': 'Content does not have the digest or the size that its descriptor promised.',
+
+  'reference.malformed': 'An image reference does not follow the grammar host/path:tag@digest.',
+
+  'document.malformed': 'A manifest, index, configuration or layout file breaks its schema.',
+  'document.too-large': 'A JSON document is larger than the limit stated for its kind.',
+
+  'chain.media-type': 'A descriptor and the document it points at disagree on what the document is.',
+  'chain.platform': 'No manifest, or more than one, fits the platform; or the configuration names another platform.',
+  'chain.layers': 'Manifest and configuration disagree on the layers.',
+
+  'layout.missing': 'An image layout directory lacks a file, or the reference asked for is not in its index.',
+  'layout.malformed': 'A directory is not an OCI image layout of version 1.0.0.',
+
+  'build.input': 'A file, option or configuration handed to the build cannot go into an image.',
+
+  'compression.malformed': 'A compressed stream is damaged, cut short, or followed by bytes that belong to no stream.',
+  'compression.limit': 'A compressed stream expands beyond the stated ratio, size or window.',
+  'compression.unsupported': 'A layer has a media type whose compression is not known.',
+
+  'tar.malformed': 'An archive breaks the tar format, or can be read in more than one way.',
+  'tar.truncated': 'An archive ends inside an entry.',
+  'tar.unsupported': 'An archive holds an entry of a kind that has no meaning in an image layer.',
+
+  'unpack.escape': 'An entry names, or links to, a place outside the root.',
+  'unpack.duplicate': 'A layer names the same path twice.',
+  'unpack.collision':
+    'A name differs from a directory or link only by case or Unicode form, or the file system folds case.',
+  'unpack.parent': 'An entry lies below something that is not a directory.',
+  'unpack.whiteout': 'A whiteout has a form that the image specification does not define.',
+  'unpack.special': 'A device, FIFO or socket, which the unpack profile refuses.',
+  'unpack.xattr': 'An extended attribute must be kept, and this machine cannot set it.',
+  'unpack.limit': 'A layer exceeds a stated limit: bytes, entries, depth, path length, or time.',
+  'unpack.target': 'The target exists already, or its parent cannot hold a private staging directory.',
+
+  'registry.address':
+    'An address that the registry policy does not allow: scheme, user information, host or network range.',
+  'registry.redirect': 'A registry redirected to a place that the policy does not allow.',
+  'registry.realm': 'A registry sent its clients to a token service that the policy does not allow.',
+  'registry.denied': 'The registry refused the credentials, or none are configured for it.',
+  'registry.not-found': 'The registry does not have this repository, manifest or blob.',
+  'registry.protocol': 'The registry answered in a way that the distribution specification does not allow.',
+  'registry.unavailable': 'The registry could not be reached, or kept failing until the last retry.',
+
+  'policy.refused': 'The verification hook refused the image.',
+  'encryption.required': 'A layer is plain where the caller demands encrypted layers.',
+  'encryption.no-key': 'A layer is encrypted and no hook was given, or none of its keys opens it.',
+  'encryption.mismatch': 'A decrypted layer does not have the digest that its private options promise.',
+
+  'store.corrupt': 'A stored snapshot no longer has the content that was unpacked.',
+  'store.missing': 'The local store does not hold this image.',
+  'store.busy': 'The stored image is in use.',
+  'store.filesystem': 'The file system of the store cannot hold overlay snapshots.',
+
+  aborted: 'The caller ended the operation.',
+} as const
+
+export type ImageErrorCode = keyof typeof IMAGE_ERROR_CODES
+
+/** The one error of this package. */
+export class ImageError extends Error {
+  override readonly name = 'ImageError'
+  readonly code: ImageErrorCode
+  /** The archive entry at fault, where there is one; bytes that are not UTF-8 are shown as `\xNN`. */
+  readonly entry?: string
+  /** @param message - For an operator: what was found, what was wanted, and where. */
+  constructor(code: ImageErrorCode, message: string, options?: ErrorOptions & { readonly entry?: string }) {
+    super(options?.entry === undefined ? message : `${JSON.stringify(options.entry)}: ${message}`, options)
+    this.code = code
+    if (options?.entry !== undefined) this.entry = options.entry
+  }
+}

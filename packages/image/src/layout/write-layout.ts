@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { ImageError } from '../errors.ts'
+import { type Descriptor, descriptorJson } from '../oci/descriptor.ts'
+import { type Content, Digester, digestAlgorithm, digestOf } from '../oci/digest.ts'
+import { MEDIA } from '../oci/media-types.ts'
+import { blobPath, ImageLayout, REF_NAME, syncDirectory } from './layout.ts'
+
+const MARKER = '{"imageLayoutVersion":"1.0.0"}'
+/** Inside the layout, so that a rename never crosses a file system; other tools ignore names they do not know. */
+const STAGING = '.staging'
+
+/**
+ * Writes into an OCI image layout. A blob appears under its digest only when it is complete, verified and on disk;
+ * `index.json` changes in one rename. One writer at a time: concurrent changes of index.json are not merged.
+ */
+export class LayoutWriter {
+  readonly directory: string
+
+  private constructor(directory: string) {
+    this.directory = directory
+  }
+
+  /**
+   * Opens a layout, or makes one in a directory that is absent or empty.
+   *
+   * @throws {ImageError} `layout.malformed` when the directory holds something else.
+   */
+  static async open(directory: string): Promise<LayoutWriter> {
+    await mkdir(directory, { recursive: true })
+    const names = await readdir(directory)
+    if (!names.includes('oci-layout')) {
+      if (names.some((name) => name !== STAGING))
+        throw new ImageError('layout.malformed', `${directory}: holds files, but no image layout`)
+      await mkdir(path.join(directory, 'blobs', 'sha256'), { recursive: true })
+      await writeFile(path.join(directory, 'index.json'), indexJson([]))
+      await writeFile(path.join(directory, 'oci-layout'), MARKER)
+    }
+    await ImageLayout.open(directory)
+    return new LayoutWriter(directory)
+  }
+
+  async putBytes(bytes: Uint8Array): Promise<Content> {
+    return this.putStream(chunks(bytes))
+  }
+
+  /**
+   * Stores a stream under the digest of its content.
+   *
+   * @param expected - When given, the content must be exactly this, else nothing is stored.
+   */
+  async putStream(source: AsyncIterable<Uint8Array>, expected?: Content): Promise<Content> {
+    const staging = path.join(this.directory, STAGING)
+    await mkdir(staging, { recursive: true, mode: 0o700 })
+    const temporary = path.join(staging, randomBytes(12).toString('hex'))
+    const digester = new Digester(expected === undefined ? 'sha256' : digestAlgorithm(expected.digest))
+    try {
+      const handle = await open(temporary, 'wx', 0o644)
+      try {
+        for await (const chunk of source) {
+          digester.update(chunk)
+          if (expected !== undefined && digester.size > expected.size)
+            throw new ImageError('digest.mismatch', `blob ${expected.digest}: longer than ${expected.size} bytes`)
+          await writeAll(handle, chunk)
+        }
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      const actual: Content = { digest: digester.digest(), size: digester.size }
+      if (expected !== undefined && (actual.digest !== expected.digest || actual.size !== expected.size))
+        throw new ImageError(
+          'digest.mismatch',
+          `blob ${expected.digest}: content is ${actual.digest}, ${actual.size} bytes`,
+        )
+      const target = blobPath(this.directory, actual.digest)
+      await mkdir(path.dirname(target), { recursive: true })
+      await rename(temporary, target)
+      await syncDirectory(path.dirname(target))
+      return actual
+    } finally {
+      await rm(temporary, { force: true })
+    }
+  }
+
+  /** Copies a blob that another source has, unless a file of that digest and size is here already. */
+  async copyBlob(blob: Content, from: (blob: Content) => AsyncIterable<Uint8Array>): Promise<void> {
+    const layout = await ImageLayout.open(this.directory)
+    if (await layout.has(blob)) {
+      // what lies here may be damaged: only verified content counts as present
+      const digester = new Digester(digestAlgorithm(blob.digest))
+      for await (const chunk of layout.openBlob(blob)) digester.update(chunk)
+      if (digester.digest() === blob.digest) return
+    }
+    await this.putStream(from(blob), blob)
+  }
+
+  /**
+   * Lists an image in index.json; a name that another entry has moves over to this one.
+   *
+   * @param name - The tag (`org.opencontainers.image.ref.name`); without one the image is listed by digest only.
+   */
+  async addToIndex(descriptor: Descriptor, name?: string): Promise<void> {
+    const layout = await ImageLayout.open(this.directory)
+    const kept = layout.index.manifests.filter((entry) => {
+      const entryName = entry.annotations.get(REF_NAME)
+      return name === undefined ? entry.digest !== descriptor.digest : entryName !== name
+    })
+    const annotations = new Map(descriptor.annotations)
+    if (name !== undefined) annotations.set(REF_NAME, name)
+    await this.#replaceIndex([...kept, { ...descriptor, annotations }])
+  }
+
+  async #replaceIndex(manifests: readonly Descriptor[]): Promise<void> {
+    const staging = path.join(this.directory, STAGING)
+    await mkdir(staging, { recursive: true, mode: 0o700 })
+    const temporary = path.join(staging, randomBytes(12).toString('hex'))
+    const handle = await open(temporary, 'wx', 0o644)
+    try {
+      await handle.writeFile(indexJson(manifests))
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path.join(this.directory, 'index.json'))
+    await syncDirectory(this.directory)
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+/** Stores a JSON document and describes it. */
+export async function putDocument(
+  layout: LayoutWriter,
+  mediaType: string,
+  document: unknown,
+): Promise<Descriptor & { readonly bytes: Uint8Array }> {
+  const bytes = new TextEncoder().encode(JSON.stringify(document))
+  const content: Content = { digest: digestOf(bytes), size: bytes.length }
+  await layout.putBytes(bytes)
+  return { mediaType, ...content, annotations: new Map(), bytes }
+}
+
+function indexJson(manifests: readonly Descriptor[]): string {
+  return JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: manifests.map(descriptorJson) })
+}
+
+async function* chunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+async function writeAll(
+  handle: { write(b: Uint8Array, at: number): Promise<{ bytesWritten: number }> },
+  bytes: Uint8Array,
+) {
+  for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten
+}

@@ -1,0 +1,99 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { Brand } from '@vouchsafe/core'
+import { ImageError } from '../errors.ts'
+
+/** `sha256:` or `sha512:` and lower-case hexadecimal of exactly that hash's length. Safe in a path and in a URL. */
+export type Digest = Brand<string, 'Digest'>
+
+const HEX_LENGTH = { sha256: 64, sha512: 128 } as const
+export type DigestAlgorithm = keyof typeof HEX_LENGTH
+
+/**
+ * The only way from a string to a `Digest` (H06).
+ *
+ * @throws {ImageError} `digest.malformed`; `digest.unsupported` for a well-formed digest of another algorithm.
+ * @source OCI image specification, descriptor: digests
+ */
+export function parseDigest(text: unknown, what = 'digest'): Digest {
+  if (typeof text !== 'string') throw new ImageError('digest.malformed', `${what}: not a string`)
+  const parts = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):([A-Za-z0-9=_-]+)$/.exec(text)
+  const shown = JSON.stringify(text.slice(0, 160))
+  if (parts === null) throw new ImageError('digest.malformed', `${what}: ${shown} is not algorithm:hex`)
+  const [, algorithm = '', encoded = ''] = parts
+  if (!Object.hasOwn(HEX_LENGTH, algorithm))
+    throw new ImageError('digest.unsupported', `${what}: algorithm ${algorithm}; sha256 and sha512 are known`)
+  const length = HEX_LENGTH[algorithm as DigestAlgorithm]
+  if (encoded.length !== length || !/^[0-9a-f]+$/.test(encoded))
+    throw new ImageError('digest.malformed', `${what}: ${shown} lacks ${length} lower-case hexadecimal digits`)
+  return text as Digest
+}
+
+export function digestAlgorithm(digest: Digest): DigestAlgorithm {
+  return digest.slice(0, 6) as DigestAlgorithm
+}
+
+export function digestHex(digest: Digest): string {
+  return digest.slice(7)
+}
+
+export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): Digest {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest
+}
+
+/** A digest in the making. `size` counts what was hashed. */
+export class Digester {
+  readonly #hash: Hash
+  readonly #algorithm: DigestAlgorithm
+  size = 0
+
+  constructor(algorithm: DigestAlgorithm = 'sha256') {
+    this.#hash = createHash(algorithm)
+    this.#algorithm = algorithm
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+    this.size += bytes.length
+  }
+
+  digest(): Digest {
+    return `${this.#algorithm}:${this.#hash.digest('hex')}` as Digest
+  }
+}
+
+export type Content = { readonly digest: Digest; readonly size: number }
+
+/** @throws {ImageError} `digest.mismatch` unless `bytes` are exactly the content that was promised. */
+export function assertContent(bytes: Uint8Array, expected: Content, what: string): void {
+  if (bytes.length !== expected.size)
+    throw new ImageError('digest.mismatch', `${what}: ${bytes.length} bytes, the descriptor says ${expected.size}`)
+  const actual = digestOf(bytes, digestAlgorithm(expected.digest))
+  if (actual !== expected.digest)
+    throw new ImageError('digest.mismatch', `${what}: content is ${actual}, wanted ${expected.digest}`)
+}
+
+/**
+ * Passes a stream through and compares size and digest at its end. What comes out before the end is NOT verified:
+ * whoever consumes it must stage, and publish only when the stream has ended without an error. A stream that grows
+ * beyond the promised size is cut off at once.
+ *
+ * @throws {ImageError} `digest.mismatch`, from the iterator.
+ */
+export async function* verifiedWhileRead(
+  source: AsyncIterable<Uint8Array>,
+  expected: Content,
+  what: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const digester = new Digester(digestAlgorithm(expected.digest))
+  for await (const chunk of source) {
+    digester.update(chunk)
+    if (digester.size > expected.size)
+      throw new ImageError('digest.mismatch', `${what}: longer than the ${expected.size} bytes its descriptor says`)
+    yield chunk
+  }
+  if (digester.size !== expected.size)
+    throw new ImageError('digest.mismatch', `${what}: ${digester.size} bytes, the descriptor says ${expected.size}`)
+  const actual = digester.digest()
+  if (actual !== expected.digest)
+    throw new ImageError('digest.mismatch', `${what}: content is ${actual}, wanted ${expected.digest}`)
+}

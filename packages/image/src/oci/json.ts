@@ -1,0 +1,103 @@
+import { ImageError } from '../errors.ts'
+
+/** A JSON object whose members were not looked at yet. */
+export type JsonObject = { readonly [member: string]: unknown }
+
+/** Largest manifest or index read: the size that the distribution specification asks registries to accept. */
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+/** Largest image configuration read. */
+export const MAX_CONFIG_BYTES = 8 * 1024 * 1024
+
+const MAX_DEPTH = 32
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s"{}[\]:,]+/g
+
+/**
+ * Parses a document that must be one JSON object in UTF-8, and refuses what `JSON.parse` would settle silently:
+ * duplicate members (it keeps the last), bad UTF-8 and byte order marks, deep nesting (K12).
+ *
+ * @throws {ImageError} `document.too-large` or `document.malformed`.
+ */
+export function parseJsonObject(bytes: Uint8Array, what: string, maxBytes: number): JsonObject {
+  if (bytes.length > maxBytes)
+    throw new ImageError('document.too-large', `${what}: ${bytes.length} bytes, at most ${maxBytes}`)
+  let value: unknown
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    value = JSON.parse(text)
+    refuseAmbiguity(text, what)
+  } catch (cause) {
+    if (cause instanceof ImageError) throw cause
+    throw new ImageError('document.malformed', `${what}: not JSON`, { cause })
+  }
+  return asObject(value, what)
+}
+
+/** Walks the tokens of valid JSON: two equal member names in one object are refused. */
+function refuseAmbiguity(text: string, what: string): void {
+  const open: (Set<string> | undefined)[] = []
+  let previous = ''
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (token === '{') open.push(new Set())
+    else if (token === '[') open.push(undefined)
+    else if (token === '}' || token === ']') open.pop()
+    else if (token === ':') {
+      const name = JSON.parse(previous) as string
+      const names = open.at(-1)
+      if (names?.has(name) === true)
+        throw new ImageError('document.malformed', `${what}: duplicate member ${JSON.stringify(name)}`)
+      names?.add(name)
+    }
+    if (open.length > MAX_DEPTH) throw new ImageError('document.malformed', `${what}: nested deeper than ${MAX_DEPTH}`)
+    previous = token
+  }
+}
+
+export function asObject(value: unknown, what: string): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ImageError('document.malformed', `${what}: not an object`)
+  return value as JsonObject
+}
+
+/** A member that is there; inherited names such as `constructor` are not. */
+export function member(object: JsonObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}
+
+export function asArray(value: unknown, what: string, maxLength: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new ImageError('document.malformed', `${what}: not an array`)
+  if (value.length > maxLength)
+    throw new ImageError('document.malformed', `${what}: ${value.length} elements, at most ${maxLength}`)
+  return value
+}
+
+export function asString(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw new ImageError('document.malformed', `${what}: not a string`)
+  return value
+}
+
+export function asSize(value: unknown, what: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new ImageError('document.malformed', `${what}: not a size in bytes`)
+  return value
+}
+
+/** `null` counts as left out: Go writes empty maps and lists so. */
+export function optional<T>(
+  object: JsonObject,
+  name: string,
+  what: string,
+  read: (value: unknown, what: string) => T,
+): T | undefined {
+  const value = member(object, name)
+  return value === undefined || value === null ? undefined : read(value, `${what}.${name}`)
+}
+
+/** String to string, in the document's order. A `Map`: no name is special in it (K06). */
+export function asStringMap(value: unknown, what: string): ReadonlyMap<string, string> {
+  const entries = Object.entries(asObject(value, what))
+  return new Map(entries.map(([name, text]) => [name, asString(text, `${what}[${JSON.stringify(name)}]`)]))
+}
+
+export function asStringList(value: unknown, what: string): readonly string[] {
+  return asArray(value, what, 65_536).map((text, i) => asString(text, `${what}[${i}]`))
+}

@@ -1,0 +1,31 @@
+import { asObject, asString, member, optional } from './json.ts'
+
+/** What an image runs on, in Go's words: `linux`, `amd64`, `arm64`, variant `v8`. */
+export interface Platform {
+  readonly os: string
+  readonly architecture: string
+  readonly variant?: string
+}
+
+export function parsePlatform(value: unknown, what: string): Platform {
+  const object = asObject(value, what)
+  const variant = optional(object, 'variant', what, asString)
+  return {
+    os: asString(member(object, 'os'), `${what}.os`),
+    architecture: asString(member(object, 'architecture'), `${what}.architecture`),
+    ...(variant === undefined || variant === '' ? {} : { variant }),
+  }
+}
+
+/** Where a specification gives one name to two spellings: arm64 means arm64/v8. */
+function normalVariant(platform: Platform): string {
+  return platform.architecture === 'arm64' && platform.variant === 'v8' ? '' : (platform.variant ?? '')
+}
+
+export function samePlatform(a: Platform, b: Platform): boolean {
+  return a.os === b.os && a.architecture === b.architecture && normalVariant(a) === normalVariant(b)
+}
+
+export function platformText(platform: Platform): string {
+  return [platform.os, platform.architecture, platform.variant].filter((part) => part !== undefined).join('/')
+}

@@ -1,1 +1,2 @@
+export * from './eventlog/index.ts'
 export * from './verify/index.ts'

@@ -224,7 +224,7 @@ describe('adopt', () => {
     ['a function', { f: () => 1 }],
     ['NaN', [NaN]],
     ['an infinity', Infinity],
-    ['an integer that has lost digits', 9007199254740993],
+    ['an integer that has lost digits', 2 ** 53 + 2],
     ['a date', new Date(0)],
     ['a map', new Map()],
     ['a symbol', Symbol('s')],

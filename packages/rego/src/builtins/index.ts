@@ -1,0 +1,7 @@
+export { BUILTINS } from './registry.ts'
+export { BuiltinError, type Builtin, type BuiltinContext, type BuiltinErrorCode } from './contract.ts'
+export type { HostFunctions, Signatures } from './host.ts'
+export type { SignatureAlgorithm } from './jwt/algorithms.ts'
+export { T, type TypeDecl } from './types.ts'
+export { add, multiply, subtract } from './arithmetic.ts'
+export { member, memberAt } from './comparison.ts'

@@ -1,5 +1,6 @@
 import type { Digest } from '@vouchsafe/core'
 import type {
+  Consume,
   DistrustRule,
   Enrolment,
   ForeignCheckpoint,
@@ -11,7 +12,6 @@ import type {
   Ticket,
   WrappedKey,
 } from './rows.ts'
-import type { Consume } from './store.ts'
 
 /** One change of a tenant's state, made by `append` together with its ledger entry. Times are the entry's. */
 export type Change =

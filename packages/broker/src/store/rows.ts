@@ -1,5 +1,4 @@
-import type { Digest } from '@vouchsafe/core'
-import type { Profile } from '@vouchsafe/core'
+import type { Digest, Profile } from '@vouchsafe/core'
 
 /** Who a store belongs to. Written once by `broker init`; nothing in it ever changes. */
 export interface StoreIdentity {
@@ -135,7 +134,8 @@ export interface DistrustRule {
   readonly liftedAt: Date | null
 }
 
-export type Outcome = 'release' | 'wait' | 'deny'
+/** `accept`: evidence was accepted and a token given; nothing was released. */
+export type Outcome = 'accept' | 'release' | 'wait' | 'deny'
 
 /** A decision without its record, which may be large. */
 export interface DecisionSummary {
@@ -192,4 +192,11 @@ export interface ForeignCheckpoint {
   readonly size: number
   readonly checkpoint: string
   readonly seenAt: Date
+}
+
+/** A nonce to be used up. */
+export interface Consume {
+  /** What is unique: of our nonces the MAC, of a proof the digest of issuer and `jti`. */
+  readonly id: Uint8Array
+  readonly expiresAt: Date
 }

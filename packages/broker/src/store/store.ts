@@ -1,6 +1,7 @@
-import type { CheckpointSigner, Digest, EntryContent, Proof, Receipt } from '@vouchsafe/core'
+import type { CheckpointSigner, Digest, EntryContent, Proof, Receipt, VouchsafeError } from '@vouchsafe/core'
 import type { Change } from './changes.ts'
 import type {
+  Consume,
   DecisionSummary,
   DistrustRule,
   Enrolment,
@@ -34,6 +35,9 @@ import type {
  */
 export interface Store {
   // --- the store itself ---
+
+  /** Why the store is sealed: it was found behind the head kept outside of it. Null while all is well. */
+  readonly regressed: VouchsafeError | null
 
   /** Null before `initialise`. */
   identity(): Promise<StoreIdentity | null>
@@ -210,13 +214,6 @@ export interface Expectation {
   readonly resources: readonly { readonly path: string; readonly version: number }[]
   /** The earliest end of approval, agreement, evidence and whatever else the decision relied on. */
   readonly validUntil: Date
-}
-
-/** A nonce to be used up. */
-export interface Consume {
-  /** What is unique: of our nonces the MAC, of a proof the digest of issuer and `jti`. */
-  readonly id: Uint8Array
-  readonly expiresAt: Date
 }
 
 export interface Decide {

@@ -4,12 +4,14 @@ import { appraise } from './appraisal/appraise.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
+import { jwkThumbprint } from './base/keys.ts'
 import { toClaims } from './claims/from-tpm.ts'
 import { verifyEvidence } from './evidence/verify.ts'
 import { decide } from './policy/decide.ts'
 import { type Decision, type Reason, type Stage, reason } from './policy/decision.ts'
 import type { AttestationResult } from './token/attestation-result.ts'
 import { verifyPresentation } from './token/presentation.ts'
+import type { TokenPayload } from './token/verify.ts'
 import type { AttestInputs, ReleaseInputs, Verdict } from './wire/decision-record.ts'
 
 /*
@@ -45,8 +47,9 @@ export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise
     enter('token')
     const token = await verifyPresentation(input.presentation, crypto)
     const attested = input.attest
-    if (attested === null)
+    if (attested === null || token.jti !== input.attestation)
       throw new VouchsafeError('token.malformed', `token ${token.jti} stands for no attestation that is kept here`)
+    assertSameKeys(token, attested, crypto)
     const { result, decision } = await attest(attested, crypto) // computed again from raw evidence, never read from the token
     if (result === null || decision.kind === 'deny') return { result, decision }
     enter('policy')
@@ -59,8 +62,27 @@ export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise
       withdrawals: statements.filter((s) => s.says === 'withdraw'),
       supersededBy: input.supersededBy,
     }
-    return { result, decision: decide(result, agreement, standing, { resources: input.resources }, new Date(input.at)) }
+    return {
+      result,
+      decision: decide(
+        result,
+        agreement,
+        standing,
+        { resources: input.resources, lease: input.lease },
+        new Date(input.at),
+      ),
+    }
   })
+}
+
+/** The token and the attestation that it names must speak of the same guest, session and keys. */
+function assertSameKeys(token: TokenPayload, attested: AttestInputs, crypto: CryptoPort): void {
+  const same =
+    token.cnf.jkt === jwkThumbprint(attested.proofKey, crypto) &&
+    token['vouchsafe.seal-key'] === jwkThumbprint(attested.sealKey, crypto) &&
+    token['vouchsafe.session'] === attested.session &&
+    token.eat_nonce === attested.nonce
+  if (!same) throw new VouchsafeError('token.proof', `token ${token.jti} is bound to other keys than its attestation`)
 }
 
 /** Where a walk along the line ended. `result` is null when it ended before there was one. */

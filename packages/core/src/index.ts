@@ -30,7 +30,8 @@ export { attest, release, toVerdict, type Walk } from './flow.ts'
 
 export { type EvidenceBinding, evidenceBinding, workloadEvidenceBinding } from './evidence/binding.ts'
 export { assertVerified, type Verified } from './evidence/verified.ts'
-export { type Enrolment, type TpmEvidence, tpmEvidenceSchema } from './evidence/tpm/tpm-evidence.ts'
+export { translated } from './evidence/tpm/translate.ts'
+export { type Enrolment, type TpmEvidence, enrolmentSchema, tpmEvidenceSchema } from './evidence/tpm/tpm-evidence.ts'
 export {
   type EnrolmentSubject,
   enrolmentProof,
@@ -66,9 +67,10 @@ export { type Appraisal, type Finding, TIERS, type Tier } from './appraisal/find
 export { type DistrustRule, distrustRuleSchema, isDistrusted } from './appraisal/distrust.ts'
 
 export { TOKEN_LIFETIME_SECONDS, type TokenSigner, type TokenSubject, issueToken } from './token/issue.ts'
-export { type TokenExpectation, type TokenPayload, verifyToken } from './token/verify.ts'
+export { type TokenExpectation, type TokenPayload, claimedId, verifyToken } from './token/verify.ts'
 export { readJws } from './token/jws.ts'
-export { type ProofSubject, signProof, verifyProof } from './token/proof.ts'
+export { type Presentation, verifyPresentation } from './token/presentation.ts'
+export { type ProofSubject, claimedNonce, signProof, verifyProof } from './token/proof.ts'
 export { type RequestClaims, type RequestSubject, signRequest, verifyRequest } from './token/signed-request.ts'
 export type { AttestationResult } from './token/attestation-result.ts'
 

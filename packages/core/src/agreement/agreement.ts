@@ -1,3 +1,4 @@
+import { LAUNCH_ISOLATIONS, LAUNCH_NETWORKS, LAUNCH_OUTPUTS, LAUNCH_RESTARTS } from '@vouchsafe/tpm/eventlog'
 import { z } from 'zod'
 import type { CryptoPort } from '../base/crypto.ts'
 import { type Digest, digestOf } from '../base/digest.ts'
@@ -88,9 +89,14 @@ export const agreementSchema = z.strictObject({
     /** Exactly these variables with exactly these values, beside those of the image. */
     env: z.record(z.string().regex(/^[A-Z_][A-Z0-9_]{0,127}$/), z.string().max(4096)),
     debug: z.literal(false),
-    network: z.enum(['none', 'host']),
+    network: z.enum(LAUNCH_NETWORKS),
     /** Where standard output and error of the workload go. */
-    output: z.enum(['closed', 'log']),
+    output: z.enum(LAUNCH_OUTPUTS),
+    restart: z.enum(LAUNCH_RESTARTS),
+    /** What may keep the workload apart from the agent; any of these will do. */
+    isolation: z.array(z.enum(LAUNCH_ISOLATIONS)).min(1).max(4),
+    capabilities: z.array(z.string().max(64)).max(64),
+    mounts: z.array(z.string().max(4096)).max(32),
   }),
   environment: z.strictObject({
     leastClass: z.enum(ASSURANCE_CLASSES),

@@ -14,6 +14,25 @@ export function appraiseLaunch(launch: LaunchClaims, agreement: Agreement): read
     same('appraisal.launch-debug', 'configuration', 'debug false', `debug ${launch.debug}`),
     same('appraisal.launch-network', 'configuration', `network ${agreed.network}`, `network ${launch.network}`),
     same('appraisal.launch-output', 'configuration', `output ${agreed.output}`, `output ${launch.output}`),
+    same('appraisal.launch-privileges', 'configuration', `restart ${agreed.restart}`, `restart ${launch.restart}`),
+    same(
+      'appraisal.launch-privileges',
+      'configuration',
+      `isolation ${agreed.isolation.includes(launch.isolation) ? launch.isolation : agreed.isolation.join(' or ')}`,
+      `isolation ${launch.isolation}`,
+    ),
+    same(
+      'appraisal.launch-privileges',
+      'configuration',
+      `capabilities ${sorted(agreed.capabilities)}`,
+      `capabilities ${sorted(launch.capabilities)}`,
+    ),
+    same(
+      'appraisal.launch-privileges',
+      'configuration',
+      `mounts ${sorted(agreed.mounts)}`,
+      `mounts ${sorted(launch.mounts)}`,
+    ),
   ]
 }
 
@@ -24,4 +43,8 @@ function same(check: ErrorCode, aspect: TrustAspect, expected: string, actual: s
 /** One text for one set of variables, whatever their order. */
 function variables(env: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function sorted(values: readonly string[]): string {
+  return JSON.stringify(values.toSorted())
 }

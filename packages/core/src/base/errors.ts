@@ -33,6 +33,16 @@ export const ERROR_CODES = {
 
   'appraisal.class': 'The assurance class is lower than the agreement asks for.',
   'appraisal.boot-state': 'A boot register does not hold a value that the reference values allow.',
+  'appraisal.debug': 'The TEE lets its operator read or change the guest.',
+  'appraisal.measurement': 'The launch measurement is not one that the reference values allow.',
+  'appraisal.tcb': 'Firmware or microcode is below the floor, or its vendor says that it is out of date.',
+  'appraisal.advisory': 'The vendor names a security advisory for this platform that no reference value excepts.',
+  'appraisal.guest-policy': 'The guest was launched under a policy that allows more than the reference values do.',
+  'appraisal.platform': 'The platform is configured otherwise than the reference values ask.',
+  'appraisal.privilege': 'The evidence was made at a lower privilege level than asked for.',
+  'appraisal.host-data': 'What the host set at launch is not the expected value.',
+  'appraisal.launch-signer': 'The launch is not signed by an ID or author key that the reference values name.',
+  'appraisal.chip': 'The chip’s identity is hidden, and the reference values ask for it.',
   'appraisal.reset': 'The machine was reset or restarted since it enrolled or since its lease began.',
   'appraisal.image': 'The workload’s image digest is not the agreed one.',
   'appraisal.launch-arguments': 'The workload was launched with other arguments than agreed.',
@@ -40,6 +50,8 @@ export const ERROR_CODES = {
   'appraisal.launch-debug': 'The workload was launched in debug mode.',
   'appraisal.launch-network': 'The workload was given more network than agreed.',
   'appraisal.launch-output': 'The workload’s output goes elsewhere than agreed.',
+  'appraisal.launch-privileges':
+    'The workload was launched with other isolation, capabilities, mounts or restarts than agreed.',
   'appraisal.launch-agreement': 'The launch was measured for another agreement.',
   'appraisal.distrusted': 'An owner distrusts this platform, firmware, boot state or image.',
 

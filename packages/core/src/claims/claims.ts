@@ -1,3 +1,4 @@
+import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { ANCHOR_CLASSES, type AnchorClass } from '../x509/index.ts'
 
 /** How much the anchor of the evidence lets one conclude, strongest first (design.md section 6, decision 10). */
@@ -9,18 +10,8 @@ export function isAtLeast(actual: AssuranceClass, least: AssuranceClass): boolea
   return ASSURANCE_CLASSES.indexOf(actual) <= ASSURANCE_CLASSES.indexOf(least)
 }
 
-/** What the launcher measured before it started the workload. Every member was read from a log that replays to a quoted register. */
-export interface LaunchClaims {
-  readonly agreement: string
-  /** Digest of the image's manifest, `sha256:…`. */
-  readonly image: string
-  readonly args: readonly string[]
-  /** Variables set at launch, beside those of the image. */
-  readonly env: Readonly<Record<string, string>>
-  readonly debug: boolean
-  readonly network: string
-  readonly output: string
-}
+/** What the launcher measured before it started the workload: read from a log that replays to a quoted register. */
+export type LaunchClaims = Launch
 
 /**
  * What verified evidence says, in words that fit every vendor. `Verified` evidence goes in, nothing else: claims that

@@ -25,6 +25,7 @@ export const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   'appraisal.launch-debug': 'Launch without debug mode. No agreement can allow it.',
   'appraisal.launch-network': 'Launch with the agreed network setting.',
   'appraisal.launch-output': 'Launch with the agreed output setting.',
+  'appraisal.launch-privileges': 'Launch with the agreed isolation, capabilities, mounts and restart rule.',
   'appraisal.launch-agreement': 'Launch under the agreement for which the secret is asked.',
   'appraisal.distrusted': 'Ask the owner why the platform is distrusted; use another machine until that is settled.',
   'token.audience': 'Attest to this broker itself: a token of another broker says nothing here.',

@@ -6,7 +6,9 @@ import { type Standing, judgeStanding } from './standing.ts'
 
 export interface ResourceRequest {
   /** Paths at the deciding tenant; all are released or none. */
-  readonly resources: readonly string[]
+  readonly resources: readonly { readonly path: string; readonly version: number | null }[]
+  /** The lease to renew, or null for a first release. */
+  readonly lease: { readonly id: string; readonly machine: string; readonly agreement: string } | null
 }
 
 /**
@@ -29,15 +31,30 @@ export function decide(
   const { denials: against, missing } = judgeStanding(agreement, standing, at)
   denials.push(...against)
 
+  const { lease } = request
+  if (lease !== null && (lease.machine !== result.claims.machine || lease.agreement !== agreement.digest))
+    denials.push(
+      reason(
+        'policy',
+        'release.unknown',
+        `lease ${lease.id} of ${lease.machine} under ${lease.agreement}`,
+        `${result.claims.machine} under ${agreement.digest}`,
+      ),
+    )
+
   const grants: string[] = []
   if (request.resources.length === 0)
     denials.push(reason('policy', 'policy.resource', 'at least one resource', 'none was asked for'))
-  for (const path of request.resources) {
+  for (const { path, version } of request.resources) {
     const candidates = agreement.body.grants.filter((g) => g.owner === standing.owner && g.resources.includes(path))
     if (candidates.length === 0) {
       denials.push(
         reason('policy', 'policy.no-condition', `a grant of ${standing.owner} for ${path}`, 'the agreement has none'),
       )
+      continue
+    }
+    if (version === null) {
+      denials.push(reason('policy', 'release.unknown', `a resource ${path}`, 'there is none'))
       continue
     }
     const refusals = candidates.map((g) => ({ id: g.id, reasons: refusalsOf(g, result.claims) }))

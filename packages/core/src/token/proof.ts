@@ -95,3 +95,13 @@ function asProofError<T>(read: () => T): T {
     throw new VouchsafeError('token.proof', cause instanceof Error ? cause.message : 'unreadable proof', { cause })
   }
 }
+
+/** The nonce that a proof claims to use, unverified: enough to look it up before the proof is checked. Null when unreadable. */
+export function claimedNonce(proof: string): string | null {
+  try {
+    const nonce = readJws(proof, PROOF_TYPE, ['jwk']).payload['nonce']
+    return typeof nonce === 'string' ? nonce : null
+  } catch {
+    return null // an unreadable proof claims nothing; verifyProof says why
+  }
+}

@@ -81,3 +81,13 @@ export async function verifyToken(token: string, expected: TokenExpectation): Pr
 function iso(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString()
 }
+
+/** The id that a token claims, unverified: enough to look up its attestation before the token is checked. Null when unreadable. */
+export function claimedId(token: string): string | null {
+  try {
+    const id = readJws(token, TOKEN_TYPE, ['kid']).payload['jti']
+    return typeof id === 'string' ? id : null
+  } catch {
+    return null // an unreadable token claims nothing; verifyToken says why
+  }
+}

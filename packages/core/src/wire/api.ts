@@ -47,14 +47,15 @@ export const enrolBeginRequest = z.strictObject({
   ticket: z.string().min(1).max(256),
   ekCertificate: base64(8192),
   intermediates: z.array(base64(8192)).max(4),
-  /** TPMT_PUBLIC. */
+  /** TPMT_PUBLIC of the endorsement key (its key must be the certificate's) and of the attestation key. */
+  ekPublic: base64(1024),
   akPublic: base64(1024),
 })
 export const enrolBeginResponse = z.strictObject({
   /** Opaque; authenticated by the broker, which keeps nothing. */
   handle: z.string().max(8192),
   nonce: z.string(),
-  /** TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET, with their sizes. */
+  /** TPMS_ID_OBJECT and encrypted secret, as ActivateCredential takes them, without outer sizes. */
   credential: base64(1024),
   secret: base64(1024),
 })
@@ -75,6 +76,8 @@ export const enrolFinishResponse = z.strictObject({
 export const attestRequest = z.strictObject({
   session: sessionSchema,
   nonce: z.string().min(1).max(512),
+  /** Id of the enrolled machine; its attestation key must be the one that signed. */
+  machine: id,
   agreement: digest,
   sealKey: p256JwkSchema,
   proofKey: p256JwkSchema,
@@ -98,6 +101,7 @@ export const releaseResponse = z.strictObject({
   lease: z.strictObject({ id, expires: instant }),
   receipt: z.string(),
 })
+export const renewRequest = z.strictObject({ requestId: sessionSchema })
 export const renewResponse = z.strictObject({
   decision: id,
   lease: z.strictObject({ id, expires: instant }),
@@ -160,22 +164,14 @@ export const principalRequest = z.strictObject({
 })
 
 export const decisionResponse = z.strictObject({ record: envelopeSchema, receipt: z.string() })
-export const decisionSummary = z.strictObject({
-  id,
-  at: instant,
-  operation: z.string(),
-  outcome: z.string(),
-  codes: z.array(z.string()),
-  machine: z.string(),
-})
+export const decisionSummary = z.strictObject({ id, at: instant, outcome: z.string(), code: z.string() })
 export const listDecisionsResponse = z.strictObject({ decisions: z.array(decisionSummary) })
 export const leaseResponse = z.strictObject({
   id,
   decision: id,
   machine: z.string(),
   expires: instant,
-  state: z.enum(['running', 'ended', 'expired']),
-  why: z.string().nullable(),
+  renewals: z.number().int(),
 })
 export const listLeasesResponse = z.strictObject({ leases: z.array(leaseResponse) })
 /** A page of the exported log; `size` is the number of entries at the time of the answer. */

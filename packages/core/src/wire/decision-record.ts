@@ -48,9 +48,13 @@ export type AttestInputs = z.infer<typeof attestInputsSchema>
 export const releaseInputsSchema = z.strictObject({
   at: z.iso.datetime(),
   presentation: presentationSchema,
-  /** The attestation that the token stands for; null when the token did not lead to one. */
+  /** Id of the attestation that the token must stand for, and its inputs; null when the token led to none. */
+  attestation: z.string().nullable(),
   attest: attestInputsSchema.nullable(),
-  resources: z.array(resourcePathSchema).max(64),
+  /** What was asked for, with the version that was there, or null where there was none. */
+  resources: z.array(z.strictObject({ path: resourcePathSchema, version: z.number().int().min(1).nullable() })).max(64),
+  /** The lease to renew: whose it is, and under which agreement. Null for a first release. */
+  lease: z.strictObject({ id: z.string(), machine: z.string(), agreement: z.string() }).nullable(),
   owner: z.strictObject({ id: nameSchema, keys: z.array(ownerKeySchema).max(16) }),
   statements: z.array(envelopeSchema).max(256),
   supersededBy: z.string().nullable(),

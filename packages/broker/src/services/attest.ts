@@ -1,0 +1,102 @@
+import {
+  type AttestInputs,
+  type Enrolment as WireEnrolment,
+  attest as walkAttest,
+  issueToken,
+  jwkThumbprint,
+  parseDigest,
+  toBase64,
+  wire,
+} from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import type { z } from 'zod'
+import type { Enrolment } from '../store/rows.ts'
+import { anchorsOf } from './anchors.ts'
+import { carryCheckpoints, growthSince } from './checkpoints.ts'
+import type { Services, TenantContext } from './context.ts'
+import { distrustRulesOf } from './distrust-rules.ts'
+import { readEnrolmentRecord } from './enrol.ts'
+import { marksOf, newDecisionId, prepareDecision } from './record.ts'
+import { refusalOf } from './refusal.ts'
+import { receiptOf } from './receipts.ts'
+
+/**
+ * Attestation: walks the first half of the line, records what came of it, and gives a token when the evidence was
+ * accepted. The nonce is consumed with the record, also when the answer is no.
+ */
+export async function attest(
+  services: Services,
+  context: TenantContext,
+  body: z.output<typeof wire.attestRequest>,
+): Promise<z.input<typeof wire.attestResponse>> {
+  const { store } = services
+  const at = services.clock()
+  const tenant = context.tenant.id
+  const nonce = context.checkNonce(body.nonce, { purpose: 'attest', session: body.session }, at)
+  await carryCheckpoints(services, context, body.carried)
+  const agreementDigest = parseDigest(body.agreement, 'agreement')
+  const enrolment = await store.enrolment(tenant, body.machine)
+  const agreement = await store.agreement(tenant, agreementDigest)
+  const inputs: AttestInputs = {
+    at: at.toISOString(),
+    brokerId: context.brokerId,
+    tenant,
+    session: body.session,
+    nonce: body.nonce,
+    nonceState: nonce.state,
+    sealKey: body.sealKey,
+    proofKey: body.proofKey,
+    evidence: body.evidence,
+    enrolment: enrolment === null || enrolment.endedAt !== null ? null : toWire(enrolment),
+    anchors: await anchorsOf(store, tenant),
+    agreementDigest,
+    agreement: agreement === null ? null : toBase64(agreement.bytes),
+    counters: enrolment === null ? null : { resetCount: enrolment.resetCount, restartCount: enrolment.restartCount },
+    distrust: await distrustRulesOf(store, tenant),
+  }
+  const walk = await walkAttest(inputs, nodeCrypto)
+  const id = newDecisionId()
+  const prepared = prepareDecision(id, context, walk, { operation: 'attest', inputs })
+  const recorded = await store.decide({
+    tenant,
+    expect: null,
+    consume: nonce.state === 'fresh' ? [{ id: nonce.id, expiresAt: nonce.expiresAt }] : [],
+    decision: {
+      id,
+      record: prepared.envelope,
+      digest: prepared.digest,
+      outcome: prepared.outcome,
+      code: prepared.code,
+      marks: marksOf(walk, body.machine, body.agreement),
+      facts: { operation: 'attest', machine: body.machine },
+      request: null,
+    },
+    lease: { kind: 'none' },
+    signer: context.logSigner,
+  })
+  services.log('attest.decided', { tenant, decision: id, outcome: prepared.outcome, code: prepared.code })
+  if (recorded.kind !== 'recorded' || walk.result === null || walk.decision.kind !== 'accept')
+    throw refusalOf(prepared.code, id)
+
+  const subject = {
+    issuer: context.issuer,
+    audience: context.audience,
+    id,
+    nonce: body.nonce,
+    session: body.session,
+    agreement: agreementDigest,
+    proofKey: jwkThumbprint(body.proofKey, nodeCrypto),
+    sealKey: jwkThumbprint(body.sealKey, nodeCrypto),
+  }
+  const token = await issueToken(walk.result, subject, at, context.tokenSigner)
+  return {
+    id,
+    token,
+    log: await growthSince(services, context, body.kept),
+    receipt: await receiptOf(store, tenant, recorded.seq),
+  }
+}
+
+function toWire(e: Enrolment): WireEnrolment {
+  return readEnrolmentRecord(e.record)
+}

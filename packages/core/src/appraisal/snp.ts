@@ -1,0 +1,210 @@
+import { z } from 'zod'
+import { toHex } from '../base/encoding.ts'
+import { formatTcb, partsBelow, type SnpTcb } from '../evidence/snp/tcb.ts'
+import type { VerifiedSnpEvidence } from '../evidence/snp/verify-report.ts'
+import { assertVerified } from '../evidence/verified.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import type { Finding, TrustAspect } from './finding.ts'
+
+const level = z.number().int().min(0).max(255)
+const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
+const floor = z.strictObject({ bootloader: level, tee: level, snp: level, microcode: level })
+const flag = z.boolean().default(false)
+
+/**
+ * What an owner accepts of an SEV-SNP platform. Whatever is left out is refused, not ignored: no measurement, no
+ * product without a floor, no SMT, no migration agent. A debug policy cannot be accepted at all (D01).
+ */
+export const snpReferenceSchema = z.strictObject({
+  /** MEASUREMENT, any of them. */
+  measurements: z.array(hex(48)).default([]),
+  /** The least TCB by product line, held against all four TCBs of the report (D05). */
+  minimumTcb: z
+    .strictObject({ Milan: floor.optional(), Genoa: floor.optional(), Turin: floor.extend({ fmc: level }).optional() })
+    .default({}),
+  /** HOST_DATA, or `any`: the host chooses it, so only its being expected makes it worth something (D03). */
+  hostData: z.union([hex(32), z.literal('any')]).default('00'.repeat(32)),
+  /** The highest VMPL, that is the lowest privilege, that may have asked for the report. */
+  maximumVmpl: z.number().int().min(0).max(3).default(0),
+  minimumGuestSvn: z.number().int().min(0).max(0xffffffff).default(0),
+  /** ID_KEY_DIGEST and AUTHOR_KEY_DIGEST, any of the list; zeros stand for none. `any` where the launch need not be signed. */
+  idKeyDigests: z.union([z.array(hex(48)), z.literal('any')]).default(['00'.repeat(48)]),
+  authorKeyDigests: z.union([z.array(hex(48)), z.literal('any')]).default(['00'.repeat(48)]),
+  allow: z
+    .strictObject({ smt: flag, migrationAgent: flag, cxl: flag, provisionalFirmware: flag, hiddenChip: flag })
+    .prefault({}),
+  require: z
+    .strictObject({
+      singleSocket: flag,
+      aes256Xts: flag,
+      raplDisabled: flag,
+      ciphertextHiding: flag,
+      pageSwapDisabled: flag,
+      ecc: flag,
+      /** The check for aliased memory (CVE-2024-21944). On unless switched off: old firmware does not know it. */
+      aliasCheck: z.boolean().default(true),
+      /** Bits of both mitigation vectors, as a hexadecimal number; reports before version 5 have none. */
+      mitigations: z
+        .string()
+        .regex(/^[0-9a-f]{1,16}$/)
+        .default('0'),
+    })
+    .prefault({}),
+})
+export type SnpReference = z.infer<typeof snpReferenceSchema>
+
+/** Is this platform, and this launch on it, acceptable? One finding a check, content or not. */
+export function appraiseSnp(evidence: VerifiedSnpEvidence, reference: SnpReference): readonly Finding[] {
+  assertVerified(evidence)
+  const { report } = evidence
+  const { policy } = report
+  return [
+    must(
+      'appraisal.debug',
+      'configuration',
+      !policy.debugAllowed,
+      'debugging excluded',
+      policy.debugAllowed ? 'the host may debug the guest' : 'debugging excluded',
+    ),
+    oneOf('appraisal.measurement', 'executables', 'measurement', reference.measurements, toHex(report.measurement)),
+    ...appraiseTcb(evidence, reference),
+    ...appraiseGuestPolicy(evidence, reference),
+    ...appraisePlatform(evidence, reference),
+    must(
+      'appraisal.privilege',
+      'configuration',
+      report.vmpl <= reference.maximumVmpl,
+      `asked for at VMPL ${reference.maximumVmpl} or a more privileged one`,
+      `asked for at VMPL ${report.vmpl}`,
+    ),
+    oneOf('appraisal.host-data', 'configuration', 'host data', list(reference.hostData), toHex(report.hostData)),
+    oneOf('appraisal.launch-signer', 'executables', 'ID key', reference.idKeyDigests, toHex(report.idKeyDigest)),
+    oneOf(
+      'appraisal.launch-signer',
+      'executables',
+      'author key',
+      reference.authorKeyDigests,
+      toHex(report.authorKeyDigest),
+    ),
+    must(
+      'appraisal.launch-signer',
+      'executables',
+      report.guestSvn >= reference.minimumGuestSvn,
+      `guest SVN ${reference.minimumGuestSvn} or later`,
+      `guest SVN ${report.guestSvn}`,
+    ),
+    must(
+      'appraisal.chip',
+      'instance-identity',
+      evidence.chip.kind === 'known' || reference.allow.hiddenChip,
+      reference.allow.hiddenChip ? 'any chip, named or not' : 'a chip that is named',
+      evidence.chip.kind === 'known' ? `chip ${evidence.chip.id}` : 'the host hides the chip’s id',
+    ),
+  ]
+}
+
+function appraiseTcb({ product, tcb, report }: VerifiedSnpEvidence, reference: SnpReference): readonly Finding[] {
+  const least: SnpTcb | undefined = reference.minimumTcb[product]
+  const { currentFirmware: current, committedFirmware: committed } = report
+  const sameFirmware =
+    current.major === committed.major && current.minor === committed.minor && current.build === committed.build
+  const provisional = !sameFirmware || partsBelow(tcb.committed, tcb.current).length > 0
+  return [
+    ...(['reported', 'committed', 'launch', 'current'] as const).map((which) =>
+      must(
+        'appraisal.tcb',
+        'hardware',
+        least !== undefined && partsBelow(tcb[which], least).length === 0,
+        least === undefined ? `no ${product} at all` : `${which} TCB of at least ${formatTcb(least)}`,
+        `${which} TCB of ${product}: ${formatTcb(tcb[which])}`,
+      ),
+    ),
+    must(
+      'appraisal.tcb',
+      'hardware',
+      !provisional || reference.allow.provisionalFirmware,
+      reference.allow.provisionalFirmware ? 'firmware committed or not' : 'firmware that is committed',
+      provisional ? 'firmware that the host may still take back' : 'firmware that is committed',
+    ),
+  ]
+}
+
+function appraiseGuestPolicy({ report: { policy } }: VerifiedSnpEvidence, reference: SnpReference): readonly Finding[] {
+  const { allow, require } = reference
+  const allowed = (what: string, isSet: boolean, isAllowed: boolean) =>
+    must(
+      'appraisal.guest-policy',
+      'configuration',
+      !isSet || isAllowed,
+      `${what} ${isAllowed ? 'allowed or not' : 'excluded'}`,
+      `${what} ${isSet ? 'allowed' : 'excluded'}`,
+    )
+  const demanded = (what: string, isSet: boolean, isRequired: boolean) =>
+    must(
+      'appraisal.guest-policy',
+      'configuration',
+      isSet || !isRequired,
+      `${what} ${isRequired ? 'demanded' : 'demanded or not'}`,
+      `${what} ${isSet ? 'demanded' : 'not demanded'}`,
+    )
+  return [
+    allowed('simultaneous multithreading', policy.smtAllowed, allow.smt),
+    allowed('a migration agent', policy.migrationAgentAllowed, allow.migrationAgent),
+    allowed('CXL memory', policy.cxlAllowed, allow.cxl),
+    demanded('a single socket', policy.singleSocketRequired, require.singleSocket),
+    demanded('AES-256-XTS', policy.aes256XtsRequired, require.aes256Xts),
+    demanded('RAPL off', policy.raplDisabledRequired, require.raplDisabled),
+    demanded('ciphertext hiding', policy.ciphertextHidingRequired, require.ciphertextHiding),
+    demanded('no page swapping', policy.pageSwapDisabledRequired, require.pageSwapDisabled),
+  ]
+}
+
+function appraisePlatform({ report }: VerifiedSnpEvidence, { require }: SnpReference): readonly Finding[] {
+  const wanted = BigInt(`0x${require.mitigations}`)
+  const { launchMitigations = 0n, currentMitigations = 0n } = report
+  const present = launchMitigations & currentMitigations & wanted
+  const { eccEnabled, aliasCheckComplete } = report.platformInfo
+  const check = (holds: boolean, expected: string, actual: string) =>
+    must('appraisal.platform', 'hardware', holds, expected, actual)
+  return [
+    check(
+      eccEnabled || !require.ecc,
+      require.ecc ? 'ECC memory' : 'memory with ECC or without',
+      eccEnabled ? 'ECC memory' : 'memory without ECC',
+    ),
+    check(
+      aliasCheckComplete || !require.aliasCheck,
+      require.aliasCheck ? 'memory checked for aliases' : 'memory checked for aliases or not',
+      aliasCheckComplete ? 'memory checked for aliases' : 'memory not checked for aliases',
+    ),
+    check(
+      present === wanted,
+      `mitigations 0x${wanted.toString(16)}`,
+      `of these, 0x${present.toString(16)} at launch and now`,
+    ),
+  ]
+}
+
+function must(check: ErrorCode, aspect: TrustAspect, holds: boolean, expected: string, actual: string): Finding {
+  return { check, aspect, tier: holds ? 'affirming' : 'contraindicated', expected, actual }
+}
+
+function oneOf(
+  check: ErrorCode,
+  aspect: TrustAspect,
+  what: string,
+  accepted: readonly string[] | 'any',
+  actual: string,
+): Finding {
+  const expected =
+    accepted === 'any'
+      ? `any ${what}`
+      : accepted.length === 0
+        ? `no ${what} at all`
+        : `${what} ${accepted.join(' or ')}`
+  return must(check, aspect, accepted === 'any' || accepted.includes(actual), expected, `${what} ${actual}`)
+}
+
+function list(value: string): readonly string[] | 'any' {
+  return value === 'any' ? 'any' : [value]
+}

@@ -1,0 +1,26 @@
+import { toHex } from '../base/encoding.ts'
+import type { VerifiedTpmEvidence } from '../evidence/tpm/verify-tpm-evidence.ts'
+import { assertVerified } from '../evidence/verified.ts'
+import type { Claims } from './claims.ts'
+
+/** Verified TPM evidence in our words. The class is the anchor's, and no TPM keeps the host out (decision 10). */
+export function toClaims(evidence: VerifiedTpmEvidence): Claims {
+  assertVerified(evidence)
+  const { quote, anchor, registers } = evidence
+  return {
+    format: 'tpm',
+    class: anchor.class,
+    simulated: anchor.class === 'simulated',
+    hostExcluded: false,
+    machine: evidence.machine,
+    anchor: anchor.name,
+    boot: {
+      registers: Object.fromEntries(
+        [...registers].filter(([n]) => n < 16).map(([n, value]) => [String(n), toHex(value)]),
+      ),
+      resetCount: quote.resetCount,
+      restartCount: quote.restartCount,
+    },
+    launch: evidence.launch,
+  }
+}

@@ -14,3 +14,14 @@ export {
   tpmAlternativeName,
 } from './x509.ts'
 export type { CertificateSpec, KeyKind, RevocationListSpec, TestCertificate, TestExtension, TestKey } from './x509.ts'
+export {
+  defaultTcb,
+  encodeSnpCertificateTable,
+  encodeSnpReport,
+  makeAmdAuthorities,
+  makeSnpReport,
+  makeVek,
+  signSnpReport,
+  testHwid,
+} from './amd.ts'
+export type { AmdAuthorities, AmdProduct, AmdTcb, SnpReportSpec, VekSpec } from './amd.ts'

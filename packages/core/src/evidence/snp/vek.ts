@@ -18,10 +18,9 @@ const AMD = '1.3.6.1.4.1.3704.1'
 const PARTS = { bootloader: `${AMD}.3.1`, tee: `${AMD}.3.2`, snp: `${AMD}.3.3`, microcode: `${AMD}.3.8` } as const
 const FMC = `${AMD}.3.9`
 const RESERVED_PARTS = [4, 5, 6, 7].map((n) => `${AMD}.3.${n}`)
-const KNOWN = new Set([
-  ...[`${AMD}.1`, `${AMD}.2`, `${AMD}.4`, `${AMD}.5`],
-  ...[...Object.values(PARTS), FMC, ...RESERVED_PARTS],
-])
+const KNOWN = new Set(
+  [1, 2, 4, 5, '3.1', '3.2', '3.3', '3.4', '3.5', '3.6', '3.7', '3.8', '3.9'].map((n) => `${AMD}.${n}`),
+)
 
 /**
  * Reads AMD's extensions, each by its exact OID; the certificate's parser has refused doubles (D06).

@@ -61,8 +61,8 @@ export interface SnpFacts {
     readonly committed: SnpTcb
     readonly launch: SnpTcb
   }
-  /** In hexadecimal; `hidden` where the host masks it, so that no list of chips can apply to it (D07). */
-  readonly chip: string | 'hidden'
+  /** Hidden where the host masks it, so that no list of chips can apply to it (D07). The id is in hexadecimal. */
+  readonly chip: { readonly kind: 'known'; readonly id: string } | { readonly kind: 'hidden' }
   readonly reportData: 'as-expected' | 'not-checked'
 }
 
@@ -169,12 +169,12 @@ function checkOrder(tcb: SnpFacts['tcb']): void {
   }
 }
 
-function matchChip(report: SnpReport, { hwid }: Vek): string {
-  if (isZero(report.chipId)) return 'hidden'
+function matchChip(report: SnpReport, { hwid }: Vek): SnpFacts['chip'] {
+  if (isZero(report.chipId)) return { kind: 'hidden' }
   const chip = toHex(hwid === undefined ? report.chipId : report.chipId.subarray(0, hwid.length))
   if (hwid !== undefined && (toHex(hwid) !== chip || !isZero(report.chipId.subarray(hwid.length))))
     throw new VouchsafeError('endorsement.mismatch', 'SNP report: CHIP_ID is not the HWID of the vcek')
-  return chip
+  return { kind: 'known', id: chip }
 }
 
 function checkReportData(

@@ -73,6 +73,8 @@ type ExprCommon = {
   readonly with: readonly With[]
   /** Made by the compiler out of a part of this expression. */
   readonly origin?: Expr
+  /** A call that was pulled out: the compiler added a variable for its result. */
+  readonly generated?: true
 }
 export type Expr =
   | TermExpr
@@ -83,8 +85,13 @@ export type Expr =
   | NotExpr
   | LogicalExpr
 export type TermExpr = ExprCommon & { readonly kind: 'term'; readonly term: Term }
-/** A call as a statement; `=` and `:=` are calls of `eq` and `assign`. */
-export type CallExpr = ExprCommon & { readonly kind: 'call'; readonly op: RefTerm; readonly args: readonly Term[] }
+/** A call as a statement; `=` and `:=` are calls of `eq` and `assign`. `declares`: it was `:=`, its left side only takes values. */
+export type CallExpr = ExprCommon & {
+  readonly kind: 'call'
+  readonly op: RefTerm
+  readonly args: readonly Term[]
+  readonly declares?: true
+}
 export type SomeExpr = ExprCommon & { readonly kind: 'some'; readonly symbols: readonly VarTerm[] }
 export type SomeInExpr = ExprCommon & {
   readonly kind: 'some-in'
@@ -108,7 +115,8 @@ export type LogicalExpr = ExprCommon & {
   readonly lhsBraces: boolean
   readonly rhsBraces: boolean
 }
-export type With = { readonly loc: Location; readonly target: Term; readonly value: Term }
+/** `names`: the value is the name of a function that takes the target's place. */
+export type With = { readonly loc: Location; readonly target: Term; readonly value: Term; readonly names?: true }
 
 /** What stands left of the body. `key` is there for `contains` (and v0's `p[x]`), `value` for everything else. */
 export type Head = {

@@ -66,7 +66,7 @@ export function parseLiteral(p: ParserState): Expr | undefined {
 /** An expression with its `with` and, where they are switched on, `and` and `or`. */
 function parseExprLiteral(p: ParserState, not: number | undefined): Expr | undefined {
   const { start } = p
-  if (not !== undefined && p.notBodies && p.tok === T.lparen && p.active.has(T.logicalAnd)) {
+  if (not !== undefined && p.notBodies && p.tok === T.lparen) {
     const outcome = parseLeadingGroup(p, not)
     if (outcome !== 'no') return outcome === 'failed' ? undefined : attachWith(p, outcome)
   }

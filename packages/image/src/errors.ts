@@ -35,6 +35,8 @@ export const IMAGE_ERROR_CODES = {
   'unpack.parent': 'An entry lies below something that is not a directory.',
   'unpack.whiteout': 'A whiteout has a form that the image specification does not define.',
   'unpack.special': 'A device, FIFO or socket, which the unpack profile refuses.',
+  'unpack.link': 'A hard link names something that is not in the image, or a directory.',
+  'unpack.filesystem': 'The file system refused an operation: full, read-only, or without a feature that is needed.',
   'unpack.xattr': 'An extended attribute must be kept, and this machine cannot set it.',
   'unpack.limit': 'A layer exceeds a stated limit: bytes, entries, depth, path length, or time.',
   'unpack.target': 'The target exists already, or its parent cannot hold a private staging directory.',

@@ -147,7 +147,7 @@ test('a base is pinned by digest, its layers kept and its configuration merged',
   expect(image.config.execution).toMatchObject({
     entrypoint: ['/app'],
     args: [],
-    env: ['PATH=/usr/bin', 'KEEP=k', 'NEW=n'],
+    env: ['KEEP=k', 'PATH=/usr/bin', 'NEW=n'],
   })
   expect(Object.fromEntries(image.config.execution.labels)).toEqual({ one: '1', two: 'second' })
 })

@@ -1,6 +1,6 @@
 import zlib from 'node:zlib'
-import type { Transform } from 'node:stream'
 import type { Compression } from '../oci/media-types.ts'
+import { pipeThrough } from '../stream/pipe-through.ts'
 
 const CHUNK = 1024 * 1024
 
@@ -16,10 +16,12 @@ export function compress(tar: AsyncIterable<Uint8Array>, compression: Compressio
     case 'none':
       return tar
     case 'gzip':
-      return anonymousGzip(through(tar, zlib.createGzip({ level: 9, memLevel: 8, windowBits: 15, chunkSize: 65536 })))
+      return anonymousGzip(
+        pipeThrough(portions(tar), zlib.createGzip({ level: 9, memLevel: 8, windowBits: 15, chunkSize: 65536 })),
+      )
     case 'zstd':
-      return through(
-        tar,
+      return pipeThrough(
+        portions(tar),
         zlib.createZstdCompress({
           chunkSize: 65536,
           params: {
@@ -30,20 +32,6 @@ export function compress(tar: AsyncIterable<Uint8Array>, compression: Compressio
         }),
       )
   }
-}
-
-async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array> {
-  const feed = (async () => {
-    try {
-      for await (const portion of portions(source))
-        if (!transform.write(portion)) await new Promise<void>((resume) => transform.once('drain', resume))
-      transform.end()
-    } catch (error) {
-      transform.destroy(error as Error)
-    }
-  })()
-  for await (const chunk of transform) yield chunk as Uint8Array
-  await feed
 }
 
 async function* portions(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -1,0 +1,115 @@
+import { ImageError } from '../errors.ts'
+import { type ByteString, toByteString } from './format.ts'
+import { natural } from './header.ts'
+import { decimal } from './pax.ts'
+
+/** A stretch of a sparse file that is stored; everything else reads as zeros. */
+export interface Extent {
+  readonly offset: number
+  readonly length: number
+}
+
+export interface SparseMap {
+  /** The size of the file, holes included. */
+  readonly realSize: number
+  readonly extents: readonly Extent[]
+}
+
+export const MAX_EXTENTS = 65_536
+
+/**
+ * Ascending, without overlap, inside the file, and together exactly what is stored.
+ *
+ * @throws {ImageError} `tar.malformed`.
+ */
+export function checkSparse(map: SparseMap, storedBytes: number): SparseMap {
+  let end = 0
+  let stored = 0
+  for (const { offset, length } of map.extents) {
+    if (offset < end || offset + length > map.realSize || !Number.isSafeInteger(offset + length))
+      throw new ImageError('tar.malformed', 'sparse map overlaps, or reaches beyond the file')
+    end = offset + length
+    stored += length
+  }
+  if (stored !== storedBytes)
+    throw new ImageError('tar.malformed', `sparse map covers ${stored} bytes, ${storedBytes} are stored`)
+  return map
+}
+
+/** The entries of an old GNU sparse header or of one of its extension blocks; the first empty one ends the list. */
+export function readGnuExtents(block: Uint8Array, at: number, count: number): Extent[] {
+  const extents: Extent[] = []
+  for (let i = 0; i < count; i++) {
+    const start = at + i * 24
+    if (block[start] === 0 && block[start + 12] === 0) break
+    const offset = natural(block, [start, 12], 'sparse offset')
+    const length = natural(block, [start + 12, 12], 'sparse length')
+    extents.push({ offset, length })
+  }
+  return extents
+}
+
+export type PaxSparse =
+  | { readonly kind: 'map'; readonly realSize: number; readonly name?: ByteString; readonly extents: readonly Extent[] }
+  /** Format 1.0: the map is in front of the data. */
+  | { readonly kind: 'in-data'; readonly realSize: number; readonly name?: ByteString }
+
+/** @source GNU tar manual, Storing Sparse Files: PAX formats 0.0, 0.1 and 1.0 */
+export function readPaxSparse(fields: readonly (readonly [string, ByteString])[]): PaxSparse | undefined {
+  if (fields.length === 0) return undefined
+  const one = new Map(fields)
+  const version = `${one.get('major') ?? '0'}.${one.get('minor') ?? '0'}`
+  const size = one.get('realsize') ?? one.get('size')
+  const name = one.get('name')
+  if (size === undefined) throw new ImageError('tar.malformed', 'sparse file without its size')
+  const common = { realSize: decimal(size, 'sparse size'), ...(name === undefined ? {} : { name }) }
+  if (version === '1.0') return { kind: 'in-data', ...common }
+  if (version !== '0.0' && version !== '0.1')
+    throw new ImageError('tar.malformed', `sparse format ${version} is unknown`)
+  const numbers =
+    one
+      .get('map')
+      ?.split(',')
+      .filter((text) => text !== '') ??
+    fields
+      .filter(([key]) => key === 'offset' || key === 'numbytes')
+      .map(([key, value], i) => {
+        if (key !== (i % 2 === 0 ? 'offset' : 'numbytes'))
+          throw new ImageError('tar.malformed', 'sparse map out of order')
+        return value
+      })
+  const extents = pair(numbers.map((text) => decimal(text, 'sparse map')))
+  const stated = one.get('numblocks')
+  if (stated !== undefined && decimal(stated, 'sparse numblocks') !== extents.length)
+    throw new ImageError('tar.malformed', `sparse map has ${extents.length} extents, its header says ${stated}`)
+  return { kind: 'map', ...common, extents }
+}
+
+/** Reads the map of format 1.0, block by block: a count, then offsets and lengths, one decimal number a line. */
+export class InDataMapReader {
+  #text = ''
+  readonly #numbers: number[] = []
+
+  /** @returns The extents, once `block` completes them. */
+  add(block: Uint8Array): readonly Extent[] | undefined {
+    const lines = (this.#text + toByteString(block)).split('\n')
+    this.#text = lines.pop() ?? ''
+    for (const line of lines) {
+      this.#numbers.push(decimal(line, 'sparse map'))
+      const count = this.#numbers[0] ?? 0
+      if (count > MAX_EXTENTS)
+        throw new ImageError('tar.malformed', `sparse map of ${count} extents, at most ${MAX_EXTENTS}`)
+      if (this.#numbers.length === 1 + 2 * count) return pair(this.#numbers.slice(1))
+    }
+    if (this.#text.length > 32) throw new ImageError('tar.malformed', 'sparse map without line breaks')
+    return undefined
+  }
+}
+
+function pair(numbers: readonly number[]): Extent[] {
+  if (numbers.length % 2 !== 0) throw new ImageError('tar.malformed', 'sparse map with an odd number of numbers')
+  if (numbers.length > 2 * MAX_EXTENTS) throw new ImageError('tar.malformed', `sparse map over ${MAX_EXTENTS} extents`)
+  const extents: Extent[] = []
+  for (let i = 0; i < numbers.length; i += 2) extents.push({ offset: numbers[i] ?? 0, length: numbers[i + 1] ?? 0 })
+  return extents
+}

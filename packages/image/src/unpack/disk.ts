@@ -1,0 +1,155 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  futimesSync,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs'
+import { ImageError } from '../errors.ts'
+import { type ByteString, fromText, toDisplay, toFsPath } from '../tar/format.ts'
+import type { Timestamp } from '../tar/pax.ts'
+import type { Metadata } from './tree.ts'
+
+/** `apply` gives files the owners of the image, which takes root; `squash` leaves all to the user who unpacks. */
+export type Ownership = 'apply' | 'squash'
+
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/**
+ * The file system below one root. Paths come from the tree, so no parent is a link; every creation is exclusive and
+ * none follows a link at its end.
+ */
+export class Disk {
+  readonly #root: ByteString
+  readonly #ownership: Ownership
+
+  constructor(root: string, ownership: Ownership) {
+    this.#root = fromText(root)
+    this.#ownership = ownership
+  }
+
+  makeDirectory(path: ByteString): void {
+    attempt(path, () => mkdirSync(this.#at(path), 0o700))
+  }
+
+  createFile(path: ByteString): number {
+    return attempt(path, () => openSync(this.#at(path), CREATE, 0o600))
+  }
+
+  write(path: ByteString, file: number, chunk: Uint8Array, position: number | null): void {
+    attempt(path, () => {
+      let at = 0
+      while (at < chunk.length)
+        at += writeSync(file, chunk, at, chunk.length - at, position === null ? null : position + at)
+    })
+  }
+
+  /** Closes in any case. */
+  finishFile(path: ByteString, file: number, metadata: Metadata, truncateTo?: number): void {
+    attempt(path, () => {
+      try {
+        if (truncateTo !== undefined) ftruncateSync(file, truncateTo)
+        if (this.#ownership === 'apply') fchownSync(file, metadata.uid, metadata.gid)
+        fchmodSync(file, metadata.mode) // after chown, which takes setuid away
+        const time = toNodeTime(metadata.mtime)
+        futimesSync(file, time, time)
+      } finally {
+        closeSync(file)
+      }
+    })
+  }
+
+  closeFile(path: ByteString, file: number): void {
+    attempt(path, () => closeSync(file))
+  }
+
+  symlink(path: ByteString, target: ByteString, metadata: Metadata): void {
+    attempt(path, () => {
+      const file = this.#at(path)
+      symlinkSync(toFsPath(target), file)
+      if (this.#ownership === 'apply') lchownSync(file, metadata.uid, metadata.gid)
+      const time = toNodeTime(metadata.mtime)
+      lutimesSync(file, time, time)
+    })
+  }
+
+  /** link(2): does not follow a link at the end of `from`. */
+  hardlink(from: ByteString, path: ByteString): void {
+    attempt(path, () => linkSync(this.#at(from), this.#at(path)))
+  }
+
+  /** Takes over a node that was made elsewhere on the same file system. Exclusive, unlike rename. */
+  adopt(from: string, path: ByteString, metadata: Metadata): void {
+    attempt(path, () => {
+      const file = this.#at(path)
+      linkSync(from, file)
+      unlinkSync(from)
+      if (this.#ownership === 'apply') lchownSync(file, metadata.uid, metadata.gid)
+      chmodSync(file, metadata.mode)
+      const time = toNodeTime(metadata.mtime)
+      utimesSync(file, time, time)
+    })
+  }
+
+  describeDirectory(path: ByteString, metadata: Metadata): void {
+    attempt(path, () => {
+      const directory = this.#at(path)
+      if (this.#ownership === 'apply') chownSync(directory, metadata.uid, metadata.gid)
+      chmodSync(directory, metadata.mode)
+      const time = toNodeTime(metadata.mtime)
+      utimesSync(directory, time, time)
+    })
+  }
+
+  unlink(path: ByteString): void {
+    attempt(path, () => unlinkSync(this.#at(path)))
+  }
+
+  removeDirectory(path: ByteString): void {
+    attempt(path, () => rmdirSync(this.#at(path)))
+  }
+
+  #at(path: ByteString): string | Buffer {
+    return toFsPath(path === '' ? this.#root : `${this.#root}/${path}`)
+  }
+}
+
+/**
+ * Node takes times as doubles: exact to a quarter of a microsecond in our century. It reads a negative number as "now",
+ * so times before 1970 go through a Date, exact to a millisecond.
+ */
+function toNodeTime(time: Timestamp): number | Date {
+  const seconds = time.seconds + time.nanoseconds / 1e9
+  return seconds < 0 ? new Date(seconds * 1000) : seconds
+}
+
+/** One border for errors of the operating system. */
+function attempt<T>(path: ByteString, action: () => T): T {
+  try {
+    return action()
+  } catch (cause) {
+    const entry = toDisplay(path)
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+    if (code === 'EEXIST')
+      throw new ImageError('unpack.collision', 'the file system takes this name for one that exists already', {
+        cause,
+        entry,
+      })
+    if (code === 'ENAMETOOLONG')
+      throw new ImageError('unpack.limit', 'path too long for the file system', { cause, entry })
+    throw new ImageError('unpack.filesystem', `the file system refused: ${code}`, { cause, entry })
+  }
+}

@@ -1,0 +1,138 @@
+import { lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { ImageError } from '../errors.ts'
+import { type ImageSource, type ResolvedImage, resolveImage } from '../oci/chain.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Platform } from '../oci/platform.ts'
+import { type ApplyPorts, deletingWhiteouts, type Dropped } from './apply-layer.ts'
+import { Disk, type Ownership } from './disk.ts'
+import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from './limits.ts'
+import { HARDENED, type UnpackProfile } from './profile.ts'
+import { SpecialNodes } from './special-nodes.ts'
+import { join, type Place, Tree } from './tree.ts'
+import { unpackLayer } from './unpack-layer.ts'
+
+export interface UnpackOptions {
+  /** `linux/amd64` unless told. */
+  readonly platform?: Platform
+  /** `HARDENED` unless told. */
+  readonly profile?: UnpackProfile
+  /** `DEFAULT_UNPACK_LIMITS`, where a member is left out. */
+  readonly limits?: Partial<UnpackLimits>
+  /** `apply` for root and `squash` for everybody else, unless told. */
+  readonly ownership?: Ownership
+  /** Ends the work between two chunks; a timeout goes here (H10). */
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: { readonly layer: number; readonly layers: number; readonly bytes: number }) => void
+}
+
+export interface UnpackReport {
+  readonly image: ResolvedImage
+  readonly entries: number
+  readonly bytes: number
+  /** What the profile left out, the first thousand. */
+  readonly dropped: readonly Dropped[]
+  readonly droppedCount: number
+}
+
+const MAX_DROPPED = 1000
+
+/**
+ * Unpacks an image into a directory that does not exist yet.
+ *
+ * Everything is staged in a private directory beside the target: documents are verified by digest, each layer's blob
+ * and archive likewise, and only when all of that held does the tree get its name, in one rename. On any error the
+ * staging directory is removed and the target was never there. Encrypted layers are refused here; `pull` opens them.
+ *
+ * @throws {ImageError} `unpack.*`, `tar.*`, `compression.*`, `digest.*`, `chain.*`, `encryption.no-key`, `aborted`.
+ * @source OCI image specification, layer: applying changesets
+ */
+export async function unpackImage(
+  source: ImageSource,
+  digest: Digest,
+  targetDir: string,
+  options: UnpackOptions = {},
+): Promise<UnpackReport> {
+  const platform = options.platform ?? { os: 'linux', architecture: 'amd64' }
+  const target = path.resolve(targetDir)
+  assertAbsent(target)
+  const image = await resolveImage(source, digest, { platform })
+  for (const { form, descriptor } of image.layers)
+    if (form.encrypted)
+      throw new ImageError(
+        'encryption.no-key',
+        `layer ${descriptor.digest} is encrypted: pull it with a decryption hook`,
+      )
+  const staging = makeStaging(target)
+  try {
+    const root = path.join(staging, 'rootfs')
+    mkdirSync(root, { mode: 0o700 })
+    const report = await unpackInto(source, image, { staging, root }, options)
+    renameSync(root, target)
+    return report
+  } finally {
+    rmSync(staging, { recursive: true, force: true })
+  }
+}
+
+async function unpackInto(
+  source: ImageSource,
+  image: ResolvedImage,
+  { staging, root }: { readonly staging: string; readonly root: string },
+  options: UnpackOptions,
+): Promise<UnpackReport> {
+  const limits = { ...DEFAULT_UNPACK_LIMITS, ...options.limits }
+  const tree = new Tree(limits.maxDepth)
+  const disk = new Disk(root, options.ownership ?? (process.getuid?.() === 0 ? 'apply' : 'squash'))
+  const dropped: Dropped[] = []
+  let droppedCount = 0
+  let current = 0
+  const ports: ApplyPorts = {
+    tree,
+    disk,
+    special: new SpecialNodes(staging),
+    meter: new Meter(limits),
+    profile: options.profile ?? HARDENED,
+    whiteouts: deletingWhiteouts({ tree, disk }, () => current),
+    onDropped: (drop) => {
+      if (++droppedCount <= MAX_DROPPED) dropped.push(drop)
+    },
+  }
+  for (const [number, layer] of image.layers.entries()) {
+    current = number
+    let bytes = 0
+    const onBytes = (more: number) =>
+      options.onProgress?.({ layer: number, layers: image.layers.length, bytes: (bytes += more) })
+    await unpackLayer({ layer, blob: source.openBlob(layer.descriptor), content: layer.descriptor, number }, ports, {
+      root,
+      onBytes,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    })
+  }
+  describeDirectories({ node: tree.root, path: '' }, disk)
+  return { image, entries: ports.meter.entries, bytes: ports.meter.totalBytes, dropped, droppedCount }
+}
+
+/**
+ * Gives directories their owner, mode and time, deepest first: until now all were open to us alone, so a mode cannot
+ * lock the unpacker out, and writing into a directory cannot change its time afterwards.
+ */
+export function describeDirectories(place: Place, disk: Disk): void {
+  for (const [name, child] of place.node.children)
+    if (child.kind === 'directory') describeDirectories({ node: child, path: join(place.path, name) }, disk)
+  disk.describeDirectory(place.path, place.node.metadata)
+}
+
+function assertAbsent(target: string): void {
+  if (lstatSync(target, { throwIfNoEntry: false }) !== undefined)
+    throw new ImageError('unpack.target', `${target} exists already`)
+}
+
+/** Mode 0700 and a name that nobody can guess: nobody else can put a link into it. */
+export function makeStaging(target: string): string {
+  try {
+    return mkdtempSync(`${target}.staging-`)
+  } catch (cause) {
+    throw new ImageError('unpack.target', `no staging directory beside ${target}`, { cause })
+  }
+}

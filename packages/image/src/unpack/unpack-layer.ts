@@ -1,0 +1,87 @@
+import { ImageError } from '../errors.ts'
+import { type Digest, Digester, digestAlgorithm, verifiedWhileRead } from '../oci/digest.ts'
+import type { ResolvedLayer } from '../oci/chain.ts'
+import { TarReader } from '../tar/read-tar.ts'
+import { type ApplyPorts, LayerApplier } from './apply-layer.ts'
+import { decompressLayer } from './decompress.ts'
+import { setAttributes } from './special-nodes.ts'
+
+export interface LayerInput {
+  readonly layer: ResolvedLayer
+  /** The plain (decrypted) blob's bytes and what they must be; for a layer that is not encrypted, its descriptor. */
+  readonly blob: AsyncIterable<Uint8Array>
+  readonly content: { readonly digest: Digest; readonly size: number }
+  /** Position in the image, lowest 0. */
+  readonly number: number
+}
+
+/**
+ * Streams one layer: digest of the blob, decompression, digest of the archive, entries to disk, one chunk at a time.
+ * Nothing of it counts before this returns: the caller stages, and publishes afterwards.
+ *
+ * A broken archive inside a blob that is not what its digest says is reported as `digest.mismatch`, which is the
+ * cause, and not as a broken archive.
+ *
+ * @param root - Of the files on disk, for extended attributes.
+ */
+export async function unpackLayer(
+  input: LayerInput,
+  ports: ApplyPorts,
+  options: { readonly root: string; readonly signal?: AbortSignal; readonly onBytes?: (bytes: number) => void },
+): Promise<void> {
+  const { layer, content } = input
+  const what = `layer ${layer.descriptor.digest}`
+  const verified = verifiedWhileRead(watched(input.blob, options), content, what)
+  const diff = new Digester(digestAlgorithm(layer.diffId))
+  const applier = new LayerApplier(input.number, ports)
+  const reader = new TarReader(applier)
+  // hashed once where blob and archive are the same bytes
+  const isPlain = layer.form.compression === 'none' && content.digest === layer.diffId
+  try {
+    for await (const chunk of decompressLayer(keepOpen(verified), layer.form.compression, ports.meter.limits)) {
+      if (!isPlain) diff.update(chunk)
+      reader.push(chunk)
+    }
+    reader.finish()
+  } catch (error) {
+    applier.abandon()
+    await assertSourceIsHonest(error, verified)
+    throw error
+  }
+  const actual = isPlain ? content.digest : diff.digest()
+  if (actual !== layer.diffId)
+    throw new ImageError('digest.mismatch', `${what}: its archive is ${actual}, the configuration says ${layer.diffId}`)
+  setAttributes(options.root, applier.attributes)
+}
+
+async function* watched(
+  blob: AsyncIterable<Uint8Array>,
+  options: { readonly signal?: AbortSignal; readonly onBytes?: (bytes: number) => void },
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of blob) {
+    if (options.signal?.aborted === true)
+      throw new ImageError('aborted', 'unpacking was ended by the caller', { cause: options.signal.reason })
+    options.onBytes?.(chunk.length)
+    yield chunk
+  }
+}
+
+/** Lets a consumer stop early without closing the source, so that what is left of it can still be hashed. */
+async function* keepOpen(source: AsyncGenerator<Uint8Array, void, undefined>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const next = await source.next()
+    if (next.done === true) return
+    yield next.value
+  }
+}
+
+/** Reads the blob to its end after an error in its content: a lying source is the better explanation. */
+async function assertSourceIsHonest(error: unknown, rest: AsyncGenerator<Uint8Array, void, undefined>): Promise<void> {
+  const aboutContent = error instanceof ImageError && /^(tar|compression|unpack)\./.test(error.code)
+  try {
+    if (!aboutContent) return
+    for await (const _ of rest);
+  } finally {
+    await rest.return()
+  }
+}

@@ -42,9 +42,9 @@ export class KnownHeads {
    * Compares a head with the one that was seen last. Where other replicas have appended since, the stored nodes must
    * still lead to the root that was seen: one more statement, and only then.
    */
-  *check(tenant: string, head: KeptHead): Steps<void> {
+  *check(tenant: string, head: KeptHead): Steps<boolean> {
     const known = this.#heads.get(tenant)
-    if (known === undefined) return
+    if (known === undefined) return false
     if (head.size < known.size)
       throw this.seal(
         `${tenant}’s log has ${head.size} entries, but had ${known.size}: an older state of the store came back`,
@@ -52,6 +52,7 @@ export class KnownHeads {
     const root = head.size === known.size ? head.root : yield* rootAt(tenant, known.size)
     if (!nodeCrypto.equal(root, known.root))
       throw this.seal(`the first ${known.size} entries of ${tenant}’s log are not those that were seen before`)
+    return head.size === known.size
   }
 
   seal(why: string): VouchsafeError {
@@ -59,10 +60,14 @@ export class KnownHeads {
     return this.#regressed
   }
 
-  /** Remembers a committed head, and has it kept outside the store before anybody is answered. */
-  async committed(tenant: string, head: KeptHead): Promise<void> {
+  /** Remembers a committed head. */
+  saw(tenant: string, head: KeptHead): void {
     const known = this.#heads.get(tenant)
     if (known === undefined || head.size > known.size) this.#heads.set(tenant, head)
+  }
+
+  /** Has a committed head kept outside the store: before anybody is answered. */
+  async keep(tenant: string, head: KeptHead): Promise<void> {
     try {
       await this.#guard.keep(tenant, head)
     } catch (error) {
@@ -88,5 +93,9 @@ export class KnownHeads {
       await this.#guard.replace(tenant, head)
     }
     this.#regressed = null
+  }
+
+  async close(): Promise<void> {
+    await this.#guard.close()
   }
 }

@@ -30,8 +30,11 @@ export interface LockedLog {
 
 /** What a process remembers of the log heads that it saw last, so that a store that goes back is noticed at once. */
 export interface HeadMemory {
-  /** @throws {VouchsafeError} `ledger.regressed` when the head lies behind, or beside, one that was seen before. */
-  check(tenant: string, head: { readonly size: number; readonly root: Uint8Array }): Steps<void>
+  /**
+   * @returns True when this very head was seen before, so that its signature need not be checked once more.
+   * @throws {VouchsafeError} `ledger.regressed` when the head lies behind, or beside, one that was seen before.
+   */
+  check(tenant: string, head: { readonly size: number; readonly root: Uint8Array }): Steps<boolean>
 }
 
 /**
@@ -56,18 +59,27 @@ export function* lockLog(tenant: string, clock: Date, signer: LogSigner, memory:
   const frontier = decodeFrontier(integer(row, 'size'), bytes(row, 'frontier'))
   const checkpoint = text(row, 'checkpoint')
   const root = rootOf(frontier, nodeCrypto)
-  yield* memory.check(tenant, { size: frontier.size, root })
-  const signed = parseCheckpoint(checkpoint)
-  if (signed.size !== frontier.size || !nodeCrypto.equal(signed.root, root) || !signer.recognises(checkpoint))
+  const seen = yield* memory.check(tenant, { size: frontier.size, root })
+  if (!seen && !isSigned(checkpoint, { size: frontier.size, root }, signer))
     throw new VouchsafeError('ledger.broken', `the head of ${tenant}’s log is not one that its key signed`)
   return {
     tenant,
-    origin: signed.origin,
+    origin: signer.name,
     frontier,
     checkpoint,
     epochs: readEpochs(row),
     now: new Date(Math.max(clock.getTime(), newest)),
   }
+}
+
+function isSigned(
+  checkpoint: string,
+  head: { readonly size: number; readonly root: Uint8Array },
+  signer: LogSigner,
+): boolean {
+  const { origin, size, root } = parseCheckpoint(checkpoint)
+  const same = origin === signer.name && size === head.size && nodeCrypto.equal(root, head.root)
+  return same && signer.recognises(checkpoint)
 }
 
 /** A log before its first entry. The tenant's row was inserted in this transaction, so nobody else can see it. */

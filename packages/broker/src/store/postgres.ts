@@ -68,7 +68,7 @@ class PostgresRunner implements Runner {
     return await this.#connected((client) => this.#run(client, steps()))
   }
 
-  async write<T>(steps: () => Steps<T>): Promise<T> {
+  async write<T>(steps: () => Steps<T>, committed?: (answer: T) => void): Promise<T> {
     return await this.#connected(async (client) => {
       // read committed: after the head's lock each statement sees all that was committed before it (decision 15)
       await client.query('begin isolation level read committed read write')
@@ -80,6 +80,7 @@ class PostgresRunner implements Runner {
         throw error
       }
       await client.query('commit')
+      committed?.(answer)
       return answer
     })
   }

@@ -1,5 +1,5 @@
 import type { VouchsafeError } from '@vouchsafe/core'
-import { appendSteps, createTenantSteps } from './append.ts'
+import { type AppendSteps, appendSteps, createTenantSteps } from './append.ts'
 import { insertKey } from './apply-change.ts'
 import { decideSteps } from './decide.ts'
 import type { HeadGuard } from './head-guard.ts'
@@ -20,8 +20,12 @@ import type { Append, Decide, Decided, LogSigner, Recorded, Store } from './stor
 export interface Runner {
   /** Reads committed state. */
   read<T>(steps: () => Steps<T>): Promise<T>
-  /** One transaction: durable when this resolves, without a trace when it rejects with a coded error. */
-  write<T>(steps: () => Steps<T>): Promise<T>
+  /**
+   * One transaction: durable when this resolves, without a trace when it rejects with a coded error.
+   *
+   * @param committed - Called as soon as it is durable, before anything else can run.
+   */
+  write<T>(steps: () => Steps<T>, committed?: (answer: T) => void): Promise<T>
   close(): Promise<void>
 }
 
@@ -50,7 +54,8 @@ export async function openStore(runner: Runner, options: StoreOptions): Promise<
           if (error !== heads.regressed) throw error
         }
       } else if (options.adoptHeads === true) {
-        await heads.committed(id, head)
+        heads.saw(id, head)
+        await heads.keep(id, head)
       } else {
         heads.seal(`no head of ${id}’s log was kept outside the store`)
       }
@@ -80,7 +85,10 @@ class SqlStore implements Store {
   // what a sealed store still tells, so that it can be looked at and restored
   identity = () => this.#runner.read(base.readIdentity)
   keys = (tenant: string) => this.#runner.read(() => base.readKeys(tenant))
-  close = () => this.#runner.close()
+  async close(): Promise<void> {
+    await this.#runner.close()
+    await this.#heads.close()
+  }
 
   initialise = (identity: StoreIdentity) => this.#write(() => base.writeIdentity(identity))
   restoreEpoch = () => this.#read(base.readRestoreEpoch)
@@ -96,19 +104,23 @@ class SqlStore implements Store {
   }
 
   async createTenant(tenant: { readonly id: string; readonly name: string }, signer: LogSigner): Promise<Recorded> {
-    const { logged, endedLeases } = await this.#write(() => createTenantSteps(tenant, signer, this.#clock()))
-    return this.#recorded(tenant.id, logged, endedLeases)
+    return await this.#record(tenant.id, () => createTenantSteps(tenant, signer, this.#clock()))
   }
 
   async append(append: Append): Promise<Recorded> {
-    const { logged, endedLeases } = await this.#write(() => appendSteps(append, this.#clock(), this.#heads))
-    return this.#recorded(append.tenant, logged, endedLeases)
+    return await this.#record(append.tenant, () => appendSteps(append, this.#clock(), this.#heads))
   }
 
   async decide(decide: Decide): Promise<Decided> {
-    const done = await this.#write(() => decideSteps(decide, this.#clock(), this.#heads))
+    const { tenant } = decide
+    const done = await this.#write(
+      () => decideSteps(decide, this.#clock(), this.#heads),
+      (answer) => {
+        if (answer.kind === 'recorded') this.#heads.saw(tenant, headOf(answer.logged))
+      },
+    )
     if (done.kind === 'repeated') return done
-    return { kind: 'recorded', ...(await this.#recorded(decide.tenant, done.logged, done.endedLeases)) }
+    return { kind: 'recorded', ...(await this.#kept(tenant, done)) }
   }
 
   async addKeyOnce(tenant: string, key: WrappedKey): Promise<WrappedKey> {
@@ -163,10 +175,10 @@ class SqlStore implements Store {
     return this.#unlessRegressed(() => this.#runner.read(steps))
   }
 
-  #write<T>(steps: () => Steps<T>): Promise<T> {
+  #write<T>(steps: () => Steps<T>, committed?: (answer: T) => void): Promise<T> {
     return this.#unlessRegressed(async () => {
       await this.#heads.assertKept()
-      return await this.#runner.write(steps)
+      return await this.#runner.write(steps, committed)
     })
   }
 
@@ -175,8 +187,14 @@ class SqlStore implements Store {
     return await run()
   }
 
-  async #recorded(tenant: string, logged: LoggedEntry, endedLeases: readonly string[]): Promise<Recorded> {
-    await this.#heads.committed(tenant, headOf(logged))
+  async #record(tenant: string, steps: () => Steps<AppendSteps>): Promise<Recorded> {
+    const done = await this.#write(steps, ({ logged }) => this.#heads.saw(tenant, headOf(logged)))
+    return await this.#kept(tenant, done)
+  }
+
+  /** The last step before an answer: the new head is kept outside the store, too. */
+  async #kept(tenant: string, { logged, endedLeases }: AppendSteps): Promise<Recorded> {
+    await this.#heads.keep(tenant, headOf(logged))
     const { seq, entry, checkpoint, time } = logged
     return { seq, entry, checkpoint, time, endedLeases }
   }

@@ -52,8 +52,10 @@ class SqliteRunner implements Runner {
     return this.#translate(() => this.#run(steps()))
   }
 
-  async write<T>(steps: () => Steps<T>): Promise<T> {
-    return this.#transaction(steps)
+  async write<T>(steps: () => Steps<T>, committed?: (answer: T) => void): Promise<T> {
+    const answer = this.#transaction(steps)
+    committed?.(answer)
+    return answer
   }
 
   async close(): Promise<void> {

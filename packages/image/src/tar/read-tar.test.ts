@@ -18,6 +18,7 @@ function read(archive: Uint8Array, chunkSize = archive.length): { seen: Seen[]; 
   for (let at = 0; at < archive.length; at += chunkSize) reader.push(archive.subarray(at, at + chunkSize))
   return { seen, terminated: reader.finish().terminated }
 }
+const withoutContent = (seen: Seen) => ({ ...seen, content: undefined })
 const one = (entry: RawEntry) => read(rawTar([entry])).seen[0]!
 const refusal = (code: string, message: string) =>
   expect.objectContaining({ code, message: expect.stringContaining(message) })
@@ -42,9 +43,7 @@ describe('reads', () => {
     expect(whole.seen[0]).toMatchObject({ mode: 0o1777, uid: 7, gid: 8 })
     expect(whole.seen[4]).toMatchObject({ deviceMajor: 1, deviceMinor: 3 })
     for (const size of [1, 3, 511, 513, 4096])
-      expect(read(archive, size).seen.map(({ content: _, ...rest }) => rest)).toEqual(
-        whole.seen.map(({ content: _, ...rest }) => rest),
-      )
+      expect(read(archive, size).seen.map(withoutContent)).toEqual(whole.seen.map(withoutContent))
   })
 
   test('names in every way an archive can hold them', () => {

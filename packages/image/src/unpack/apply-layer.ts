@@ -16,7 +16,7 @@ import {
   type Tree,
   type TreeNode,
 } from './tree.ts'
-import { removeNode, removeLower } from './whiteout.ts'
+import { removeNode, type WhiteoutSink } from './whiteout.ts'
 
 /** Something the profile left out. */
 export interface Dropped {
@@ -33,15 +33,6 @@ export interface ApplyPorts {
   /** `delete` takes hidden files away; `overlay` leaves marks that overlayfs understands. */
   readonly whiteouts: WhiteoutSink
   readonly onDropped: (dropped: Dropped) => void
-}
-
-/** What a whiteout does. The tree's parent is resolved already, and has no link in its path. */
-export interface WhiteoutSink {
-  /** @param parent - `undefined` where no lower layer has the directory. */
-  hide(parent: Place | undefined, parents: readonly ByteString[], name: ByteString, entry: ByteString): void
-  hideAll(directory: Place | undefined, parents: readonly ByteString[], entry: ByteString): void
-  /** Refuses attributes and devices that would be read as marks of overlayfs. */
-  readonly marks: boolean
 }
 
 interface OpenFile {
@@ -239,20 +230,6 @@ export class LayerApplier implements TarVisitor {
     if (profile.xattrs === 'refuse') throw refused('unpack.xattr', entry, 'has extended attributes')
     if (profile.xattrs === 'drop') return onDropped({ entry: toDisplay(entry.path), what: 'xattr' })
     this.attributes.push({ path, attributes: entry.xattrs })
-  }
-}
-
-/** Whiteouts that delete: for a root file system of its own. */
-export function deletingWhiteouts(ports: Pick<ApplyPorts, 'tree' | 'disk'>, layer: () => number): WhiteoutSink {
-  return {
-    marks: false,
-    hide(parent, _parents, name) {
-      if (parent !== undefined) removeLower(ports, parent, name, layer())
-    },
-    hideAll(directory) {
-      if (directory === undefined) return
-      for (const name of directory.node.children.keys()) removeLower(ports, directory, name, layer())
-    },
   }
 }
 

@@ -4,13 +4,14 @@ import { ImageError } from '../errors.ts'
 import { type ImageSource, type ResolvedImage, resolveImage } from '../oci/chain.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
-import { type ApplyPorts, deletingWhiteouts, type Dropped } from './apply-layer.ts'
+import type { ApplyPorts, Dropped } from './apply-layer.ts'
 import { Disk, type Ownership } from './disk.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from './limits.ts'
 import { HARDENED, type UnpackProfile } from './profile.ts'
 import { SpecialNodes } from './special-nodes.ts'
 import { join, type Place, Tree } from './tree.ts'
 import { unpackLayer } from './unpack-layer.ts'
+import { deletingWhiteouts } from './whiteout.ts'
 
 export interface UnpackOptions {
   /** `linux/amd64` unless told. */

@@ -7,6 +7,29 @@ interface Ports {
   readonly disk: Disk
 }
 
+/** What a whiteout does. The tree's parent is resolved already, and has no link in its path. */
+export interface WhiteoutSink {
+  /** @param parent - `undefined` where no lower layer has the directory. */
+  hide(parent: Place | undefined, parents: readonly ByteString[], name: ByteString, entry: ByteString): void
+  hideAll(directory: Place | undefined, parents: readonly ByteString[], entry: ByteString): void
+  /** Refuses attributes and devices that would be read as marks of overlayfs. */
+  readonly marks: boolean
+}
+
+/** Whiteouts that delete: for a root file system of its own. */
+export function deletingWhiteouts(ports: Ports, layer: () => number): WhiteoutSink {
+  return {
+    marks: false,
+    hide(parent, _parents, name) {
+      if (parent !== undefined) removeLower(ports, parent, name, layer())
+    },
+    hideAll(directory) {
+      if (directory === undefined) return
+      for (const name of directory.node.children.keys()) removeLower(ports, directory, name, layer())
+    },
+  }
+}
+
 /** Takes a child away with all below it, from disk and tree. Walks the tree, never the disk: no link is followed. */
 export function removeNode(ports: Ports, parent: Place, name: ByteString): void {
   const node = parent.node.children.get(name)

@@ -1,2 +1,41 @@
-export * from './eventlog/index.ts'
+export * from './codec/index.ts'
 export * from './verify/index.ts'
+
+export { Tpm } from './tpm/tpm.ts'
+export type { TpmOptions } from './tpm/tpm.ts'
+export { permanentEntity, PersistentKey, TpmEntity, TpmObject } from './tpm/entity.ts'
+export type { CreationProof, HandleArgument, TpmKey } from './tpm/entity.ts'
+export type { Arguments, Results, RunOptions } from './tpm/executor.ts'
+export type {
+  CreateChildOptions,
+  CreatedObject,
+  CreateOptions,
+  CreatePrimaryOptions,
+  HierarchyArgument,
+  ImportOptions,
+  LoadOptions,
+} from './tpm/keys.ts'
+export type { Quote, QuoteOptions, SignedAttest, SignOptions } from './tpm/attestation.ts'
+export type { TpmIdentity } from './tpm/capabilities.ts'
+export type { PcrBank } from './tpm/pcr.ts'
+export { NvIndex } from './tpm/nv.ts'
+export type { NvAccess } from './tpm/nv.ts'
+export { approvalDigest, EK_POLICY, policyDigest } from './tpm/policy.ts'
+export type { Policy, PolicyStep } from './tpm/policy.ts'
+export { MAX_SEALED_BYTES } from './tpm/seal.ts'
+export type { SealedObject, SealOptions, UnsealOptions } from './tpm/seal.ts'
+export type { ActivateCredentialOptions } from './tpm/activate-credential.ts'
+export type { StartSessionOptions } from './tpm/start-session.ts'
+export type { SessionType, TpmSession } from './session/session.ts'
+export type { Authorization, SessionUse } from './session/authorization.ts'
+
+export { makeCredential } from './software/make-credential.ts'
+export type { CredentialChallenge, MakeCredentialOptions } from './software/make-credential.ts'
+export { digest } from './crypto/digest.ts'
+export { nodeVerifyCrypto } from './crypto/verify-crypto.ts'
+export { publicAreaFor, toKeyObject } from './crypto/keys.ts'
+
+export { openTransport } from './transport/open-transport.ts'
+export { QueuedTransport } from './transport/transport.ts'
+export type { Channel, Transport } from './transport/transport.ts'
+export { SwtpmControl } from './transport/swtpm-control.ts'

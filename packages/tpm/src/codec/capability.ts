@@ -1,6 +1,6 @@
 import { PCR_SELECTIONS } from './pcr-selection.ts'
 import { TAGGED_DIGEST } from './scalars.ts'
-import { list, named, struct, U16, U32, U8, variant } from './table.ts'
+import { list, named, struct, U16, U32, variant } from './table.ts'
 import type { Codec, TypeOf } from './table.ts'
 
 const MAX_ITEMS = 1024

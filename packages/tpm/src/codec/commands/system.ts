@@ -1,4 +1,4 @@
-import { HASH, HASH_OR_NULL } from '../algorithms.ts'
+import { HASH_OR_NULL } from '../algorithms.ts'
 import { TIME_INFO } from '../attest.ts'
 import { CAPABILITY, CAPABILITY_DATA } from '../capability.ts'
 import { PCR_SELECTIONS } from '../pcr-selection.ts'

@@ -1,0 +1,122 @@
+import { TpmError } from '../codec/errors.ts'
+import { handleType, TPM_RH } from '../codec/handles.ts'
+import type { PermanentEntity } from '../codec/handles.ts'
+import { handleName, tpmName } from '../codec/name.ts'
+import type { TpmCreationData, TpmTicket } from '../codec/creation.ts'
+import type { TpmPublic } from '../codec/public-area.ts'
+import { digest } from '../crypto/digest.ts'
+import { trimAuthValue } from '../session/authorization.ts'
+
+const NONE = new Uint8Array()
+
+/** Something with a handle that stays the same: a hierarchy, a register, an NV index, a persistent object. */
+export class TpmEntity {
+  readonly handle: number
+  readonly #name: Uint8Array | undefined
+  readonly #authValue: Uint8Array
+
+  /**
+   * @param name - Needed for HMAC sessions when the handle has a public area; other handles name themselves.
+   * @param authValue - Its password. Never printed, never sent but by a password authorization.
+   */
+  constructor(handle: number, options: { readonly name?: Uint8Array; readonly authValue?: Uint8Array } = {}) {
+    this.handle = handle
+    this.#name = options.name ?? (namesItself(handle) ? handleName(handle) : undefined)
+    this.#authValue = trimAuthValue(options.authValue ?? NONE)
+  }
+
+  /** @throws {TpmError} `input.malformed` when the name of a handle with a public area was not given. */
+  get name(): Uint8Array {
+    if (this.#name === undefined)
+      throw new TpmError(
+        'input.malformed',
+        `the name of 0x${this.handle.toString(16)} is needed for this session: open it with openKey or openNv first`,
+      )
+    return this.#name
+  }
+
+  /** @internal */
+  get authValue(): Uint8Array {
+    return this.#authValue
+  }
+}
+
+function namesItself(handle: number): boolean {
+  const type = handleType(handle)
+  return type !== undefined && type !== 'nv' && type !== 'transient' && type !== 'persistent'
+}
+
+/** A persistent key or sealed object, with its public area. */
+export class PersistentKey extends TpmEntity {
+  readonly public: TpmPublic
+  readonly qualifiedName: Uint8Array
+
+  constructor(
+    handle: number,
+    area: { readonly public: TpmPublic; readonly name: Uint8Array; readonly qualifiedName: Uint8Array },
+    authValue?: Uint8Array,
+  ) {
+    super(handle, authValue === undefined ? { name: area.name } : { name: area.name, authValue })
+    this.public = area.public
+    this.qualifiedName = area.qualifiedName
+  }
+}
+
+/** How an object came to be, as its TPM attests it on request (CertifyCreation). */
+export interface CreationProof {
+  readonly data: TpmCreationData
+  readonly hash: Uint8Array
+  readonly ticket: TpmTicket
+}
+
+/**
+ * A loaded key or sealed object. It has no fixed handle: `Tpm` saves and reloads its context as slots are needed, so any
+ * number can be held at once. `flush` it when done, or let `await using` do so.
+ */
+export class TpmObject {
+  readonly public: TpmPublic
+  readonly name: Uint8Array
+  /** Only for objects that this `Tpm` created as primary keys. */
+  readonly creation: CreationProof | undefined
+  readonly #authValue: Uint8Array
+  readonly #flush: (object: TpmObject) => Promise<void>
+
+  /** @internal */
+  constructor(
+    area: TpmPublic,
+    flush: (object: TpmObject) => Promise<void>,
+    options: { readonly authValue?: Uint8Array; readonly creation?: CreationProof } = {},
+  ) {
+    this.public = area
+    this.name = tpmName(area, digest)
+    this.creation = options.creation
+    this.#authValue = trimAuthValue(options.authValue ?? NONE)
+    this.#flush = flush
+  }
+
+  /** @internal */
+  get authValue(): Uint8Array {
+    return this.#authValue
+  }
+
+  /** Removes the object from the TPM. The second time it does nothing. */
+  flush(): Promise<void> {
+    return this.#flush(this)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.flush()
+  }
+}
+
+/** What a handle of a command may be: a number, a well-known name, or an object of this package. */
+export type HandleArgument =
+  number | PermanentEntity | TpmEntity | TpmObject | { readonly handle: number; readonly name: Uint8Array }
+
+/** A key or sealed object, loaded or persistent. */
+export type TpmKey = TpmObject | PersistentKey
+
+/** A hierarchy by its name, or with its password. */
+export function permanentEntity(name: PermanentEntity, authValue?: Uint8Array): TpmEntity {
+  return new TpmEntity(TPM_RH[name], authValue === undefined ? {} : { authValue })
+}

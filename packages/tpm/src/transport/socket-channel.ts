@@ -1,0 +1,132 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { TpmError } from '../codec/errors.ts'
+
+/** Where a stream socket leads. */
+export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number }
+
+/** Tells how long the next message on the stream is, or undefined while too little has arrived to know. */
+export type MessageLength = (received: Uint8Array) => number | undefined
+
+const CONNECT_TIMEOUT_MS = 5_000
+
+interface Waiting {
+  readonly resolve: (message: Uint8Array) => void
+  readonly reject: (error: TpmError) => void
+  readonly lengthOf: MessageLength
+  readonly timer: NodeJS.Timeout
+}
+
+/**
+ * Request and response over a stream socket: whole messages out, whole messages in, one at a time. A time-out or an
+ * answer that nobody asked for closes the socket, since a late answer would be taken for the next one.
+ */
+export class SocketChannel {
+  readonly #socket: Socket
+  readonly #name: string
+  #received: Uint8Array = new Uint8Array()
+  #failure: TpmError | undefined
+  #waiting: Waiting | undefined
+
+  private constructor(socket: Socket, name: string) {
+    this.#socket = socket
+    this.#name = name
+    socket.on('data', (chunk: Uint8Array) => this.#onData(chunk))
+    socket.on('error', (cause) => this.#fail(new TpmError('tpm.unavailable', `${name}: ${cause.message}`, { cause })))
+    socket.on('close', () => this.#fail(new TpmError('tpm.unavailable', `${name}: the connection was closed`)))
+  }
+
+  /** @throws {TpmError} `tpm.unavailable` */
+  static open(address: SocketAddress, name: string): Promise<SocketChannel> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(address)
+      const refuse = (why: string, cause?: Error) => {
+        socket.destroy()
+        reject(new TpmError('tpm.unavailable', `${name}: ${why}`, cause === undefined ? {} : { cause }))
+      }
+      socket.setNoDelay(true)
+      socket.setTimeout(CONNECT_TIMEOUT_MS, () => refuse('no connection in time'))
+      socket.once('error', (cause) => refuse(cause.message, cause))
+      socket.once('connect', () => {
+        socket.removeAllListeners()
+        socket.setTimeout(0)
+        resolve(new SocketChannel(socket, name))
+      })
+    })
+  }
+
+  /** Sends `request` and resolves with the next message, as long as `lengthOf` says. Never call it while one is open. */
+  request(request: Uint8Array, lengthOf: MessageLength, timeoutMs: number): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#waiting !== undefined) throw new TpmError('internal', `${this.#name}: a second request in flight`)
+      const timer = setTimeout(() => this.#break(this.#late(timeoutMs)), timeoutMs)
+      this.#waiting = { resolve, reject, lengthOf, timer }
+      this.#socket.write(request)
+    })
+  }
+
+  /** Sends without expecting an answer. */
+  send(request: Uint8Array): void {
+    if (this.#failure === undefined) this.#socket.write(request)
+  }
+
+  close(): Promise<void> {
+    this.#fail(new TpmError('tpm.unavailable', `${this.#name} is closed`))
+    if (this.#socket.closed) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#socket.once('close', () => resolve())
+      this.#socket.destroySoon()
+    })
+  }
+
+  #onData(chunk: Uint8Array): void {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+    const waiting = this.#waiting
+    if (waiting === undefined) {
+      this.#break(new TpmError('tpm.integrity', `${this.#name}: ${chunk.length} bytes that nobody asked for`))
+      return
+    }
+    let length: number | undefined
+    try {
+      length = waiting.lengthOf(this.#received)
+    } catch (error) {
+      this.#break(error instanceof TpmError ? error : new TpmError('internal', String(error), { cause: error }))
+      return
+    }
+    if (length === undefined || this.#received.length < length) return
+    if (this.#received.length > length) {
+      const surplus = this.#received.length - length
+      this.#break(new TpmError('tpm.integrity', `${this.#name}: ${surplus} bytes after the answer`))
+      return
+    }
+    const message = new Uint8Array(this.#received)
+    this.#received = new Uint8Array()
+    this.#waiting = undefined
+    clearTimeout(waiting.timer)
+    waiting.resolve(message)
+  }
+
+  #late(timeoutMs: number): TpmError {
+    return new TpmError(
+      'tpm.timeout',
+      `${this.#name}: no answer within ${timeoutMs} ms; a simulator serves one connection at a time, ` +
+        'so another process may hold it',
+    )
+  }
+
+  /** Ends the connection because of `error`. */
+  #break(error: TpmError): void {
+    this.#fail(error)
+    this.#socket.destroy()
+  }
+
+  #fail(error: TpmError): void {
+    this.#failure ??= error
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    clearTimeout(waiting.timer)
+    waiting.reject(error)
+  }
+}

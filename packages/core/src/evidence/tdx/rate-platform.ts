@@ -1,0 +1,85 @@
+import { fromHex, toHex } from '../../base/encoding.ts'
+import { VouchsafeError } from '../../base/errors.ts'
+import { ratingOf, type TcbRating, type TdxTcbInfo } from '../dcap/collateral-schema.ts'
+import type { Pck } from '../dcap/pck.ts'
+import { combineTcbStatus, type TcbStatus, withRelaunch } from '../dcap/tcb-status.ts'
+import { masked } from '../dcap/verify-quote.ts'
+import type { TdReport } from './parse-td-report.ts'
+
+/** What Intel says of a TDX platform: of each part, and of all together. */
+export interface TdxRating {
+  readonly status: TcbStatus
+  readonly platform: TcbRating
+  /** Of the module that the TD was launched under; absent for modules of major version 0, which the platform's rating covers. */
+  readonly module?: TcbRating & { readonly id: string }
+  readonly qe: TcbRating
+  /** Of all parts, each once. */
+  readonly advisories: readonly string[]
+  /** `tcbEvaluationDataNumber` of the collateral: which round of Intel's judging this is. */
+  readonly evaluationNumber: number
+}
+
+/**
+ * Rates the platform as Intel's algorithm does, but keeps the rating of every part: the status is the worst of platform,
+ * module and quoting enclave.
+ *
+ * @throws {VouchsafeError} `endorsement.mismatch` when no level or module identity of the collateral fits.
+ * @source Intel PCS API v4: TCB info, "TCB levels"; Intel TDX DCAP: TDX module identity
+ */
+export function rateTdxPlatform(report: TdReport, pck: Pck, info: TdxTcbInfo, qe: TcbRating): TdxRating {
+  const launch = rate(report, report.teeTcbSvn, pck, info)
+  const evaluationNumber = info.tcbEvaluationDataNumber
+  const atLaunch = combineTcbStatus([launch.platform.status, launch.module?.status ?? 'UpToDate', qe.status])
+  const advisories = [...new Set([launch.platform, launch.module, qe].flatMap((part) => part?.advisories ?? []))]
+  if (report.teeTcbSvn2 === undefined) return { status: atLaunch, ...launch, qe, advisories, evaluationNumber }
+  const now = rate(report, report.teeTcbSvn2, pck, info)
+  const statusNow = combineTcbStatus([now.platform.status, now.module?.status ?? 'UpToDate', qe.status])
+  return { status: withRelaunch(atLaunch, statusNow), ...launch, qe, advisories, evaluationNumber }
+}
+
+function rate(report: TdReport, svns: Uint8Array, pck: Pck, info: TdxTcbInfo): Pick<TdxRating, 'platform' | 'module'> {
+  const moduleVersion = svns[1] ?? 0
+  const level = info.tcbLevels.find(
+    ({ tcb }) =>
+      pck.componentSvns.every((svn, i) => svn >= (tcb.sgxtcbcomponents[i] ?? Infinity)) &&
+      pck.pceSvn >= tcb.pcesvn &&
+      // since module version 1 the module has levels of its own, which take the place of the first two components
+      svns.every((svn, i) => (moduleVersion > 0 && i < 2) || svn >= (tcb.tdxtcbcomponents[i] ?? Infinity)),
+  )
+  if (level === undefined)
+    throw new VouchsafeError(
+      'endorsement.mismatch',
+      `tcbInfo: the platform is below every TCB level: TEE_TCB_SVN ${toHex(svns)}, CPU ${pck.componentSvns.join(' ')}, PCE ${pck.pceSvn}`,
+    )
+  const platform = ratingOf(level)
+  if (moduleVersion === 0) {
+    checkModule(report, info.tdxModule, 'tdxModule')
+    return { platform }
+  }
+  const id = `TDX_${moduleVersion.toString(16).padStart(2, '0')}`
+  const identity = info.tdxModuleIdentities.find((m) => m.id.toLowerCase() === id.toLowerCase())
+  if (identity === undefined)
+    throw new VouchsafeError('endorsement.mismatch', `tcbInfo: has no identity of module ${id}`)
+  checkModule(report, identity, id)
+  const moduleLevel = identity.tcbLevels.find((l) => l.tcb.isvsvn <= (svns[0] ?? 0))
+  if (moduleLevel === undefined)
+    throw new VouchsafeError('endorsement.mismatch', `tcbInfo: module ${id} of SVN ${svns[0]} is below every TCB level`)
+  return { platform, module: { id, ...ratingOf(moduleLevel) } }
+}
+
+function checkModule(
+  report: TdReport,
+  identity: { mrsigner: string; attributes: string; attributesMask: string },
+  id: string,
+): void {
+  const mask = fromHex(identity.attributesMask)
+  const signer = toHex(report.mrSignerSeam)
+  if (signer !== identity.mrsigner)
+    throw new VouchsafeError(
+      'endorsement.mismatch',
+      `TD report: MRSIGNERSEAM is ${signer}, ${id} says ${identity.mrsigner}`,
+    )
+  const [found, wanted] = [masked(report.seamAttributes, mask), masked(fromHex(identity.attributes), mask)]
+  if (found !== wanted)
+    throw new VouchsafeError('endorsement.mismatch', `TD report: SEAMATTRIBUTES are ${found}, ${id} says ${wanted}`)
+}

@@ -18,3 +18,8 @@ export function codePointLength(s: string): number {
 export function codePointsBefore(s: string, index: number): number {
   return codePointLength(s.slice(0, index))
 }
+
+/** The code points of a string, each as a string of its own; bytes that are not UTF-8 count as one each. */
+export function codePoints(s: string): string[] {
+  return Array.from(s)
+}

@@ -27,10 +27,10 @@ export const T = {
   tuple: (...of: TypeDecl[]): TypeDecl => ({ kind: 'array', static: of }),
   set: (of: TypeDecl = any): TypeDecl => ({ kind: 'set', of }),
   object: (key: TypeDecl = any, value: TypeDecl = any): TypeDecl => ({ kind: 'object', dynamic: { key, value } }),
-  record: (members: Readonly<Record<string, TypeDecl>>, rest?: TypeDecl): TypeDecl => ({
+  record: (members: Readonly<Record<string, TypeDecl>>, rest?: TypeDecl, restKey: TypeDecl = string): TypeDecl => ({
     kind: 'object',
     static: Object.entries(members).map(([key, value]) => ({ key, value })),
-    ...(rest === undefined ? {} : { dynamic: { key: string, value: rest } }),
+    ...(rest === undefined ? {} : { dynamic: { key: restKey, value: rest } }),
   }),
   oneOf: (...of: TypeDecl[]): TypeDecl => ({ kind: 'union', of }),
 } as const

@@ -48,7 +48,7 @@ export {
 export { compareText, textToBytes, bytesToText, joinKeptBytes, wellFormed, printable } from './text.ts'
 export { adopt, type AdoptOptions, DEFAULT_MAX_DEPTH } from './adopt.ts'
 export { fromJson, type JsonReadOptions } from './json-read.ts'
-export { toJson, toPlain, type Plain, jsonName } from './json-write.ts'
+export { toJson, toPlain, type Plain, jsonMembers, jsonName } from './json-write.ts'
 export { formatValue } from './format.ts'
 export { quoteText } from './quote.ts'
 export { ValueError, type ValueErrorCode } from './value-error.ts'

@@ -27,6 +27,7 @@ export {
 export { transcript } from './base/transcript.ts'
 
 export { attest, release, toVerdict, type Walk } from './flow.ts'
+export { type Replay, replayRecord } from './replay.ts'
 
 export { type EvidenceBinding, evidenceBinding, workloadEvidenceBinding } from './evidence/binding.ts'
 export { assertVerified, type Verified } from './evidence/verified.ts'

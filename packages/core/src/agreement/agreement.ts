@@ -64,6 +64,8 @@ export const brokerPinSchema = z.strictObject({
   identity: z.string().max(4096),
   /** Signs sealed payloads (decision 11). */
   sealing: p256JwkSchema,
+  /** Signs decision records. */
+  decisions: ownerKeySchema,
   /** Verifies checkpoints: C2SP verifier key `name+hash+key`. */
   log: z.string().max(512),
 })

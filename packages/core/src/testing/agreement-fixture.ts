@@ -40,6 +40,7 @@ function party(owner: OwnerFixture) {
     url: 'https://127.0.0.1:1',
     identity: 'AAAA',
     sealing: newP256().jwk,
+    decisions: owner.key,
     log: 'log+00000000+AAAA',
   }
   return { id: owner.id, keys: [owner.key], broker }

@@ -1,0 +1,78 @@
+import { inspect } from 'node:util'
+import { BrokerRefusal } from '@vouchsafe/client'
+import { VouchsafeError } from '@vouchsafe/core'
+import { TpmError } from '@vouchsafe/tpm/codec'
+import pc from 'picocolors'
+
+/** What a command ended with: yes, the answer is no, wrong usage, bad input, unreachable, a bug (style, section 12). */
+export const EXIT = { yes: 0, no: 1, usage: 2, badInput: 3, unreachable: 4, bug: 5 } as const
+
+/** How the user wants to be answered. stdout is the answer, stderr is talk. */
+export interface Output {
+  readonly json: boolean
+  /** Prints the answer: one documented JSON object, or text for people. */
+  answer(value: unknown, text: string): void
+  /** Progress and remarks, on stderr; silent with `--json`. */
+  talk(text: string): void
+}
+
+export function newOutput(json: boolean): Output {
+  return {
+    json,
+    answer: (value, text) => void process.stdout.write(`${json ? JSON.stringify(value) : text}\n`),
+    talk: (text) => {
+      if (!json) process.stderr.write(`${text}\n`)
+    },
+  }
+}
+
+/** The error, then a hint with what to try; the exit status follows from the code. */
+export function report(error: unknown, json: boolean): number {
+  const { code, message, hint, status } = explain(error)
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, ...(hint === '' ? {} : { hint }) } })}\n`)
+  else process.stderr.write(`vouchsafe: ${pc.red(code)}: ${message}\n${hint === '' ? '' : `hint: ${hint}\n`}`)
+  return status
+}
+
+/** A mistake in how a command was called. */
+export class UsageError extends Error {
+  readonly hint: string
+  constructor(message: string, hint: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+interface Explained {
+  readonly code: string
+  readonly message: string
+  readonly hint: string
+  readonly status: number
+}
+
+function explain(error: unknown): Explained {
+  if (error instanceof UsageError) return { code: 'usage', message: error.message, hint: error.hint, status: EXIT.usage }
+  if (error instanceof BrokerRefusal) {
+    const hint = error.decision === null ? `the broker logged it as ${error.requestId}` : `its owner sees all of it with: vouchsafe why ${error.decision}`
+    return { code: error.code, message: error.message, hint, status: statusOf(error.code) }
+  }
+  if (error instanceof VouchsafeError) return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
+  if (error instanceof TpmError) return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'EISDIR'))
+    return { code: 'input.malformed', message: error.message, hint: 'check the path and its permissions', status: EXIT.badInput }
+  return { code: 'internal', message: inspect(error), hint: 'this is a bug: please report it with the command you ran', status: EXIT.bug }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  'peer.unreachable': 'is the broker running? vouchsafe doctor tells what is missing',
+  'peer.untrusted': 'the broker at this address is not the one that was pinned; compare its identity with its owner',
+  'tpm.unavailable': 'on a laptop start a software TPM with: vouchsafe up; on a machine check /dev/tpmrm0',
+  'custody.sealed': 'unseal the broker with its passphrase file',
+}
+
+function statusOf(code: string): number {
+  if (code === 'internal') return EXIT.bug
+  if (code.startsWith('input.') || code.startsWith('endorsement.malformed')) return EXIT.badInput
+  if (code === 'peer.unreachable' || code === 'tpm.unavailable' || code === 'tpm.timeout' || code === 'store.unavailable') return EXIT.unreachable
+  return EXIT.no
+}

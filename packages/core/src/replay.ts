@@ -1,0 +1,79 @@
+import { type Envelope, openEnvelope } from './agreement/envelope.ts'
+import type { CryptoPort } from './base/crypto.ts'
+import { type Digest, digestOf } from './base/digest.ts'
+import { fromBase64 } from './base/encoding.ts'
+import { parseOwnerKey } from './base/keys.ts'
+import { parseSchema } from './base/schema.ts'
+import { parseStrictJson } from './base/strict-json.ts'
+import { attest, release, toVerdict } from './flow.ts'
+import {
+  type DecisionRecord,
+  MAX_RECORD_BYTES,
+  RECORD_TYPE,
+  type Verdict,
+  decisionRecordSchema,
+} from './wire/decision-record.ts'
+
+/** A recorded decision, walked again. */
+export interface Replay {
+  readonly record: DecisionRecord
+  /** SHA-256 of the record's exact bytes: what its ledger entry binds. */
+  readonly digest: Digest
+  /** Whether the broker's decision key signed these bytes; null when no key was given to check with. */
+  readonly signed: boolean | null
+  /** Computed now, from the raw evidence in the record. */
+  readonly verdict: Verdict
+  /** Whether that is the verdict that was recorded. */
+  readonly reproduced: boolean
+}
+
+/**
+ * Walks a recorded decision again from its raw inputs; nothing recorded of claims or findings is read (decision 18).
+ * Works offline, in a browser too. A record proves a past answer and authorises nothing.
+ *
+ * @param decisionKey - `ed25519:…` of the broker that decided, from the agreement or the owner's own file.
+ * @throws {VouchsafeError} `input.malformed` for what is no record
+ */
+export async function replayRecord(
+  envelope: Envelope,
+  decisionKey: string | null,
+  crypto: CryptoPort,
+): Promise<Replay> {
+  const bytes = fromBase64(envelope.payload, 'record')
+  const record = parseSchema(
+    decisionRecordSchema,
+    parseStrictJson(bytes, { maxBytes: MAX_RECORD_BYTES }),
+    'decision record',
+  )
+  const signed =
+    decisionKey === null
+      ? null
+      : (await openEnvelope(envelope, RECORD_TYPE, parseOwnerKey(decisionKey), crypto)) !== null
+  const walk =
+    record.operation === 'attest' ? await attest(record.inputs, crypto) : await release(record.inputs, crypto)
+  const verdict = toVerdict(walk)
+  return {
+    record,
+    digest: digestOf(bytes, crypto),
+    signed,
+    verdict,
+    reproduced: JSON.stringify(verdict) === JSON.stringify(normal(record.verdict)),
+  }
+}
+
+/** Members in the order in which `toVerdict` writes them: a record may have been re-serialised by whoever kept it. */
+function normal(v: Verdict): Verdict {
+  return {
+    kind: v.kind,
+    grants: v.grants,
+    missingApprovals: v.missingApprovals,
+    reasons: v.reasons.map(({ stage, code, expected, actual, advice }) => ({ stage, code, expected, actual, advice })),
+    findings: v.findings.map(({ check, aspect, tier, expected, actual }) => ({
+      check,
+      aspect,
+      tier,
+      expected,
+      actual,
+    })),
+  }
+}

@@ -10,7 +10,8 @@ import { T } from './types.ts'
  * Glob patterns are turned into regular expressions for the linear engine: `*` stays between delimiters, `**` does not,
  * `?` is one character that is no delimiter; `[ab]`, `[a-c]`, `[!a]`, `{x,y}` and `\` as usual.
  */
-const compiled = new BoundedCache<RE2JS>(256)
+type Matcher = (s: string) => boolean
+const compiled = new BoundedCache<Matcher>(256)
 
 class GlobReader {
   readonly #points: readonly string[]
@@ -109,16 +110,33 @@ function quoteInClass(ch: string): string {
   return /[\\\]^[-]/.test(ch) ? `\\${ch}` : ch
 }
 
-function globToRegex(pattern: string, delimiters: readonly string[]): RE2JS {
+function compileGlob(pattern: string, delimiters: readonly string[]): Matcher {
   // each delimiter is one character; `\0` cannot be in two places of this key at once
-  const key = `${delimiters.join('')}\0${pattern}`
-  return compiled.get(key, () => RE2JS.compile(`(?s)^(?:${new GlobReader(pattern, delimiters).read(false)})$`))
+  return compiled.get(`${delimiters.join('')}\0${pattern}`, () => {
+    const ends = prefixAndSuffix(pattern, delimiters)
+    if (ends !== undefined) return (s) => s.startsWith(ends.prefix) && s.endsWith(ends.suffix)
+    const re = RE2JS.compile(`(?s)^(?:${new GlobReader(pattern, delimiters).read(false)})$`)
+    return (s) => re.test(s)
+  })
+}
+
+/**
+ * Text, one unbounded star, text. Go's library only looks at both ends there, which may overlap: `a:**:c` matches "a:c".
+ * Policies are written against that.
+ */
+function prefixAndSuffix(
+  pattern: string,
+  delimiters: readonly string[],
+): { readonly prefix: string; readonly suffix: string } | undefined {
+  const m = /^([^*?\\[\]{}]+)(\*+)([^*?\\[\]{}]+)$/.exec(pattern)
+  const [, prefix = '', star = '', suffix = ''] = m ?? []
+  return m !== null && (star.length > 1 || delimiters.length === 0) ? { prefix, suffix } : undefined
 }
 
 /** No delimiters given means `.`; null means none. */
 function match(ctx: BuiltinContext, pattern: string, delimiters: Value, s: string): Value {
   ctx.spend(1 + (s.length >> 4))
-  return globToRegex(pattern, takeDelimiters(delimiters)).test(s)
+  return compileGlob(pattern, takeDelimiters(delimiters))(s)
 }
 
 function takeDelimiters(v: Value): readonly string[] {

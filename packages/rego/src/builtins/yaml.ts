@@ -88,7 +88,7 @@ function keyText(k: unknown): string {
 
 /** YAML text: block style, names sorted, sequences not indented. */
 export function marshalYaml(v: Value): string {
-  return stringify(toYaml(v), { version: '1.1', indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false })
+  return stringify(toYaml(v), { compat: 'yaml-1.1', indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false })
 }
 
 function toYaml(v: Value): unknown {

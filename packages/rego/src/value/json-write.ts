@@ -1,7 +1,6 @@
 import { BoxedNumber, numberToBigInt, numberToDouble } from './number.ts'
-import { objectEntries, sortedElements } from './order.ts'
-import { printable } from './text.ts'
-import { formatValue } from './format.ts'
+import { objectEntries, sortedElements, sortedKeys } from './order.ts'
+import { compareText, printable } from './text.ts'
 import {
   isArray,
   isRecord,
@@ -15,7 +14,7 @@ import {
 
 /**
  * JSON text of a value, compact, names sorted by code point; sets become sorted arrays, keys that are not strings
- * become their Rego text, numbers keep their text, bytes that are not UTF-8 become U+FFFD.
+ * become JSON text themselves, numbers keep their text, bytes that are not UTF-8 become U+FFFD.
  */
 export function toJson(v: Value): string {
   if (typeof v === 'string') return JSON.stringify(printable(v))
@@ -27,14 +26,17 @@ export function toJson(v: Value): string {
   return `{${members.map(([k, x]) => `${JSON.stringify(printable(k))}:${toJson(x)}`).join(',')}}`
 }
 
-/** The members of an object as JSON has them: names are text. */
+/** The members of an object as JSON has them: names are text, in order of the text. */
 export function jsonMembers(o: RegoRecord | RegoMap): Array<readonly [string, Value]> {
-  return objectEntries(o).map(([k, x]) => [jsonName(k), x])
+  if (isRecord(o)) return sortedKeys(o).map((k) => [k, o[k] as Value])
+  return objectEntries(o)
+    .map(([k, x]): readonly [string, Value] => [jsonName(k), x])
+    .sort(([a], [b]) => compareText(a, b))
 }
 
-/** The name of a member in JSON: strings as they are, other keys as Rego text. */
+/** The name of a member in JSON: strings as they are, other keys as their JSON text. */
 export function jsonName(key: Value): string {
-  return typeof key === 'string' ? key : formatValue(key)
+  return typeof key === 'string' ? key : toJson(key)
 }
 
 /** A plain JavaScript value. Sets become sorted arrays, other keys text; an integer past 2^53 becomes a bigint. */

@@ -60,29 +60,33 @@ export function checkDuplicateImports(module: Module, findings: Findings): void 
 
 /** Calls of what does not exist, or with the wrong number of operands. */
 export function checkCalls(body: Body, functions: Functions, names: Names, findings: Findings): void {
-  visitBody(body, () => true, (e) => {
-    if (e.kind !== 'call') return true
-    const arity = functions.arity(e.op)
-    const name = refName(e.op) ?? e.op.loc.text
-    const written = names.written(name)
-    if (arity === undefined) {
-      findings.add('rego_type_error', `undefined function ${written}`, e.loc)
+  visitBody(
+    body,
+    () => true,
+    (e) => {
+      if (e.kind !== 'call') return true
+      const arity = functions.arity(e.op)
+      const name = refName(e.op) ?? e.op.loc.text
+      const written = names.written(name)
+      if (arity === undefined) {
+        findings.add('rego_type_error', `undefined function ${written}`, e.loc)
+        return false
+      }
+      const given = e.args.length
+      const fits = e.generated === true ? isEquation(e) || given === arity + 1 : given === arity || given === arity + 1
+      if (fits) return true
+      const operands = e.generated === true ? given - 1 : given
+      const plural = operands === 1 ? 'argument' : 'arguments'
+      findings.add(
+        'rego_type_error',
+        builtinOf(functions, e.op) === undefined
+          ? `function ${written} has arity ${arity}, got ${operands} ${plural}`
+          : `${written}: arity mismatch`,
+        e.loc,
+      )
       return false
-    }
-    const given = e.args.length
-    const fits = e.generated === true ? isEquation(e) || given === arity + 1 : given === arity || given === arity + 1
-    if (fits) return true
-    const operands = e.generated === true ? given - 1 : given
-    const plural = operands === 1 ? 'argument' : 'arguments'
-    findings.add(
-      'rego_type_error',
-      builtinOf(functions, e.op) === undefined
-        ? `function ${written} has arity ${arity}, got ${operands} ${plural}`
-        : `${written}: arity mismatch`,
-      e.loc,
-    )
-    return false
-  })
+    },
+  )
 }
 
 /** Functions that a host forbids, and in v1 those that are deprecated. */
@@ -93,18 +97,22 @@ export function checkForbidden(
   deprecated: boolean,
   findings: Findings,
 ): void {
-  visitBody(body, () => true, (e) => {
-    if (e.kind !== 'call') return true
-    const name = refName(e.op)
-    if (name === undefined) return true
-    if (forbidden.has(name)) {
-      findings.add('rego_type_error', `unsafe built-in function calls in expression: ${name}`, e.loc)
-    }
-    if (deprecated && functions.builtin(name)?.deprecated === true) {
-      findings.add('rego_type_error', `deprecated built-in function calls in expression: ${name}`, e.loc)
-    }
-    return true
-  })
+  visitBody(
+    body,
+    () => true,
+    (e) => {
+      if (e.kind !== 'call') return true
+      const name = refName(e.op)
+      if (name === undefined) return true
+      if (forbidden.has(name)) {
+        findings.add('rego_type_error', `unsafe built-in function calls in expression: ${name}`, e.loc)
+      }
+      if (deprecated && functions.builtin(name)?.deprecated === true) {
+        findings.add('rego_type_error', `deprecated built-in function calls in expression: ${name}`, e.loc)
+      }
+      return true
+    },
+  )
 }
 
 /** Every variable of a rule's head has to get its value in the body or be an argument. */
@@ -117,7 +125,9 @@ export function checkHeads(r: WorkRule, bound: ReadonlySet<string>, names: Names
         const written = names.written(x.name)
         findings.add(
           'rego_unsafe_var_error',
-          written.startsWith('$') || written.startsWith('__local') ? 'expression is unsafe' : `var ${written} is unsafe`,
+          written.startsWith('$') || written.startsWith('__local')
+            ? 'expression is unsafe'
+            : `var ${written} is unsafe`,
           x.loc,
         )
       }
@@ -132,9 +142,13 @@ export function checkHeads(r: WorkRule, bound: ReadonlySet<string>, names: Names
 /** True if anything in an expression or below it is a call of this name. */
 export function callsFunction(e: Expr, name: string): boolean {
   let found = false
-  visitExpr(e, () => true, (x) => {
-    if (x.kind === 'call' && refName(x.op) === name) found = true
-    return !found
-  })
+  visitExpr(
+    e,
+    () => true,
+    (x) => {
+      if (x.kind === 'call' && refName(x.op) === name) found = true
+      return !found
+    },
+  )
   return found
 }

@@ -1,7 +1,14 @@
 import { BUILTINS, type Builtin } from '../builtins/index.ts'
 import { RegoError, type Diagnostic } from '../errors.ts'
 import { refName, type Body, type Module, type RefTerm, type Rule, type Term } from '../syntax/ast.ts'
-import { checkCalls, checkDuplicateImports, checkForbidden, checkHeads, checkRootNames, checkRootVariables } from './checks.ts'
+import {
+  checkCalls,
+  checkDuplicateImports,
+  checkForbidden,
+  checkHeads,
+  checkRootNames,
+  checkRootVariables,
+} from './checks.ts'
 import { bindComprehensionTerms, bindHead, DynamicTerms, equalsToEquations, Flattener } from './flatten.ts'
 import type { Functions } from './functions.ts'
 import { buildGraph, checkRecursion, type Graph } from './graph.ts'
@@ -183,7 +190,11 @@ class Compiler {
     for (const r of clauses(rule)) {
       const locals = outer.fork()
       const fresh = (t: Term): Term => new Locals(this.#names, this.#findings, strict).term(t)
-      const headTerms = [...r.rest, ...(r.key === undefined ? [] : [r.key]), ...(r.value === undefined ? [] : [r.value])]
+      const headTerms = [
+        ...r.rest,
+        ...(r.key === undefined ? [] : [r.key]),
+        ...(r.value === undefined ? [] : [r.value]),
+      ]
       const used = namesIn(headTerms)
       // comprehensions of the head have their own declarations, made before those of the body can be seen
       const closures = (t: Term): Term => (t.kind === 'var' || isScalar(t) ? t : fresh(t))

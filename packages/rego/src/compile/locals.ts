@@ -87,7 +87,11 @@ export class Locals {
           this.#error(`args must not shadow ${root} (use a different variable name)`, t.loc)
           return t
         }
-        return mapTerm(t, (x) => this.#arg(x), (b) => b)
+        return mapTerm(
+          t,
+          (x) => this.#arg(x),
+          (b) => b,
+        )
       case 'call':
         this.#error('rule arguments cannot contain calls', t.loc)
         return t
@@ -148,7 +152,11 @@ export class Locals {
   #mapped(e: Expr): Expr {
     if (e.kind === 'call') this.#operator(e.op, e.loc)
     const withs = this.#withs(e.with)
-    const rest = mapExpr({ ...e, with: [] }, (t) => this.term(t), (b) => mapList(b, (x) => this.#mapped(x)))
+    const rest = mapExpr(
+      { ...e, with: [] },
+      (t) => this.term(t),
+      (b) => mapList(b, (x) => this.#mapped(x)),
+    )
     return { ...rest, with: withs }
   }
 
@@ -181,18 +189,30 @@ export class Locals {
           const local = this.#find(root)
           return local === undefined || local.how === 'seen' ? t : { kind: 'var', loc: t.loc, name: local.name }
         }
-        return mapTerm(t, (x) => this.term(x), (b) => b)
+        return mapTerm(
+          t,
+          (x) => this.term(x),
+          (b) => b,
+        )
       }
       case 'call':
         this.#operator(t.op, t.loc)
-        return mapTerm(t, (x) => this.term(x), (b) => b)
+        return mapTerm(
+          t,
+          (x) => this.term(x),
+          (b) => b,
+        )
       case 'array-comprehension':
       case 'set-comprehension':
       case 'object-comprehension':
         return this.#inScope(() => {
           const terms = t.kind === 'object-comprehension' ? [t.key, t.value] : [t.term]
           const body = this.body(t.body, namesIn(terms))
-          return mapTerm({ ...t, body }, (x) => this.term(x), (b) => b)
+          return mapTerm(
+            { ...t, body },
+            (x) => this.term(x),
+            (b) => b,
+          )
         })
       case 'template':
         return {
@@ -203,7 +223,11 @@ export class Locals {
           }),
         }
       default:
-        return mapTerm(t, (x) => this.term(x), (b) => b)
+        return mapTerm(
+          t,
+          (x) => this.term(x),
+          (b) => b,
+        )
     }
   }
 
@@ -234,7 +258,12 @@ export class Locals {
   #declare(name: string, how: 'assigned' | 'declared', loc: Location): string {
     const known = this.#top.get(name)
     if (known !== undefined) {
-      const what = { argument: 'redeclared', seen: 'referenced above', assigned: 'assigned above', declared: 'declared above' }
+      const what = {
+        argument: 'redeclared',
+        seen: 'referenced above',
+        assigned: 'assigned above',
+        declared: 'declared above',
+      }
       this.#error(`${known.how === 'argument' ? 'arg' : 'var'} ${name} ${what[known.how]}`, loc)
       return known.name
     }

@@ -107,10 +107,7 @@ export function mapList<E>(list: readonly E[], f: (e: E) => E): readonly E[] {
   return out ?? list
 }
 
-function mapEntries(
-  entries: readonly (readonly [Term, Term])[],
-  onTerm: OnTerm,
-): readonly (readonly [Term, Term])[] {
+function mapEntries(entries: readonly (readonly [Term, Term])[], onTerm: OnTerm): readonly (readonly [Term, Term])[] {
   return mapList(entries, (entry) => {
     const [k, v] = entry
     const key = onTerm(k)

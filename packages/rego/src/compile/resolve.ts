@@ -115,7 +115,11 @@ export class Resolver {
       const withs = mapList(e.with, (w) => ({ ...w, target: this.term(w.target), value: this.term(w.value) }))
       return { ...e, domain, body, with: withs }
     }
-    const mapped = mapExpr(e, (t) => this.term(t), (b) => this.body(b))
+    const mapped = mapExpr(
+      e,
+      (t) => this.term(t),
+      (b) => this.body(b),
+    )
     if (mapped.kind !== 'call') return mapped
     const op = this.#ref(mapped.op)
     return op === mapped.op ? mapped : { ...mapped, op }
@@ -138,7 +142,11 @@ export class Resolver {
       case 'set-comprehension':
       case 'object-comprehension':
         return this.#within([declaredNames(t.body)], () =>
-          mapTerm(t, (x) => this.term(x), (b) => this.#exprs(b)),
+          mapTerm(
+            t,
+            (x) => this.term(x),
+            (b) => this.#exprs(b),
+          ),
         )
       case 'template':
         return {
@@ -146,7 +154,11 @@ export class Resolver {
           parts: mapList(t.parts, (part) => ('expr' in part ? { expr: this.#expr(part.expr) } : part)),
         }
       default:
-        return mapTerm(t, (x) => this.term(x), (b) => this.body(b))
+        return mapTerm(
+          t,
+          (x) => this.term(x),
+          (b) => this.body(b),
+        )
     }
   }
 

@@ -45,5 +45,8 @@ export class Findings {
 
 /** A document path as OPA writes it. */
 export function pathText(path: readonly string[]): string {
-  return path.reduce((s, p) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(p) ? `${s}.${p}` : `${s}[${JSON.stringify(p)}]`), 'data')
+  return path.reduce(
+    (s, p) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(p) ? `${s}.${p}` : `${s}[${JSON.stringify(p)}]`),
+    'data',
+  )
 }

@@ -201,7 +201,7 @@ export function orderBody(body: Body, functions: Functions, globals: ReadonlySet
   const order: number[] = []
   const waiting = new Set(body.keys())
   const open = new Map<number, Set<string>>()
-  for (let before = -1; before !== order.length; ) {
+  for (let before = -1; before !== order.length;) {
     before = order.length
     for (const i of waiting) {
       const e = body[i] as Expr

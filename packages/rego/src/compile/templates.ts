@@ -52,8 +52,13 @@ export class Printing {
   }
 
   #expr(e: Expr, safe: ReadonlySet<string>): Expr {
-    const bodySafe = e.kind === 'every' ? new Set([...safe, ...namesIn(e.key === undefined ? [e.value] : [e.key, e.value])]) : safe
-    return mapExpr(e, (t) => this.#term(t, safe), (b) => this.body(b, bodySafe))
+    const bodySafe =
+      e.kind === 'every' ? new Set([...safe, ...namesIn(e.key === undefined ? [e.value] : [e.key, e.value])]) : safe
+    return mapExpr(
+      e,
+      (t) => this.#term(t, safe),
+      (b) => this.body(b, bodySafe),
+    )
   }
 
   #term(t: Term, safe: ReadonlySet<string>): Term {
@@ -65,7 +70,11 @@ export class Printing {
       case 'object-comprehension': {
         const body = this.body(t.body, safe)
         const inside = bodyOutputs(body, this.#functions, safe)
-        return mapTerm({ ...t, body }, (x) => this.#term(x, inside), (b) => b)
+        return mapTerm(
+          { ...t, body },
+          (x) => this.#term(x, inside),
+          (b) => b,
+        )
       }
       case 'call': {
         const b = builtinOf(this.#functions, t.op)
@@ -74,7 +83,11 @@ export class Printing {
       }
       default:
     }
-    return mapTerm(t, (x) => this.#term(x, safe), (b) => this.body(b, safe))
+    return mapTerm(
+      t,
+      (x) => this.#term(x, safe),
+      (b) => this.body(b, safe),
+    )
   }
 
   #template(t: Term & { kind: 'template' }, safe: ReadonlySet<string>): Term {

@@ -25,7 +25,11 @@ export class WithTargets {
   body(body: Body): Body {
     const out: Expr[] = []
     for (const e of body) {
-      const inner = mapExpr(e, (t) => this.#term(t), (b) => this.body(b))
+      const inner = mapExpr(
+        e,
+        (t) => this.#term(t),
+        (b) => this.body(b),
+      )
       if (inner.with.length === 0) out.push(inner)
       else out.push({ ...inner, with: inner.with.map((w) => this.#with(w, out)) })
     }
@@ -33,7 +37,11 @@ export class WithTargets {
   }
 
   #term(t: Term): Term {
-    return mapTerm(t, (x) => this.#term(x), (b) => this.body(b))
+    return mapTerm(
+      t,
+      (x) => this.#term(x),
+      (b) => this.body(b),
+    )
   }
 
   #with(w: With, out: Expr[]): With {

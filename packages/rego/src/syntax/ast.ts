@@ -25,9 +25,19 @@ export type StringTerm = { readonly kind: 'string'; readonly loc: Location; read
 /** `name` starts with `$` for a wildcard, with `__local` for a variable that the compiler made. */
 export type VarTerm = { readonly kind: 'var'; readonly loc: Location; readonly name: string }
 /** `head` and at least one step, except for the bare root documents, which have none. */
-export type RefTerm = { readonly kind: 'ref'; readonly loc: Location; readonly head: Term; readonly path: readonly Term[] }
+export type RefTerm = {
+  readonly kind: 'ref'
+  readonly loc: Location
+  readonly head: Term
+  readonly path: readonly Term[]
+}
 /** The operator is a reference that names a function. */
-export type CallTerm = { readonly kind: 'call'; readonly loc: Location; readonly op: RefTerm; readonly args: readonly Term[] }
+export type CallTerm = {
+  readonly kind: 'call'
+  readonly loc: Location
+  readonly op: RefTerm
+  readonly args: readonly Term[]
+}
 export type ArrayTerm = { readonly kind: 'array'; readonly loc: Location; readonly items: readonly Term[] }
 export type SetTerm = { readonly kind: 'set'; readonly loc: Location; readonly items: readonly Term[] }
 export type ObjectTerm = {
@@ -76,14 +86,7 @@ type ExprCommon = {
   /** A call that was pulled out: the compiler added a variable for its result. */
   readonly generated?: true
 }
-export type Expr =
-  | TermExpr
-  | CallExpr
-  | SomeExpr
-  | SomeInExpr
-  | EveryExpr
-  | NotExpr
-  | LogicalExpr
+export type Expr = TermExpr | CallExpr | SomeExpr | SomeInExpr | EveryExpr | NotExpr | LogicalExpr
 export type TermExpr = ExprCommon & { readonly kind: 'term'; readonly term: Term }
 /** A call as a statement; `=` and `:=` are calls of `eq` and `assign`. `declares`: it was `:=`, its left side only takes values. */
 export type CallExpr = ExprCommon & {

@@ -228,9 +228,7 @@ class Lexer {
       : inner.replaceAll(/\\[^]/g, (escape) => (escape === '\\{' ? '{' : escape))
     const more = this.#text[this.#at - 1] === '{'
     if (!more) this.#templates.pop()
-    const kind = template.raw
-      ? more ? T.rawTemplatePart : T.rawTemplateEnd
-      : more ? T.templatePart : T.templateEnd
+    const kind = template.raw ? (more ? T.rawTemplatePart : T.rawTemplateEnd) : more ? T.templatePart : T.templateEnd
     this.#push(kind, start, content)
   }
 

@@ -140,10 +140,7 @@ function parseImport(p: ParserState, options: ParseOptions): Import | undefined 
   const root = path.head.kind === 'var' ? path.head.name : ''
   if (!['data', 'future', 'input', 'rego'].includes(root)) {
     const got = path.head.loc.text
-    return p.error(
-      `unexpected import path, must begin with one of: {data, future, input, rego}, got: ${got}`,
-      path.loc,
-    )
+    return p.error(`unexpected import path, must begin with one of: {data, future, input, rego}, got: ${got}`, path.loc)
   }
   const alias = parseAlias(p)
   if (alias === undefined) return undefined
@@ -184,7 +181,8 @@ function activateFuture(p: ParserState, found: Import, options: ParseOptions): v
   const at = found.path.loc
   if (keywords !== 'keywords') return p.error('invalid import, must be `future.keywords`', at)
   if (found.alias !== undefined) return p.error('`future` imports cannot be aliased', at)
-  if (found.path.path.length > 2) return p.error('invalid import, must be `future.keywords.x`, e.g. `import future.keywords.in`', at)
+  if (found.path.path.length > 2)
+    return p.error('invalid import, must be `future.keywords.x`, e.g. `import future.keywords.in`', at)
   if (name === undefined) return p.activate(...V1_KEYWORDS, ...(logical ? [T.logicalAnd, T.logicalOr] : []))
   const known = logical ? [...LOGICAL_KEYWORDS, ...FUTURE_KEYWORDS].sort() : FUTURE_KEYWORDS
   if (!known.includes(name)) return p.error(`unexpected keyword, must be one of [${known.join(' ')}]`, at)

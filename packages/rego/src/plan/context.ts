@@ -1,0 +1,24 @@
+import type { Program } from '../compile/compiler.ts'
+import type { RuleNode } from '../compile/tree.ts'
+import type { Body, Expr } from '../syntax/ast.ts'
+import type { Builder } from './builder.ts'
+import type { Operand } from './ir.ts'
+
+/** Expressions that an explanation can name. */
+export type Sites = {
+  readonly list: Expr[]
+  readonly ids: Map<Expr, number>
+}
+
+/** What the planning of one program shares. */
+export type PlanContext = {
+  readonly program: Program
+  /** Number of each node of the rule tree. */
+  readonly ids: ReadonlyMap<RuleNode, number>
+  /** Collects sites if the plan is to explain. */
+  readonly explain: Sites | undefined
+  /** Plans the expressions of a body. */
+  readonly body: (body: Body, b: Builder) => void
+  /** The input document at this place; fails if there is none. */
+  readonly input: (b: Builder) => Operand
+}

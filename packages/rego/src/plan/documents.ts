@@ -1,0 +1,67 @@
+import type { RuleNode } from '../compile/tree.ts'
+import type { RefTerm, Term } from '../syntax/ast.ts'
+import type { Builder } from './builder.ts'
+import type { PlanContext } from './context.ts'
+import type { Operand, Reg } from './ir.ts'
+import { hasOpen, planMatch, planSteps, planTerm } from './terms.ts'
+
+/**
+ * A reference into `data`. As far as its steps are known strings, the tree of rules tells what they mean: a rule, base data
+ * that no rule can touch, or a document above rules. The last goes on with a cursor.
+ */
+export function planData(ref: RefTerm, b: Builder, c: PlanContext): Operand {
+  let node: RuleNode = c.program.root
+  const path: string[] = []
+  for (const [at, t] of ref.path.entries()) {
+    if (t.kind !== 'string' || node.rules.length > 0) return fromDocument(node, ref.path.slice(at), b, c)
+    path.push(t.value)
+    const child = node.children.get(t.value)
+    if (child === undefined) return fromBase(path, ref.path.slice(at + 1), b, c)
+    node = child
+    const [rule] = node.rules
+    if (rule !== undefined && rule.rest.length === 0) {
+      const id = c.ids.get(node) as number
+      const { env } = b
+      // a function is no value
+      if (rule.args !== undefined) b.add({ op: 'fail' })
+      const value = b.value((out) => ({ op: 'rule', out, env, node: id }))
+      return planSteps(value, ref.path.slice(at + 1), b, c)
+    }
+  }
+  return fromDocument(node, [], b, c)
+}
+
+/** Base data alone: loads along the constant part of the path. */
+function fromBase(path: string[], rest: readonly Term[], b: Builder, c: PlanContext): Operand {
+  let at = 0
+  for (const t of rest) {
+    if (t.kind !== 'string') break
+    path.push(t.value)
+    at++
+  }
+  const { env } = b
+  const value = b.value((out) => ({ op: 'base', out, env, path }))
+  return planSteps(value, rest.slice(at), b, c)
+}
+
+function fromDocument(node: RuleNode, rest: readonly Term[], b: Builder, c: PlanContext): Operand {
+  const id = c.ids.get(node) as number
+  const { env } = b
+  let at: Reg = b.value((out) => ({ op: 'doc', out, env, node: id }))
+  for (const t of rest) {
+    const from = at
+    if (!hasOpen(t, b)) {
+      const key = planTerm(t, b, c)
+      at = b.value((out) => ({ op: 'doc-step', out, env, from, key }))
+      continue
+    }
+    const key = b.registers.next()
+    const value = b.registers.next()
+    b.iterate((body) => ({ op: 'doc-scan', env, from, key, value, body }))
+    at = value
+    if (t.kind === 'var') b.bind(t.name, key)
+    else planMatch(t, key, b, c)
+  }
+  const from = at
+  return b.value((out) => ({ op: 'doc-value', out, env, from }))
+}

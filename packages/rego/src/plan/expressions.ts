@@ -1,0 +1,175 @@
+import { refName, type Body, type Expr, type RefTerm, type Term, type With } from '../syntax/ast.ts'
+import { isEquation } from '../compile/map.ts'
+import type { RuleNode } from '../compile/tree.ts'
+import type { Builder } from './builder.ts'
+import type { PlanContext } from './context.ts'
+import type { FunctionRef, Op, Operand, Target } from './ir.ts'
+import { internal, isConst, planFound, planMatch, planTerm, siteOf } from './terms.ts'
+import { planUnify } from './unify.ts'
+
+/** Plans a body: its expressions in order, each failing where it does not hold. */
+export function planBody(body: Body, b: Builder, c: PlanContext): void {
+  for (const e of body) {
+    if (b.dead) return
+    planExpr(e, b, c)
+  }
+}
+
+function planExpr(e: Expr, b: Builder, c: PlanContext): void {
+  const site = mark(e, b, c)
+  const outer = b.env
+  if (e.with.length > 0) b.env = planWith(e.with, b, c)
+  const bare = { ...e, with: [] }
+  if (e.negated) {
+    const inner = { ...bare, negated: false }
+    const body = planFound(b, c, (nested) => planPlain(inner, nested, c))
+    b.add({ op: 'not', body })
+  } else planPlain(bare, b, c)
+  b.env = outer
+  if (site !== undefined && !b.dead) b.add({ op: 'held', site })
+}
+
+function mark(e: Expr, b: Builder, c: PlanContext): number | undefined {
+  const { explain } = c
+  if (explain === undefined) return undefined
+  const source = siteOf(e)
+  let site = explain.ids.get(source)
+  if (site === undefined) {
+    site = explain.list.length
+    explain.list.push(source)
+    explain.ids.set(source, site)
+  }
+  b.add({ op: 'mark', site, regs: b.named() })
+  return site
+}
+
+function planPlain(e: Expr, b: Builder, c: PlanContext): void {
+  switch (e.kind) {
+    case 'term': {
+      const value = planTerm(e.term, b, c)
+      if (!isConst(value)) b.add({ op: 'truthy', from: value })
+      else if (value.value === false) b.add({ op: 'fail' })
+      return
+    }
+    case 'call':
+      if (isEquation(e)) planUnify(e.args[0] as Term, e.args[1] as Term, b, c)
+      else planCall(e, b, c)
+      return
+    case 'every':
+      return planEvery(e, b, c)
+    case 'not':
+      b.add({ op: 'not', body: planFound(b, c, (nested) => planBody(e.body, nested, c)) })
+      return
+    case 'and':
+      for (const side of [e.lhs, e.rhs]) {
+        b.add({ op: 'exists', body: planFound(b, c, (nested) => planBody(side, nested, c)) })
+      }
+      return
+    case 'or':
+      b.add({
+        op: 'either',
+        blocks: [e.lhs, e.rhs].map((side) => planFound(b, c, (nested) => planBody(side, nested, c))),
+      })
+      return
+    case 'some':
+    case 'some-in':
+      throw internal(`${e.kind} was not rewritten`, e)
+  }
+}
+
+function planEvery(e: Expr & { kind: 'every' }, b: Builder, c: PlanContext): void {
+  const domain = planTerm(e.domain, b, c)
+  const key = e.key === undefined ? undefined : b.registers.next()
+  const value = b.registers.next()
+  const body = planFound(b, c, (nested) => {
+    if (e.key !== undefined && key !== undefined) nested.bind(e.key.name, key)
+    nested.bind(e.value.name, value)
+    planBody(e.body, nested, c)
+  })
+  b.add({ op: 'every', domain, key, value, body })
+}
+
+function planCall(e: Expr & { kind: 'call' }, b: Builder, c: PlanContext): void {
+  const arity = c.program.functions.arity(e.op)
+  if (arity === undefined) throw internal(`function ${refName(e.op) ?? '?'} does not exist`, e)
+  const args = e.args.slice(0, arity).map((a) => planTerm(a, b, c))
+  const result = e.args[arity]
+  const callee = functionOf(e.op, c)
+  const { env } = b
+  if (callee === undefined) throw internal(`function ${refName(e.op) ?? '?'} does not exist`, e)
+  if ('builtin' in callee && callee.builtin.relation === true) {
+    const out = b.registers.next()
+    b.iterate((body) => ({ op: 'relation', out, env, builtin: callee.builtin, args, loc: e.loc, body }))
+    if (result !== undefined) planMatch(result, out, b, c)
+    return
+  }
+  const out = b.value((reg): Op =>
+    'node' in callee
+      ? { op: 'call', out: reg, env, node: callee.node, args }
+      : { op: 'builtin', out: reg, env, builtin: callee.builtin, args, loc: e.loc },
+  )
+  if (result !== undefined) planMatch(result, out, b, c)
+  else if (!('builtin' in callee) || callee.builtin.decl.result !== undefined) b.add({ op: 'truthy', from: out })
+}
+
+function functionOf(op: RefTerm, c: PlanContext): FunctionRef | undefined {
+  const node = nodeOf(op, c)
+  if (node !== undefined) return { node: c.ids.get(node) as number }
+  const name = refName(op)
+  const builtin = name === undefined ? undefined : c.program.functions.builtin(name)
+  return builtin === undefined ? undefined : { builtin }
+}
+
+function nodeOf(ref: RefTerm, c: PlanContext): RuleNode | undefined {
+  if (ref.head.kind !== 'var' || ref.head.name !== 'data') return undefined
+  const path: string[] = []
+  for (const step of ref.path) {
+    if (step.kind !== 'string') return undefined
+    path.push(step.value)
+  }
+  return c.program.root.find(path)
+}
+
+function planWith(withs: readonly With[], b: Builder, c: PlanContext): number {
+  const targets = withs.map((w) => planTarget(w, b, c))
+  const { env } = b
+  const out = b.registers.next()
+  b.add({ op: 'with', out, env, targets })
+  return out
+}
+
+function planTarget(w: With, b: Builder, c: PlanContext): Target {
+  const { target } = w
+  if (target.kind !== 'ref' || target.head.kind !== 'var') throw internal('target of with is no reference', w)
+  const root = target.head.name
+  if (root !== 'input' && root !== 'data') {
+    return { kind: 'function', name: refName(target) ?? root, by: planReplacement(w, b, c) }
+  }
+  const node = nodeOf(target, c)
+  const [rule] = node?.rules ?? []
+  if (rule?.args !== undefined) {
+    return { kind: 'function', name: functionName(node as RuleNode), by: planReplacement(w, b, c) }
+  }
+  const value = planTerm(w.value, b, c)
+  const path = target.path.map((t): Operand => planTerm(t, b, c))
+  if (root === 'input') return { kind: 'input', path, value }
+  const masks = node === undefined ? [] : [...node.all()].map((n) => c.ids.get(n) as number)
+  return { kind: 'data', path, value, masks }
+}
+
+/** How replacements name a function of the program. */
+export function functionName(node: { readonly path: readonly string[] }): string {
+  return `data.${node.path.join('.')}`
+}
+
+function planReplacement(w: With, b: Builder, c: PlanContext): FunctionRef | { readonly value: Operand } {
+  if (w.names === true && w.value.kind === 'ref') {
+    const node = nodeOf(w.value, c)
+    // a rule without arguments is a value like any other
+    if (node === undefined || node.rules[0]?.args !== undefined) {
+      const callee = functionOf(w.value, c)
+      if (callee !== undefined) return callee
+    }
+  }
+  return { value: planTerm(w.value, b, c) }
+}

@@ -1,0 +1,118 @@
+import type { Program } from '../compile/compiler.ts'
+import { ruleKind, type WorkRule } from '../compile/rule.ts'
+import type { RuleNode } from '../compile/tree.ts'
+import type { Names } from '../compile/names.ts'
+import { isGenerated, type Body } from '../syntax/ast.ts'
+import { equal, type Value } from '../value/index.ts'
+import { Builder, Registers } from './builder.ts'
+import type { PlanContext, Sites } from './context.ts'
+import { planBody } from './expressions.ts'
+import type { Clause, Emit, NodePlan, Operand, QueryPlan } from './ir.ts'
+import { isConst, planMatch, planTerm } from './terms.ts'
+
+export type Plan = {
+  /** By number: node 0 is `data` itself. */
+  readonly nodes: readonly NodePlan[]
+  readonly ids: ReadonlyMap<RuleNode, number>
+  readonly program: Program
+  readonly sites: Sites | undefined
+}
+
+/** Turns a checked program into operations. */
+export function planProgram(program: Program, explain = false): Plan {
+  const ids = new Map<RuleNode, number>()
+  for (const node of program.root.all()) ids.set(node, ids.size)
+  const sites: Sites | undefined = explain ? { list: [], ids: new Map() } : undefined
+  const context = contextOf(program, ids, sites)
+  const nodes = [...ids.keys()].map((node) => planNode(node, context))
+  return { nodes, ids, program, sites }
+}
+
+/** A query over a planned program. `names` are those of the query's compilation. */
+export function planQuery(body: Body, names: Names, plan: Plan): QueryPlan {
+  const context = contextOf(plan.program, plan.ids, plan.sites)
+  const registers = new Registers(1)
+  const b = new Builder(registers, 0, true)
+  planBody(body, b, context)
+  const shown = [...b.bound].map(([name, value]) => [names.written(name), value] as const)
+  const columns = shown.filter(([name]) => !isGenerated(name))
+  if (!b.dead) b.add({ op: 'emit', what: 'row', values: columns.map(([, value]) => value) })
+  return { block: b.block, registers: registers.count, names: columns.map(([name]) => name) }
+}
+
+function contextOf(program: Program, ids: ReadonlyMap<RuleNode, number>, explain: Sites | undefined): PlanContext {
+  const context: PlanContext = {
+    program,
+    ids,
+    explain,
+    body: (body, b) => planBody(body, b, context),
+    input: (b) => {
+      const { env } = b
+      return b.value((out) => ({ op: 'input', out, env }))
+    },
+  }
+  return context
+}
+
+function planNode(node: RuleNode, c: PlanContext): NodePlan {
+  const [first] = node.rules
+  const kind = first === undefined ? 'none' : ruleKind(first)
+  const arity = first?.args?.length ?? 0
+  const clauses = node.rules.filter((r) => !r.default).map((r) => planClause(r, kind, c))
+  const otherwise = node.rules.find((r) => r.default)
+  return {
+    id: c.ids.get(node) as number,
+    path: node.path,
+    kind,
+    arity,
+    clauses,
+    fallback: otherwise && planClause(otherwise, kind, c),
+    firstDecides: sameConstant(clauses),
+    children: new Map([...node.children].map(([name, child]) => [name, c.ids.get(child) as number])),
+    loc: first?.loc,
+  }
+}
+
+function planClause(r: WorkRule, kind: NodePlan['kind'], c: PlanContext): Clause {
+  const registers = new Registers(1 + (r.args?.length ?? 0))
+  const b = new Builder(registers, 0, c.explain !== undefined)
+  if (r.args !== undefined) for (const [i, arg] of r.args.entries()) planMatch(arg, i + 1, b, c)
+  planBody(r.body, b, c)
+  let constant: Value | undefined
+  if (!b.dead) {
+    const emit = planHead(r, kind, b, c)
+    b.add(emit)
+    if (emit.what === 'value' && isConst(emit.value)) constant = emit.value.value
+  }
+  return {
+    block: b.block,
+    registers: registers.count,
+    loc: r.loc,
+    else: r.else && planClause(r.else, kind, c),
+    single: !b.scans,
+    constant,
+  }
+}
+
+function planHead(r: WorkRule, kind: NodePlan['kind'], b: Builder, c: PlanContext): Emit {
+  if (kind === 'partial') {
+    const path = r.rest.map((t): Operand => planTerm(t, b, c))
+    const leaf = r.key ?? r.value
+    if (leaf === undefined) throw new Error('a rule has neither key nor value')
+    return { op: 'emit', what: 'path', path, value: planTerm(leaf, b, c), set: r.key !== undefined }
+  }
+  const value = kind === 'set' ? r.key : r.value
+  if (value === undefined) throw new Error('a rule has neither key nor value')
+  return { op: 'emit', what: 'value', value: planTerm(value, b, c) }
+}
+
+function sameConstant(clauses: readonly Clause[]): boolean {
+  const [first] = clauses
+  if (first?.constant === undefined) return false
+  for (const clause of clauses) {
+    for (let k: Clause | undefined = clause; k !== undefined; k = k.else) {
+      if (k.constant === undefined || !equal(k.constant, first.constant)) return false
+    }
+  }
+  return true
+}

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { access, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { SimulatorError } from './errors.ts'
 
@@ -81,7 +82,7 @@ async function waitForSockets(child: ChildProcess, ended: Promise<End>, sockets:
   let end: End | undefined
   void ended.then((e) => (end = e))
   for (;;) {
-    const ready = await Promise.all(sockets.map(exists))
+    const ready = await Promise.all(sockets.map(isListening))
     if (end !== undefined)
       throw end.isMissing
         ? new SimulatorError('swtpm.missing', 'swtpm cannot be started; on Debian: apt-get install swtpm swtpm-tools')
@@ -93,11 +94,16 @@ async function waitForSockets(child: ChildProcess, ended: Promise<End>, sockets:
   }
 }
 
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
+/** A socket's file is there a moment before anybody listens on it. */
+function isListening(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(file)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }
 
 async function stop(child: ChildProcess, ended: Promise<unknown>): Promise<void> {

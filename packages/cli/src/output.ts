@@ -51,16 +51,36 @@ interface Explained {
 }
 
 function explain(error: unknown): Explained {
-  if (error instanceof UsageError) return { code: 'usage', message: error.message, hint: error.hint, status: EXIT.usage }
+  if (error instanceof UsageError)
+    return { code: 'usage', message: error.message, hint: error.hint, status: EXIT.usage }
   if (error instanceof BrokerRefusal) {
-    const hint = error.decision === null ? `the broker logged it as ${error.requestId}` : `its owner sees all of it with: vouchsafe why ${error.decision}`
+    const hint =
+      error.decision === null
+        ? `the broker logged it as ${error.requestId}`
+        : `its owner sees all of it with: vouchsafe why ${error.decision}`
     return { code: error.code, message: error.message, hint, status: statusOf(error.code) }
   }
-  if (error instanceof VouchsafeError) return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
-  if (error instanceof TpmError) return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'EISDIR'))
-    return { code: 'input.malformed', message: error.message, hint: 'check the path and its permissions', status: EXIT.badInput }
-  return { code: 'internal', message: inspect(error), hint: 'this is a bug: please report it with the command you ran', status: EXIT.bug }
+  if (error instanceof VouchsafeError)
+    return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
+  if (error instanceof TpmError)
+    return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
+  if (
+    error instanceof Error &&
+    'code' in error &&
+    (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'EISDIR')
+  )
+    return {
+      code: 'input.malformed',
+      message: error.message,
+      hint: 'check the path and its permissions',
+      status: EXIT.badInput,
+    }
+  return {
+    code: 'internal',
+    message: inspect(error),
+    hint: 'this is a bug: please report it with the command you ran',
+    status: EXIT.bug,
+  }
 }
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -73,6 +93,12 @@ const HINTS: Readonly<Record<string, string>> = {
 function statusOf(code: string): number {
   if (code === 'internal') return EXIT.bug
   if (code.startsWith('input.') || code.startsWith('endorsement.malformed')) return EXIT.badInput
-  if (code === 'peer.unreachable' || code === 'tpm.unavailable' || code === 'tpm.timeout' || code === 'store.unavailable') return EXIT.unreachable
+  if (
+    code === 'peer.unreachable' ||
+    code === 'tpm.unavailable' ||
+    code === 'tpm.timeout' ||
+    code === 'store.unavailable'
+  )
+    return EXIT.unreachable
   return EXIT.no
 }

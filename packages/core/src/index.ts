@@ -1,5 +1,6 @@
 export { ERROR_CODES, VouchsafeError, type ErrorCode } from './base/errors.ts'
 export type { Brand } from './base/brand.ts'
+export { Secret } from './base/secret.ts'
 export type { CryptoPort, HashName, PublicKey, SignatureScheme } from './base/crypto.ts'
 export {
   concat,
@@ -18,6 +19,7 @@ export { type Digest, digestOf, parseDigest } from './base/digest.ts'
 export {
   type P256Jwk,
   formatOwnerKey,
+  ownerKeySchema,
   jwkThumbprint,
   p256JwkSchema,
   parseOwnerKey,
@@ -90,6 +92,7 @@ export {
   RECORD_TYPE,
   type ReleaseInputs,
   type Verdict,
+  attestInputsSchema,
   decisionRecordSchema,
 } from './wire/decision-record.ts'
 export { httpStatus } from './wire/http-status.ts'

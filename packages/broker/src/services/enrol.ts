@@ -22,8 +22,8 @@ import {
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { makeCredential } from '@vouchsafe/tpm'
-import { type TpmPublic, parseTpmPublic, tpmName, tpmPublicToSpki } from '@vouchsafe/tpm/codec'
-import { ALL_PCRS, verifyTpmQuote } from '@vouchsafe/tpm/verify'
+import { type TpmPublic, parseTpmPublic, tpmName } from '@vouchsafe/tpm/codec'
+import { ALL_PCRS, spkiOfTpmPublic, verifyTpmQuote } from '@vouchsafe/tpm/verify'
 import { z } from 'zod'
 import { parsedAnchorsOf } from './anchors.ts'
 import type { Services, TenantContext } from './context.ts'
@@ -49,7 +49,7 @@ const handleSchema = z.strictObject({
  */
 function endorsementKeyOf(ekPublic: Uint8Array, certified: Uint8Array): TpmPublic {
   const area = parseTpmPublic(ekPublic)
-  if (!nodeCrypto.equal(tpmPublicToSpki(area), certified))
+  if (!nodeCrypto.equal(spkiOfTpmPublic(area), certified))
     throw new VouchsafeError('endorsement.mismatch', 'ekPublic is not the key of the endorsement certificate')
   const { fixedTPM, fixedParent, restricted, decrypt, sign } = area.attributes
   if (!fixedTPM || !fixedParent || !restricted || !decrypt || sign)
@@ -116,7 +116,7 @@ export async function beginEnrolment(
     return {
       handle: context.sealHandle(utf8(JSON.stringify(content))),
       nonce,
-      credential: toBase64(credential),
+      credential: toBase64(credentialBlob),
       secret: toBase64(encryptedSecret),
     }
   })
@@ -170,11 +170,9 @@ export async function finishEnrolment(
         attest: fromBase64(body.quote.attest, 'quote.attest'),
         signature: fromBase64(body.quote.signature, 'quote.signature'),
         akPublic,
-        bank: 'sha256',
-        registers: new Map(
-          Object.entries(body.registers).map(([n, v]) => [Number(n), fromHex(v, `register ${n}`, 32)]),
-        ),
-        requiredRegisters: ALL_REGISTERS,
+        pcrs: { bank: 'sha256', values: registersOf(body.registers) },
+        allowedBanks: ['sha256'],
+        requiredPcrs: ALL_PCRS,
         expectedExtraData: enrolmentTranscript(subject, nodeCrypto),
       },
       nodeCrypto,
@@ -225,4 +223,8 @@ export async function finishEnrolment(
   services.log('enrolment.added', { tenant, machine: handle.machine, class: anchor.class })
   const { checkpoint } = await services.store.head(tenant)
   return { machine: handle.machine, class: anchor.class, checkpoint }
+}
+
+function registersOf(registers: Readonly<Record<string, string>>): ReadonlyMap<number, Uint8Array> {
+  return new Map(Object.entries(registers).map(([n, value]) => [Number(n), fromHex(value, `register ${n}`, 32)]))
 }

@@ -1,4 +1,3 @@
-import { webcrypto } from 'node:crypto'
 import { toBase64Url } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import * as x509 from '@peculiar/x509'
@@ -25,7 +24,7 @@ export function brokerId(certificate: Uint8Array): string {
 
 /** Makes an identity, once in a broker's life. */
 export async function createIdentity(at: Date): Promise<BrokerIdentity> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: 'CN=vouchsafe broker identity',
@@ -39,7 +38,7 @@ export async function createIdentity(at: Date): Promise<BrokerIdentity> {
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   })
-  const privateKey = new Uint8Array(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey))
+  const privateKey = new Uint8Array(await crypto.subtle.exportKey('pkcs8', keys.privateKey))
   return { certificate: new Uint8Array(certificate.rawData), privateKey }
 }
 
@@ -50,8 +49,8 @@ export async function issueServerCertificate(
   at: Date,
 ): Promise<{ readonly cert: string; readonly key: string }> {
   const issuer = new x509.X509Certificate(copy(identity.certificate))
-  const signingKey = await webcrypto.subtle.importKey('pkcs8', copy(identity.privateKey), ALGORITHM, false, ['sign'])
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const signingKey = await crypto.subtle.importKey('pkcs8', copy(identity.privateKey), ALGORITHM, false, ['sign'])
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
     subject: `CN=${hosts[0] ?? 'broker'}`,
@@ -71,7 +70,7 @@ export async function issueServerCertificate(
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   })
-  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   return {
     cert: `${certificate.toString('pem')}\n${issuer.toString('pem')}`,
     key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
@@ -79,7 +78,7 @@ export async function issueServerCertificate(
 }
 
 function serial(): string {
-  return Buffer.from(webcrypto.getRandomValues(new Uint8Array(16))).toString('hex')
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex')
 }
 
 /** A private copy in memory of its own, as WebCrypto types want it. */

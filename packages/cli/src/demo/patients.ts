@@ -39,6 +39,9 @@ export function twoClinics(seed: string): { readonly a: Clinic; readonly b: Clin
       sum += systolic
     }
   }
-  const table = (rows: string[]): Clinic => ({ csv: ['id,born,systolic', ...rows.toSorted()].join('\n') + '\n', rows: rows.length })
+  const table = (rows: string[]): Clinic => ({
+    csv: ['id,born,systolic', ...rows.toSorted()].join('\n') + '\n',
+    rows: rows.length,
+  })
   return { a: table(a), b: table(b.toReversed()), answer: { count, mean: Math.round((sum * 100) / count) / 100 } }
 }

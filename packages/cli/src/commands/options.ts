@@ -1,0 +1,30 @@
+import { Command } from 'commander'
+import { type Output, newOutput } from '../output.ts'
+
+/** Sets the exit status of the run. */
+export type Done = (exit: number) => void
+
+/** A verb with `--json`, which every verb has. */
+export function verb(name: string, description: string): Command {
+  return new Command(name).description(description).option('--json', 'print the answer as one JSON object')
+}
+
+/** A verb that acts as an owner, operator or auditor. */
+export function ownerVerb(name: string, description: string): Command {
+  return verb(name, description).option(
+    '--as <file>',
+    'owner file with key and broker (default: $VOUCHSAFE_OWNER, then owner.json)',
+  )
+}
+
+export function outputOf(options: { readonly json?: boolean }): Output {
+  return newOutput(options.json === true)
+}
+
+/** A table of text with columns padded to their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
+  return rows
+    .map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  '))
+    .join('\n')
+}

@@ -1,0 +1,55 @@
+import { Command, CommanderError } from 'commander'
+import { agreementCommand } from './commands/agreement.ts'
+import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { evidenceCommand } from './commands/evidence.ts'
+import { ledgerCommand } from './commands/ledger.ts'
+import { ownerCommand } from './commands/owner.ts'
+import { resourceCommand } from './commands/resource.ts'
+import { tokenCommand } from './commands/token.ts'
+import { tpmCommand } from './commands/tpm.ts'
+import { upCommand } from './commands/up.ts'
+import { whyCommand } from './commands/why.ts'
+import { EXIT, report } from './output.ts'
+
+/** Runs one command line. @returns The exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  const program = new Command('vouchsafe')
+    .description('releases a secret only to code that has proved what it is and where it runs')
+    .version('0.1.0')
+    .showHelpAfterError('(try --help)')
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText(
+      'after',
+      '\nBegin with:\n  $ vouchsafe demo          two clinics, one answer, ten attacks refused\n  $ vouchsafe doctor        what this machine has and lacks',
+    )
+  let status: number = EXIT.yes
+  const done = (exit: number) => void (status = exit)
+  for (const command of [
+    demoCommand,
+    upCommand,
+    doctorCommand,
+    whyCommand,
+    ownerCommand,
+    agreementCommand,
+    resourceCommand,
+    evidenceCommand,
+    tokenCommand,
+    ledgerCommand,
+    tpmCommand,
+  ])
+    program.addCommand(command(done))
+  exitInsteadOfThrowing(program)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage
+    return report(error, args.includes('--json'))
+  }
+}
+
+function exitInsteadOfThrowing(command: Command): void {
+  command.exitOverride()
+  for (const sub of command.commands) exitInsteadOfThrowing(sub)
+}

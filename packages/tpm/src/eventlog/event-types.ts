@@ -48,6 +48,11 @@ export const EV = {
 
 const names = new Map<number, string>(Object.entries(EV).map(([name, type]) => [type, `EV_${name}`]))
 
+/** Whether a specification names this type. */
+export function isKnownEventType(type: number): boolean {
+  return names.has(type)
+}
+
 /** `EV_SEPARATOR`, or the number in hexadecimal for a type that no specification here names. */
 export function eventTypeName(type: number): string {
   return names.get(type) ?? `0x${type.toString(16).padStart(8, '0')}`

@@ -1,0 +1,42 @@
+import type { ByteReader } from '../../codec/byte-reader.ts'
+
+const utf16 = new TextDecoder('utf-16le', { fatal: true, ignoreBOM: true })
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Text of CHAR16, or undefined when the bytes are none. */
+export function decodeUtf16(bytes: Uint8Array): string | undefined {
+  return decode(utf16, bytes)
+}
+
+/** UTF-8 text, or undefined when the bytes are none. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  return decode(utf8, bytes)
+}
+
+/** Reads `bytes` bytes of CHAR16 text without its terminator. */
+export function readUtf16(r: ByteReader, field: string, bytes: number): string {
+  const text = decodeUtf16(r.view(field, bytes))
+  if (text === undefined) throw r.malformed(field, 'not UTF-16')
+  return text
+}
+
+/** CHAR16 bytes of a text. */
+export function encodeUtf16(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length * 2)
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < text.length; i++) view.setUint16(2 * i, text.charCodeAt(i), true)
+  return bytes
+}
+
+/** Without one NUL at its end, if it has one. */
+export function withoutNul(text: string): string {
+  return text.endsWith('\0') ? text.slice(0, -1) : text
+}
+
+function decode(decoder: TextDecoder, bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined // the caller decides what text that is no text means
+  }
+}

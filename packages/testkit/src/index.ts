@@ -25,3 +25,24 @@ export {
   testHwid,
 } from './amd.ts'
 export type { AmdAuthorities, AmdProduct, AmdTcb, SnpReportSpec, VekSpec } from './amd.ts'
+export {
+  defaultComponents,
+  makeIntelAuthorities,
+  makePck,
+  rawSign,
+  svns,
+  TEST_FMSPC,
+  toPem,
+  type IntelAuthorities,
+  type PckSpec,
+} from './intel.ts'
+export {
+  encodeEnclaveReport,
+  encodeTdReport,
+  makeQuote,
+  TEST_QE_SIGNER,
+  type EnclaveReportSpec,
+  type QuoteSpec,
+  type TdReportSpec,
+} from './intel-quote.ts'
+export { makeIntelCollateral, signedResponse, type CollateralSpec, type TestCollateral } from './intel-collateral.ts'

@@ -3,8 +3,8 @@ import { toHex } from '../base/encoding.ts'
 import { formatTcb, partsBelow, type SnpTcb } from '../evidence/snp/tcb.ts'
 import type { VerifiedSnpEvidence } from '../evidence/snp/verify-report.ts'
 import { assertVerified } from '../evidence/verified.ts'
-import type { ErrorCode } from '../base/errors.ts'
-import type { Finding, TrustAspect } from './finding.ts'
+import { must, oneOf } from './check.ts'
+import type { Finding } from './finding.ts'
 
 const level = z.number().int().min(0).max(255)
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
@@ -183,26 +183,6 @@ function appraisePlatform({ report }: VerifiedSnpEvidence, { require }: SnpRefer
       `of these, 0x${present.toString(16)} at launch and now`,
     ),
   ]
-}
-
-function must(check: ErrorCode, aspect: TrustAspect, holds: boolean, expected: string, actual: string): Finding {
-  return { check, aspect, tier: holds ? 'affirming' : 'contraindicated', expected, actual }
-}
-
-function oneOf(
-  check: ErrorCode,
-  aspect: TrustAspect,
-  what: string,
-  accepted: readonly string[] | 'any',
-  actual: string,
-): Finding {
-  const expected =
-    accepted === 'any'
-      ? `any ${what}`
-      : accepted.length === 0
-        ? `no ${what} at all`
-        : `${what} ${accepted.join(' or ')}`
-  return must(check, aspect, accepted === 'any' || accepted.includes(actual), expected, `${what} ${actual}`)
 }
 
 function list(value: string): readonly string[] | 'any' {

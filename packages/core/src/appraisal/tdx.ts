@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { toHex } from '../base/encoding.ts'
+import type { VerifiedTdxEvidence } from '../evidence/tdx/verify-tdx-quote.ts'
+import { assertVerified } from '../evidence/verified.ts'
+import { must, oneOf } from './check.ts'
+import type { Finding } from './finding.ts'
+import { appraiseIntelTcb, intelTcbReferenceSchema } from './intel-tcb.ts'
+
+const measurement = z.string().regex(/^[0-9a-f]{96}$/)
+const NOTHING = '00'.repeat(48)
+/** A register that is not pinned leaves free whatever is measured into it (D12), so it takes a word that says so. */
+const register = z
+  .union([z.array(measurement), z.literal('dangerously-unpinned')])
+  .default([])
+  .transform((value) => (value === 'dangerously-unpinned' ? ('any' as const) : value))
+const setByHost = z.union([z.array(measurement), z.literal('any')]).default([NOTHING])
+const flag = z.boolean().default(false)
+
+/**
+ * What an owner accepts of a TD and the platform under it. Whatever is left out is refused, not ignored; a TD under
+ * debug cannot be accepted at all (D01).
+ */
+export const tdxReferenceSchema = z.strictObject({
+  /** MRTD: firmware. RTMR0 to RTMR3: its configuration, the boot chain, kernel and command line, the workload's own. */
+  mrTd: z.array(measurement).default([]),
+  rtmr0: register,
+  rtmr1: register,
+  rtmr2: register,
+  rtmr3: register,
+  /** MRCONFIGID, MROWNER, MROWNERCONFIG, any of the list: the host chooses them (D03). Zeros unless told. */
+  mrConfigId: setByHost,
+  mrOwner: setByHost,
+  mrOwnerConfig: setByHost,
+  /** MRSERVICETD: no service TD unless told. Reports of TDX 1.0 cannot say, and count as having none. */
+  mrServiceTd: setByHost,
+  /** MRSEAM. `any` unless told: Intel's collateral rates modules by their signer and version. */
+  mrSeam: z.union([z.array(measurement), z.literal('any')]).default('any'),
+  allow: z
+    .strictObject({ migratable: flag, perfmon: flag, keyLocker: flag, protectionKeys: flag, lass: flag })
+    .prefault({}),
+  require: z.strictObject({ septVeDisable: z.boolean().default(true) }).prefault({}),
+  tcb: intelTcbReferenceSchema.prefault({}),
+})
+export type TdxReference = z.infer<typeof tdxReferenceSchema>
+
+/** TUD, LASS, SEPT_VE_DISABLE, MIGRATABLE, PKS, KL, PERFMON: all that we know the meaning of. */
+const KNOWN_ATTRIBUTES = 0xffn | (0x1fn << 27n) | (1n << 63n)
+
+/** Is this TD, on this platform, acceptable? One finding a check, content or not. */
+export function appraiseTdx(evidence: VerifiedTdxEvidence, reference: TdxReference, at: Date): readonly Finding[] {
+  assertVerified(evidence)
+  const { report } = evidence
+  const [rtmr0, rtmr1, rtmr2, rtmr3] = report.rtmrs.map((value) => toHex(value))
+  const executable = (what: string, accepted: readonly string[] | 'any', actual: string | undefined) =>
+    oneOf('appraisal.measurement', 'executables', what, accepted, actual ?? '')
+  const fromHost = (what: string, accepted: readonly string[] | 'any', actual: Uint8Array) =>
+    oneOf('appraisal.host-data', 'configuration', what, accepted, toHex(actual))
+  return [
+    must(
+      'appraisal.debug',
+      'configuration',
+      !report.attributes.debug,
+      'debugging excluded',
+      report.attributes.debug ? 'the host may debug the TD' : 'debugging excluded',
+    ),
+    executable('MRTD', reference.mrTd, toHex(report.mrTd)),
+    executable('RTMR0', reference.rtmr0, rtmr0),
+    executable('RTMR1', reference.rtmr1, rtmr1),
+    executable('RTMR2', reference.rtmr2, rtmr2),
+    executable('RTMR3', reference.rtmr3, rtmr3),
+    executable('MRSEAM', reference.mrSeam, toHex(report.mrSeam)),
+    executable('MRSERVICETD', reference.mrServiceTd, report.mrServiceTd ? toHex(report.mrServiceTd) : NOTHING),
+    fromHost('MRCONFIGID', reference.mrConfigId, report.mrConfigId),
+    fromHost('MROWNER', reference.mrOwner, report.mrOwner),
+    fromHost('MROWNERCONFIG', reference.mrOwnerConfig, report.mrOwnerConfig),
+    ...appraiseAttributes(report.attributes, reference),
+    ...appraiseIntelTcb(evidence.rating, reference.tcb, at),
+  ]
+}
+
+function appraiseAttributes(
+  attributes: VerifiedTdxEvidence['report']['attributes'],
+  { allow, require }: TdxReference,
+): readonly Finding[] {
+  const allowed = (what: string, isSet: boolean, isAllowed: boolean) =>
+    must(
+      'appraisal.guest-policy',
+      'configuration',
+      !isSet || isAllowed,
+      `${what} ${isAllowed ? 'on or off' : 'off'}`,
+      `${what} ${isSet ? 'on' : 'off'}`,
+    )
+  const unknown = attributes.raw & ~KNOWN_ATTRIBUTES
+  return [
+    allowed('MIGRATABLE', attributes.migratable, allow.migratable),
+    allowed('PERFMON', attributes.perfmon, allow.perfmon),
+    allowed('KL', attributes.keyLocker, allow.keyLocker),
+    allowed('PKS', attributes.protectionKeys, allow.protectionKeys),
+    allowed('LASS', attributes.lass, allow.lass),
+    must(
+      'appraisal.guest-policy',
+      'configuration',
+      attributes.septVeDisable || !require.septVeDisable,
+      `SEPT_VE_DISABLE ${require.septVeDisable ? 'on' : 'on or off'}`,
+      `SEPT_VE_DISABLE ${attributes.septVeDisable ? 'on' : 'off'}`,
+    ),
+    must(
+      'appraisal.guest-policy',
+      'configuration',
+      unknown === 0n,
+      'no attribute of unknown meaning',
+      unknown === 0n ? 'no attribute of unknown meaning' : `attributes 0x${unknown.toString(16)}`,
+    ),
+  ]
+}

@@ -122,6 +122,8 @@ export const KDF = named(
   U16,
   subset('mgf1', 'kdf1_sp800_56a', 'kdf2', 'kdf1_sp800_108', 'null'),
 )
+/** TPMI_ECC_KEY_EXCHANGE */
+export const KEY_EXCHANGE = named('key exchange', U16, subset('ecdh', 'ecmqv', 'sm2', 'null'))
 /** TPMI_ALG_MAC_SCHEME+ */
 export const MAC_SCHEME = named('MAC scheme', U16, subset(...HASHES, 'cmac', 'null'))
 

@@ -1,5 +1,5 @@
 import { PCR_SELECTIONS } from './pcr-selection.ts'
-import { TAGGED_DIGEST } from './scalars.ts'
+import { TAGGED_DIGEST_OR_NULL } from './scalars.ts'
 import { list, named, struct, U16, U32, variant } from './table.ts'
 import type { Codec, TypeOf } from './table.ts'
 
@@ -46,7 +46,7 @@ export const CAPABILITY_DATA = variant('capability', CAPABILITY, {
   'tpm-properties': { values: list(struct({ property: U32, value: U32 }), MAX_ITEMS) },
   'pcr-properties': { values: list(struct({ property: U32, pcrs: REGISTERS }), MAX_ITEMS) },
   'ecc-curves': { values: list(U16, MAX_ITEMS) },
-  'auth-policies': { values: list(struct({ handle: U32, policyHash: TAGGED_DIGEST }), MAX_ITEMS) },
+  'auth-policies': { values: list(struct({ handle: U32, policyHash: TAGGED_DIGEST_OR_NULL }), MAX_ITEMS) },
 })
 export type CapabilityData = TypeOf<typeof CAPABILITY_DATA>
 export type CapabilityValues<C extends CapabilityName> = Extract<CapabilityData, { capability: C }>['values']

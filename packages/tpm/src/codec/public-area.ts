@@ -117,6 +117,19 @@ export const KEYEDHASH_KEY_SCHEME = variant('scheme', KEYEDHASH_SCHEME, {
 export const ECC_POINT = struct({ x: ECC_PARAMETER, y: ECC_PARAMETER })
 export type EccPoint = TypeOf<typeof ECC_POINT>
 
+const RSA_PARAMETERS = { symmetric: SYMMETRIC_OBJECT, scheme: RSA_KEY_SCHEME, keyBits: U16, exponent: U32 }
+const ECC_PARAMETERS = { symmetric: SYMMETRIC_OBJECT, scheme: ECC_KEY_SCHEME, curve: CURVE, kdf: KDF_SCHEME }
+const KEYEDHASH_PARAMETERS = { scheme: KEYEDHASH_KEY_SCHEME }
+const SYMCIPHER_PARAMETERS = { symmetric: SYMMETRIC_OBJECT }
+
+/** TPMT_PUBLIC_PARMS */
+export const PUBLIC_PARAMETERS = variant('type', PUBLIC_TYPE, {
+  rsa: RSA_PARAMETERS,
+  ecc: ECC_PARAMETERS,
+  keyedhash: KEYEDHASH_PARAMETERS,
+  symcipher: SYMCIPHER_PARAMETERS,
+})
+
 const COMMON = { nameAlg: HASH_OR_NULL, attributes: OBJECT_ATTRIBUTES, authPolicy: DIGEST }
 
 /**
@@ -124,25 +137,10 @@ const COMMON = { nameAlg: HASH_OR_NULL, attributes: OBJECT_ATTRIBUTES, authPolic
  * Reading refuses all that writing would not give back, so `encodeTpmPublic(parseTpmPublic(raw))` equals `raw`.
  */
 export const PUBLIC = variant('type', PUBLIC_TYPE, {
-  rsa: {
-    ...COMMON,
-    symmetric: SYMMETRIC_OBJECT,
-    scheme: RSA_KEY_SCHEME,
-    keyBits: U16,
-    exponent: U32,
-    modulus: RSA_KEY,
-  },
-  ecc: {
-    ...COMMON,
-    symmetric: SYMMETRIC_OBJECT,
-    scheme: ECC_KEY_SCHEME,
-    curve: CURVE,
-    kdf: KDF_SCHEME,
-    x: ECC_PARAMETER,
-    y: ECC_PARAMETER,
-  },
-  keyedhash: { ...COMMON, scheme: KEYEDHASH_KEY_SCHEME, unique: DIGEST },
-  symcipher: { ...COMMON, symmetric: SYMMETRIC_OBJECT, unique: DIGEST },
+  rsa: { ...COMMON, ...RSA_PARAMETERS, modulus: RSA_KEY },
+  ecc: { ...COMMON, ...ECC_PARAMETERS, x: ECC_PARAMETER, y: ECC_PARAMETER },
+  keyedhash: { ...COMMON, ...KEYEDHASH_PARAMETERS, unique: DIGEST },
+  symcipher: { ...COMMON, ...SYMCIPHER_PARAMETERS, unique: DIGEST },
 })
 export type TpmPublic = TypeOf<typeof PUBLIC>
 export type TpmRsaPublic = Extract<TpmPublic, { type: 'rsa' }>

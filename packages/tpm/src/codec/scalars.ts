@@ -1,4 +1,4 @@
-import { DIGEST_BYTES, HASH } from './algorithms.ts'
+import { DIGEST_BYTES, HASH, HASH_OR_NULL } from './algorithms.ts'
 import type { TpmHash } from './algorithms.ts'
 import { TpmError } from './errors.ts'
 import { bytes } from './table.ts'
@@ -55,5 +55,17 @@ export const TAGGED_DIGEST: Codec<TaggedDigest> = {
       throw new TpmError('input.malformed', `${f}: ${digest.length} bytes are not a ${hash} digest`)
     HASH.write(w, 'hashAlg', hash)
     w.raw(digest)
+  },
+}
+
+/** TPMT_HA+, where there may be none. */
+export const TAGGED_DIGEST_OR_NULL: Codec<TaggedDigest | undefined> = {
+  read(r) {
+    const hash = HASH_OR_NULL.read(r, 'hashAlg')
+    return hash === 'null' ? undefined : { hash, digest: r.take('digest', DIGEST_BYTES[hash]) }
+  },
+  write(w, f, value) {
+    if (value === undefined) HASH_OR_NULL.write(w, 'hashAlg', 'null')
+    else TAGGED_DIGEST.write(w, f, value)
   },
 }

@@ -11,6 +11,7 @@ export const SESSION_ATTRIBUTE = {
   encrypt: 0x40,
   audit: 0x80,
 } as const
+const PURPOSES = SESSION_ATTRIBUTE.decrypt | SESSION_ATTRIBUTE.encrypt | SESSION_ATTRIBUTE.audit
 const NONCE_BYTES = 16
 const MAX_SESSIONS = 3
 const NONE = new Uint8Array()
@@ -78,6 +79,9 @@ export function authorizationSlots(
   })
   const extra = accompanying.filter((use) => !lines.some((line) => line.session === use.session))
   for (const use of accompanying) note(use)
+  for (const { session } of extra)
+    if (((uses.get(session) ?? 0) & PURPOSES) === 0)
+      throw new TpmError('input.malformed', 'a session that authorizes nothing must encrypt or audit')
   const all = [...lines, ...extra.map(({ session }) => ({ entity: undefined, password: NONE, session }))]
   if (all.length > MAX_SESSIONS)
     throw new TpmError('input.malformed', `a command takes at most ${MAX_SESSIONS} sessions, not ${all.length}`)

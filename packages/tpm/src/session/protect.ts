@@ -88,13 +88,13 @@ function isPasswordPolicy({ session, entity }: AuthorizationSlot): boolean {
 }
 
 /** The session key, and the entity's authorization value where this session has to prove it. */
-function hmacKey({ entity }: AuthorizationSlot, session: TpmSession): Uint8Array {
+function hmacKey({ entity }: AuthorizationSlot, session: TpmSession, newAuthValue?: Uint8Array): Uint8Array {
   if (entity === undefined) return session.key
   const proves =
     session.type === 'policy'
       ? session.proof === 'auth-value'
       : session.type === 'hmac' && !session.isBoundTo(entity.name, entity.authValue)
-  return proves ? Buffer.concat([session.key, entity.authValue]) : session.key
+  return proves ? Buffer.concat([session.key, newAuthValue ?? entity.authValue]) : session.key
 }
 
 /**
@@ -117,8 +117,7 @@ export function openResponse(
     const { session } = slot
     const answer = response.sessions[at]
     if (session === undefined || answer === undefined) return
-    const current = at === 0 ? withAuthValue(slot, newAuthValue) : slot
-    const key = responseKey(current, session)
+    const key = responseKey(slot, session, at === 0 ? newAuthValue : undefined)
     const isEmpty = key.length === 0 && sent[at]?.hmac.length === 0
     const expected = isEmpty
       ? NONE
@@ -134,7 +133,7 @@ export function openResponse(
       throw new TpmError('tpm.integrity', `the HMAC of session ${at + 1} in the response is wrong`)
     if (slot.attributes & SESSION_ATTRIBUTE.encrypt)
       parameters = decryptFirstParameter(
-        { ...encryptionKey(current), nonceNewer: answer.nonceTPM, nonceOlder: slot.nonceCaller },
+        { ...encryptionKey(slot), nonceNewer: answer.nonceTPM, nonceOlder: slot.nonceCaller },
         parameters,
       )
     session.roll(answer.nonceTPM, (answer.attributes & SESSION_ATTRIBUTE.continueSession) !== 0)
@@ -142,13 +141,9 @@ export function openResponse(
   return parameters
 }
 
-function withAuthValue(slot: AuthorizationSlot, authValue: Uint8Array | undefined): AuthorizationSlot {
-  const { entity } = slot
-  return entity === undefined || authValue === undefined ? slot : { ...slot, entity: { name: entity.name, authValue } }
-}
-
-function responseKey(slot: AuthorizationSlot, session: TpmSession): Uint8Array {
-  return isPasswordPolicy(slot) ? session.key : hmacKey(slot, session)
+/** Whether the session was bound is decided with the command; the value itself is that after the command. */
+function responseKey(slot: AuthorizationSlot, session: TpmSession, newAuthValue: Uint8Array | undefined): Uint8Array {
+  return isPasswordPolicy(slot) ? session.key : hmacKey(slot, session, newAuthValue)
 }
 
 function encryptionKey(slot: AuthorizationSlot) {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -14,15 +15,17 @@ export interface RunningSwtpm {
   stop(): Promise<void>
 }
 
-export async function startSwtpm(): Promise<RunningSwtpm> {
+export async function startSwtpm(options: { readonly tcp?: boolean } = {}): Promise<RunningSwtpm> {
   const directory = mkdtempSync(path.join(tmpdir(), 'swtpm-'))
   const socket = path.join(directory, 's')
   const flags = ['--tpm2', '--tpmstate', `dir=${directory}`, '--flags', 'not-need-init,startup-clear']
-  const sockets = ['--server', `type=unixio,path=${socket}`, '--ctrl', `type=unixio,path=${socket}.ctrl`]
-  const child = spawn('swtpm', ['socket', ...flags, ...sockets], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const port = options.tcp === true ? await freePort() : undefined
+  const server = port === undefined ? `type=unixio,path=${socket}` : `type=tcp,port=${port}`
+  const sockets = ['--server', server, '--ctrl', `type=unixio,path=${socket}.ctrl`]
+  const child = spawn('swtpm', ['socket', ...flags, ...sockets], { stdio: 'ignore' })
   await untilListening(child, `${socket}.ctrl`)
   return {
-    address: `swtpm:path=${socket}`,
+    address: port === undefined ? `swtpm:path=${socket}` : `swtpm:host=127.0.0.1,port=${port}`,
     controlPath: `${socket}.ctrl`,
     directory,
     async stop() {
@@ -34,6 +37,17 @@ export async function startSwtpm(): Promise<RunningSwtpm> {
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
 }
 
 async function untilListening(child: ChildProcess, socket: string): Promise<void> {

@@ -4,7 +4,8 @@ import { TpmError } from '../codec/errors.ts'
 import type { Executor } from './executor.ts'
 
 const PAGE = 256
-const FIXED_PROPERTIES = 0x100
+/** A TPM lists its fixed and its variable properties separately. */
+const PROPERTY_GROUPS = [0x100, 0x200] as const
 
 /** Who made this TPM, in the words of its own properties. Not authenticated: an EK certificate is. */
 export interface TpmIdentity {
@@ -55,8 +56,11 @@ function nextProperty(last: unknown): number | undefined {
 
 /** All fixed and variable properties, by TPM_PT. */
 export async function properties(tpm: Executor): Promise<ReadonlyMap<number, number>> {
-  const list = await getCapability(tpm, 'tpm-properties', FIXED_PROPERTIES, 4 * PAGE)
-  return new Map(list.map(({ property, value }) => [property, value]))
+  const known = new Map<number, number>()
+  for (const first of PROPERTY_GROUPS)
+    for (const { property, value } of await getCapability(tpm, 'tpm-properties', first, PAGE))
+      known.set(property, value)
+  return known
 }
 
 export async function identity(tpm: Executor): Promise<TpmIdentity> {

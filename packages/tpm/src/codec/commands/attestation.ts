@@ -1,6 +1,6 @@
 import { TICKET } from '../creation.ts'
 import { PCR_SELECTIONS } from '../pcr-selection.ts'
-import { DATA, DIGEST } from '../scalars.ts'
+import { DATA, DIGEST, MAX_BUFFER } from '../scalars.ts'
 import { SIGNATURE, SIGNING_SCHEME } from '../signature.ts'
 import { bytes, U16 } from '../table.ts'
 import { command } from './command.ts'
@@ -39,6 +39,11 @@ export const ATTESTATION_COMMANDS = {
     handles: { privacyHandle: 'user', signHandle: 'user' },
     parameters: { qualifyingData: DATA, inScheme: SIGNING_SCHEME },
     returns: { auditInfo: ATTEST, signature: SIGNATURE },
+  }),
+  CertifyX509: command(0x197, {
+    handles: { objectHandle: 'admin', signHandle: 'user' },
+    parameters: { reserved: DATA, inScheme: SIGNING_SCHEME, partialCertificate: MAX_BUFFER },
+    returns: { addedToCertificate: MAX_BUFFER, tbsDigest: DIGEST, signature: SIGNATURE },
   }),
   NV_Certify: command(0x184, {
     handles: { signHandle: 'user', authHandle: 'user', nvIndex: 'none' },

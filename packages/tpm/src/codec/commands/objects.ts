@@ -1,10 +1,11 @@
-import { CURVE, HASH, HASH_OR_NULL, MAC_SCHEME, SYMMETRIC_MODE } from '../algorithms.ts'
+import { CURVE, HASH, HASH_OR_NULL, KEY_EXCHANGE, MAC_SCHEME, SYMMETRIC_MODE } from '../algorithms.ts'
 import { CREATION_DATA, TICKET } from '../creation.ts'
 import { PCR_SELECTIONS } from '../pcr-selection.ts'
 import {
   ECC_POINT,
   KDF_SCHEME,
   PUBLIC,
+  PUBLIC_PARAMETERS,
   RSA_DECRYPT,
   SENSITIVE,
   SENSITIVE_CREATE,
@@ -173,6 +174,25 @@ export const OBJECT_COMMANDS = {
     parameters: { inData: MAX_BUFFER, decrypt: YES_NO, mode: SYMMETRIC_MODE, ivIn: IV },
     returns: { outData: MAX_BUFFER, ivOut: IV },
   }),
+
+  /** The older form of EncryptDecrypt2: its data cannot be encrypted on the bus, since it comes last. */
+  EncryptDecrypt: command(0x164, {
+    handles: { keyHandle: 'user' },
+    parameters: { decrypt: YES_NO, mode: SYMMETRIC_MODE, ivIn: IV, inData: MAX_BUFFER },
+    returns: { outData: MAX_BUFFER, ivOut: IV },
+  }),
+  EC_Ephemeral: command(0x18e, { parameters: { curveID: CURVE }, returns: { Q: POINT, counter: U16 } }),
+  ZGen_2Phase: command(0x18d, {
+    handles: { keyA: 'user' },
+    parameters: { inQsB: POINT, inQeB: POINT, inScheme: KEY_EXCHANGE, counter: U16 },
+    returns: { outZ1: POINT, outZ2: POINT },
+  }),
+  Commit: command(0x18b, {
+    handles: { signHandle: 'user' },
+    parameters: { P1: POINT, s2: SENSITIVE_DATA, y2: ECC_PARAMETER },
+    returns: { K: POINT, L: POINT, E: POINT, counter: U16 },
+  }),
+  TestParms: command(0x18a, { parameters: { parameters: PUBLIC_PARAMETERS } }),
 
   Hash: command(0x17d, {
     parameters: { data: MAX_BUFFER, hashAlg: HASH, hierarchy: U32 },

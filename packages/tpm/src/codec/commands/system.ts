@@ -79,6 +79,11 @@ export const SYSTEM_COMMANDS = {
   }),
   Clear: command(0x126, { handles: { authHandle: 'user' } }),
   ClearControl: command(0x127, { handles: { auth: 'user' }, parameters: { disable: YES_NO } }),
+  PP_Commands: command(0x12d, {
+    handles: { auth: 'user' },
+    parameters: { setList: list(U32, 256), clearList: list(U32, 256) },
+  }),
+  SetAlgorithmSet: command(0x13f, { handles: { authHandle: 'user' }, parameters: { algorithmSet: U32 } }),
   ChangeEPS: command(0x124, { handles: { authHandle: 'user' } }),
   ChangePPS: command(0x125, { handles: { authHandle: 'user' } }),
   SetCommandCodeAuditStatus: command(0x140, {

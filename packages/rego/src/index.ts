@@ -1,1 +1,46 @@
-export {}
+export {
+  compile,
+  type Policy,
+  type PolicyOptions,
+  type PreparedQuery,
+  type Sources,
+  type EvalOptions,
+  type Answer,
+  type Row,
+} from './policy.ts'
+export { type HostFunction } from './eval/host-function.ts'
+export { type Bounds } from './eval/bounds.ts'
+export { type BackendChoice } from './backend/choose.ts'
+export { RegoError, REGO_ERROR_CODES, formatDiagnostic, type RegoErrorCode, type Diagnostic } from './errors.ts'
+export { parseModule, parseQueryText, type ParseOptions } from './syntax/parse-module.ts'
+export { type Module, type RegoVersion } from './syntax/ast.ts'
+export { Location } from './syntax/source.ts'
+export {
+  type Value,
+  type RegoRecord,
+  RegoMap,
+  RegoSet,
+  BoxedNumber,
+  compare,
+  equal,
+  formatValue,
+  fromJson,
+  isArray,
+  isObject,
+  isSet,
+  objectEntries,
+  objectGet,
+  sortedElements,
+  toJson,
+  toPlain,
+  type Plain,
+  ValueError,
+} from './value/index.ts'
+export {
+  BUILTINS,
+  BuiltinError,
+  T as Types,
+  type Builtin,
+  type HostFunctions,
+  type TypeDecl,
+} from './builtins/index.ts'

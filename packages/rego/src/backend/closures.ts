@@ -2,7 +2,7 @@ import type { Builtin } from '../builtins/index.ts'
 import { Cursor, baseAt, cursorAt, cursorKeys, cursorStep, cursorValue, type RuleEvaluator } from '../eval/documents.ts'
 import { ABSENT, type Env, type Mock } from '../eval/env.ts'
 import { completeConflict, functionConflict, keyConflict } from '../eval/errors.ts'
-import { NestedDocument } from '../eval/nested.ts'
+import { Branch } from '../eval/nested.ts'
 import { replaced } from '../eval/with.ts'
 import { functionName } from '../plan/expressions.ts'
 import type { Block, Clause, Emit, NodePlan, Op, Operand, QueryPlan } from '../plan/ir.ts'
@@ -39,6 +39,7 @@ export class Closures implements RuleEvaluator {
   readonly nodes: readonly NodePlan[]
   readonly #plan: Plan
   readonly #rules: (((env: Env) => Value | undefined) | undefined)[] = []
+  readonly #extents: (((env: Env) => Branch) | undefined)[] = []
   readonly #functions: (((env: Env, args: readonly Value[]) => Value | undefined) | undefined)[] = []
 
   constructor(plan: Plan) {
@@ -54,12 +55,17 @@ export class Closures implements RuleEvaluator {
     })
   }
 
-  extent(env: Env, id: number): Value {
-    const value = this.#remembered(env, id, () => {
-      const compute = (this.#rules[id] ??= this.#partial(this.nodes[id] as NodePlan))
-      return compute(env)
-    })
-    return value as Value
+  extent(env: Env, id: number): Branch {
+    const known = env.extents.get(id)
+    if (known !== undefined) return known
+    const { budget } = env.machine
+    budget.spend(1)
+    budget.enter()
+    const compute = (this.#extents[id] ??= this.#partial(this.nodes[id] as NodePlan))
+    const made = compute(env)
+    budget.leave()
+    env.extents.set(id, made)
+    return made
   }
 
   #remembered(env: Env, id: number, compute: () => Value | undefined): Value | undefined {
@@ -74,7 +80,7 @@ export class Closures implements RuleEvaluator {
       value = compute()
       budget.leave()
     }
-    env.memo[id] = value ?? ABSENT
+    env.memo[id] = value === undefined ? ABSENT : value
     return value
   }
 
@@ -148,7 +154,7 @@ export class Closures implements RuleEvaluator {
           if (node.firstDecides) return result
         } else if (!equal(result, value)) throw conflict((node.clauses[i] as Clause).loc)
       }
-      return result ?? fallback?.(env, args)
+      return result === undefined ? fallback?.(env, args) : result
     }
   }
 
@@ -177,7 +183,8 @@ export class Closures implements RuleEvaluator {
     return (env, args) => {
       const f: Frame = [env, ...args]
       run(f)
-      return (f[slot] as Value | undefined) ?? otherwise?.(env, args)
+      const value = f[slot] as Value | undefined
+      return value === undefined ? otherwise?.(env, args) : value
     }
   }
 
@@ -205,7 +212,7 @@ export class Closures implements RuleEvaluator {
     }
   }
 
-  #partial(node: NodePlan): (env: Env) => Value | undefined {
+  #partial(node: NodePlan): (env: Env) => Branch {
     const clauses = node.clauses.map((clause) => {
       const slot = clause.registers
       const run = this.#block(clause.block, (e) => {
@@ -213,7 +220,7 @@ export class Closures implements RuleEvaluator {
         const keys = path.map((p) => this.#read(p))
         const leaf = this.#read(value)
         return (f) => {
-          const added = (f[slot] as NestedDocument).add(
+          const added = (f[slot] as Branch).add(
             keys.map((k) => k(f)),
             leaf(f),
             set,
@@ -226,13 +233,13 @@ export class Closures implements RuleEvaluator {
       return { slot, run }
     })
     return (env) => {
-      const out = new NestedDocument()
+      const out = new Branch()
       for (const { slot, run } of clauses) {
         const f: Frame = [env]
         f[slot] = out
         run(f)
       }
-      return out.finish()
+      return out
     }
   }
 
@@ -337,6 +344,13 @@ export class Closures implements RuleEvaluator {
             if (body(f) === STOP) return STOP
           }
           return FAIL
+        }
+      }
+      case 'print': {
+        const from = this.#read(op.from)
+        return (f) => {
+          ;(f[op.env] as Env).machine.show(from(f), op.loc)
+          return NEXT
         }
       }
       case 'truthy': {

@@ -72,6 +72,7 @@ export function checkCalls(body: Body, functions: Functions, names: Names, findi
         findings.add('rego_type_error', `undefined function ${written}`, e.loc)
         return false
       }
+      if (builtinOf(functions, e.op)?.decl.variadic !== undefined) return true
       const given = e.args.length
       const fits = e.generated === true ? isEquation(e) || given === arity + 1 : given === arity || given === arity + 1
       if (fits) return true

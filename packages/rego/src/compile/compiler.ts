@@ -1,4 +1,4 @@
-import { BUILTINS, type Builtin } from '../builtins/index.ts'
+import { BUILTINS, type Builtin, type HostFunctions } from '../builtins/index.ts'
 import { RegoError, type Diagnostic } from '../errors.ts'
 import { refName, type Body, type Module, type RefTerm, type Rule, type Term } from '../syntax/ast.ts'
 import {
@@ -31,6 +31,8 @@ export type CompileOptions = {
   readonly forbidden?: readonly string[]
   /** Functions of the host, by name. */
   readonly functions?: ReadonlyMap<string, Builtin>
+  /** What the host lends: built-ins that need something else do not exist. Default: all exist. */
+  readonly host?: HostFunctions
   /** At most this many findings are told. Default 10. */
   readonly errorLimit?: number
 }
@@ -163,7 +165,8 @@ class Compiler {
       path,
       rest,
       default: rule.default,
-      args: head.args,
+      // `f()` is a rule like any other
+      args: head.args?.length === 0 ? undefined : head.args,
       key: head.key,
       value: head.value,
       body,
@@ -244,7 +247,11 @@ function ruleName(r: Rule): string {
 }
 
 function functionsOf(root: RuleNode, options: CompileOptions): Functions {
-  const builtin = (name: string): Builtin | undefined => options.functions?.get(name) ?? BUILTINS.get(name)
+  const builtin = (name: string): Builtin | undefined => {
+    const found = options.functions?.get(name) ?? BUILTINS.get(name)
+    const lent = found?.host === undefined || options.host === undefined || options.host[found.host] !== undefined
+    return lent ? found : undefined
+  }
   const arity = (op: RefTerm): number | undefined => {
     if (op.head.kind === 'var' && op.head.name === 'data') {
       const path: string[] = []

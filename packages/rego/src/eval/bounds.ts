@@ -24,6 +24,8 @@ export class Budget {
   depth: number
   memory: number
   #left: number
+  readonly #depth: number
+  readonly #memory: number
   readonly #interrupt: (() => boolean) | undefined
 
   constructor(bounds: Bounds) {
@@ -31,8 +33,10 @@ export class Budget {
     this.#interrupt = bounds.interrupt
     this.fuel = Math.min(SLICE, steps)
     this.#left = steps - this.fuel
-    this.depth = bounds.maxDepth ?? DEFAULT_DEPTH
-    this.memory = bounds.maxMemory ?? DEFAULT_MEMORY
+    this.#depth = bounds.maxDepth ?? DEFAULT_DEPTH
+    this.#memory = bounds.maxMemory ?? DEFAULT_MEMORY
+    this.depth = this.#depth
+    this.memory = this.#memory
   }
 
   /** Called when `fuel` fell below zero: asks the host, then gives the next slice or ends the evaluation. */
@@ -44,6 +48,12 @@ export class Budget {
     const slice = Math.min(SLICE, this.#left)
     this.#left -= slice
     this.fuel = slice
+  }
+
+  /** The evaluation begins again: depth and memory are free, steps are not given back. */
+  restart(): void {
+    this.depth = this.#depth
+    this.memory = this.#memory
   }
 
   spend(steps: number): void {

@@ -1,7 +1,21 @@
 import type { NodePlan } from '../plan/ir.ts'
-import { entriesOf, isObject, objectKeys, objectOf, RegoSet, sortValues, step, type Value } from '../value/index.ts'
+import {
+  entriesOf,
+  isNumber,
+  isObject,
+  isRecord,
+  isSet,
+  numberText,
+  objectKeys,
+  objectOf,
+  recordGet,
+  RegoSet,
+  sortValues,
+  step,
+  type Value,
+} from '../value/index.ts'
 import type { Env } from './env.ts'
-import { mergeDocuments, uniteDocuments } from './nested.ts'
+import { Branch, Leaf, mergeDocuments, OpenSet, unite, type Part } from './nested.ts'
 
 /** What a back end computes. */
 export type RuleEvaluator = {
@@ -9,28 +23,34 @@ export type RuleEvaluator = {
   /** The value of a complete rule or set. */
   readonly rule: (env: Env, node: number) => Value | undefined
   /** What the rules with variables in their heads add at a node, all of it. */
-  readonly extent: (env: Env, node: number) => Value
+  readonly extent: (env: Env, node: number) => Branch
 }
 
 /**
- * A place in the tree of documents where rules may lie below. `virtual`: what rules above have put here; below such a place
- * base data is not seen.
+ * A place in the tree of documents where rules may lie below. `above`: what rules further up have put here; at and below
+ * such rules base data is not seen.
  */
 export class Cursor {
   readonly node: NodePlan
-  readonly virtual: Value | undefined
+  readonly above: Part | undefined
   readonly base: Value | undefined
 
-  constructor(node: NodePlan, virtual: Value | undefined, base: Value | undefined) {
+  constructor(node: NodePlan, above: Part | undefined, base: Value | undefined) {
     this.node = node
-    this.virtual = virtual
+    this.above = above
     this.base = base
   }
 }
 
-export function baseAt(data: Value, path: readonly string[]): Value | undefined {
+/** One step in base data. There a number is also the name of a member: `data[2]` finds `{"2": …}`. */
+export function baseStep(v: Value | undefined, key: Value): Value | undefined {
+  const found = step(v, key)
+  return found === undefined && isNumber(key) && isRecord(v) ? recordGet(v, numberText(key)) : found
+}
+
+export function baseAt(data: Value, path: readonly Value[]): Value | undefined {
   let at: Value | undefined = data
-  for (const p of path) at = step(at, p)
+  for (const p of path) at = baseStep(at, p)
   return at
 }
 
@@ -45,30 +65,37 @@ export function cursorAt(r: RuleEvaluator, env: Env, id: number): Cursor | Value
 export function cursorStep(r: RuleEvaluator, env: Env, from: Cursor | Value, key: Value): Cursor | Value | undefined {
   if (!(from instanceof Cursor)) return step(from, key)
   const { node } = from
-  const base = step(from.base, key)
-  let virtual = from.virtual === undefined ? undefined : step(from.virtual, key)
-  const own = node.kind === 'partial' ? step(r.extent(env, node.id), key) : undefined
-  if (own !== undefined) virtual = virtual === undefined ? own : uniteDocuments(virtual, own, node.loc)
+  const base = baseStep(from.base, key)
   const id = typeof key === 'string' ? node.children.get(key) : undefined
-  if (id === undefined) return virtual ?? base
+  const above = partsHere(r, env, from)?.step(key)
+  if (id === undefined) return above === undefined ? base : above.finish()
   const child = r.nodes[id] as NodePlan
-  if (env.masks?.has(id) === true) return base ?? baseAt(env.data, child.path)
+  if (env.masks?.has(id) === true) return base === undefined ? baseAt(env.data, child.path) : base
   if (child.kind === 'function') return undefined
-  if (child.kind === 'complete' || child.kind === 'set') {
-    const value = r.rule(env, id)
-    if (value === undefined || virtual === undefined) return value ?? virtual
-    return uniteDocuments(virtual, value, child.loc)
-  }
-  const above = virtual !== undefined || node.kind === 'partial' || child.kind === 'partial'
-  return new Cursor(child, virtual, above ? undefined : base)
+  if (child.kind === 'complete' || child.kind === 'set')
+    return unite(above, ruleAsPart(r, env, child), child.loc)?.finish()
+  const virtual = above !== undefined || node.kind === 'partial' || child.kind === 'partial'
+  return new Cursor(child, above, virtual ? undefined : base)
+}
+
+/** What rules above and at a cursor's node put there. */
+function partsHere(r: RuleEvaluator, env: Env, from: Cursor): Part | undefined {
+  const own = from.node.kind === 'partial' ? r.extent(env, from.node.id) : undefined
+  return unite(from.above, own, from.node.loc)
+}
+
+function ruleAsPart(r: RuleEvaluator, env: Env, node: NodePlan): Part | undefined {
+  const value = r.rule(env, node.id)
+  if (value === undefined) return undefined
+  return node.kind === 'set' && isSet(value) ? new OpenSet(value) : new Leaf(value)
 }
 
 /** The keys that a step from here may find, in Rego order. */
 export function cursorKeys(r: RuleEvaluator, env: Env, from: Cursor | Value): readonly Value[] {
   if (!(from instanceof Cursor)) return entriesOf(from).map(([k]) => k)
   const keys = new RegoSet()
-  for (const source of [from.base, from.virtual]) for (const [k] of entriesOf(source)) keys.add(k)
-  if (from.node.kind === 'partial') for (const [k] of entriesOf(r.extent(env, from.node.id))) keys.add(k)
+  for (const [k] of entriesOf(from.base)) keys.add(k)
+  for (const [k] of entriesOf(partsHere(r, env, from)?.finish())) keys.add(k)
   for (const name of from.node.children.keys()) keys.add(name)
   return sortValues([...keys])
 }
@@ -77,26 +104,28 @@ export function cursorKeys(r: RuleEvaluator, env: Env, from: Cursor | Value): re
 export function cursorValue(r: RuleEvaluator, env: Env, from: Cursor | Value): Value | undefined {
   if (!(from instanceof Cursor)) return from
   const { node } = from
-  let rules: Value = objectOf(membersOf(r, env, from))
-  if (from.virtual !== undefined) rules = uniteDocuments(from.virtual, rules, node.loc)
-  if (node.kind === 'partial') rules = uniteDocuments(rules, r.extent(env, node.id), node.loc)
+  const rules = documentBelow(r, env, from)?.finish()
   const base = node.path.length === 0 ? withoutSystem(from.base) : from.base
+  if (rules === undefined) return base
   return base === undefined ? rules : mergeDocuments(base, rules)
 }
 
-function* membersOf(r: RuleEvaluator, env: Env, from: Cursor): Generator<readonly [Value, Value]> {
-  const bare = new Cursor(from.node, undefined, from.base)
-  for (const [name, id] of from.node.children) {
-    if (from.node.path.length === 0 && name === 'system') continue
+function documentBelow(r: RuleEvaluator, env: Env, from: Cursor): Part | undefined {
+  const { node } = from
+  const members = new Branch()
+  for (const [name, id] of node.children) {
+    if (node.path.length === 0 && name === 'system') continue
     const child = r.nodes[id] as NodePlan
     if (child.kind === 'function' || env.masks?.has(id) === true) continue
-    const below =
-      child.kind === 'none' || child.kind === 'partial'
-        ? new Cursor(child, undefined, child.kind === 'none' ? step(bare.base, name) : undefined)
-        : r.rule(env, id)
-    const value = below === undefined ? undefined : cursorValue(r, env, below)
-    if (value !== undefined) yield [name, value]
+    const part =
+      child.kind === 'complete' || child.kind === 'set'
+        ? ruleAsPart(r, env, child)
+        : documentBelow(r, env, new Cursor(child, undefined, undefined))
+    if (part !== undefined) members.put(name, part)
   }
+  const here = partsHere(r, env, from)
+  if (here === undefined) return members
+  return members.keys.length === 0 ? here : unite(here, members, node.loc)
 }
 
 /** `data.system` is the host's own and not part of `data` as a whole. */

@@ -1,6 +1,7 @@
 import type { Builtin } from '../builtins/index.ts'
 import type { Value } from '../value/index.ts'
 import type { Machine } from './machine.ts'
+import type { Branch } from './nested.ts'
 
 /** A rule that has no value here, as remembered. */
 export const ABSENT: unique symbol = Symbol('absent')
@@ -18,6 +19,8 @@ export class Env {
   readonly input: Value | undefined
   readonly data: Value
   readonly memo: Memo
+  /** What rules with variables in their heads add, by node. */
+  readonly extents = new Map<number, Branch>()
   /** Rules that a replacement hides, by number. */
   readonly masks: ReadonlySet<number> | undefined
   /** Replaced functions, by name. */

@@ -1,7 +1,7 @@
-import { BuiltinError, type Builtin, type BuiltinContext } from '../builtins/index.ts'
+import { BuiltinError, printLines, type Builtin, type BuiltinContext } from '../builtins/index.ts'
 import { RegoError } from '../errors.ts'
 import type { Location } from '../syntax/source.ts'
-import type { Value } from '../value/index.ts'
+import { isArray, type Value } from '../value/index.ts'
 import type { Budget } from './bounds.ts'
 
 /** What one run of an evaluation has: its bounds, and what it lends to built-ins. */
@@ -23,6 +23,12 @@ export class Machine {
     this.context = context
     this.strict = strict
     this.print = print
+  }
+
+  /** Prints the operands of one call of `print`, one line for each combination of their values. */
+  show(operands: Value, at: Location): void {
+    if (this.print === undefined || !isArray(operands)) return
+    for (const line of printLines(operands)) this.print(line, at)
   }
 
   /** Calls a built-in. Its failure is undefined, or in strict mode the end. */

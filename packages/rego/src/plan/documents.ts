@@ -3,6 +3,7 @@ import type { RefTerm, Term } from '../syntax/ast.ts'
 import type { Builder } from './builder.ts'
 import type { PlanContext } from './context.ts'
 import type { Operand, Reg } from './ir.ts'
+import type { Value } from '../value/index.ts'
 import { hasOpen, planMatch, planSteps, planTerm } from './terms.ts'
 
 /**
@@ -32,11 +33,11 @@ export function planData(ref: RefTerm, b: Builder, c: PlanContext): Operand {
 }
 
 /** Base data alone: loads along the constant part of the path. */
-function fromBase(path: string[], rest: readonly Term[], b: Builder, c: PlanContext): Operand {
+function fromBase(path: Value[], rest: readonly Term[], b: Builder, c: PlanContext): Operand {
   let at = 0
   for (const t of rest) {
-    if (t.kind !== 'string') break
-    path.push(t.value)
+    if (t.kind !== 'string' && t.kind !== 'number') break
+    path.push((planTerm(t, b, c) as { value: Value }).value)
     at++
   }
   const { env } = b

@@ -97,17 +97,21 @@ function planCall(e: Expr & { kind: 'call' }, b: Builder, c: PlanContext): void 
   const callee = functionOf(e.op, c)
   const { env } = b
   if (callee === undefined) throw internal(`function ${refName(e.op) ?? '?'} does not exist`, e)
+  if ('builtin' in callee && callee.builtin.name === 'internal.print') {
+    b.add({ op: 'print', env, from: args[0] as Operand, loc: e.loc })
+    return
+  }
   if ('builtin' in callee && callee.builtin.relation === true) {
     const out = b.registers.next()
     b.iterate((body) => ({ op: 'relation', out, env, builtin: callee.builtin, args, loc: e.loc, body }))
     if (result !== undefined) planMatch(result, out, b, c)
     return
   }
-  const out = b.value((reg): Op =>
-    'node' in callee
-      ? { op: 'call', out: reg, env, node: callee.node, args }
-      : { op: 'builtin', out: reg, env, builtin: callee.builtin, args, loc: e.loc },
-  )
+  const out = b.value((reg): Op => {
+    if ('builtin' in callee) return { op: 'builtin', out: reg, env, builtin: callee.builtin, args, loc: e.loc }
+    if (arity === 0) return { op: 'rule', out: reg, env, node: callee.node }
+    return { op: 'call', out: reg, env, node: callee.node, args }
+  })
   if (result !== undefined) planMatch(result, out, b, c)
   else if (!('builtin' in callee) || callee.builtin.decl.result !== undefined) b.add({ op: 'truthy', from: out })
 }

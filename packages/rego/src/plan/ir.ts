@@ -34,7 +34,7 @@ export type Op =
       readonly body: Block
     }
   /** Base data at a path. */
-  | { readonly op: 'base'; readonly out: Reg; readonly env: EnvReg; readonly path: readonly string[] }
+  | { readonly op: 'base'; readonly out: Reg; readonly env: EnvReg; readonly path: readonly Value[] }
   /** The document of a rule without arguments. */
   | { readonly op: 'rule'; readonly out: Reg; readonly env: EnvReg; readonly node: number }
   /** A document that may hold rules below it, as a cursor for the three operations that follow. */
@@ -76,6 +76,8 @@ export type Op =
       readonly loc: Location
       readonly body: Block
     }
+  /** Prints the operands of a call of `print`: an array of sets, empty where an operand is undefined. */
+  | { readonly op: 'print'; readonly env: EnvReg; readonly from: Operand; readonly loc: Location }
   /** Fails if the value is `false`. */
   | { readonly op: 'truthy'; readonly from: Operand }
   | { readonly op: 'equal'; readonly a: Operand; readonly b: Operand }

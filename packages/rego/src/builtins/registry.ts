@@ -9,6 +9,7 @@ import { GLOB } from './glob.ts'
 import { GRAPH } from './graph.ts'
 import { HOST_IO } from './host-io.ts'
 import { JSON_PATHS } from './json-paths.ts'
+import { JWT } from './jwt/index.ts'
 import { NET } from './net.ts'
 import { OBJECTS } from './objects.ts'
 import { RANDOM } from './random.ts'
@@ -19,6 +20,7 @@ import { TIME } from './time/index.ts'
 import { TYPE_CHECKS } from './type-checks.ts'
 import { UNITS } from './units.ts'
 import { URLS } from './urls.ts'
+import { X509 } from './x509/index.ts'
 
 const FAMILIES = [
   COMPARISON,
@@ -40,6 +42,8 @@ const FAMILIES = [
   TIME,
   RANDOM,
   DIGESTS,
+  JWT,
+  X509,
   HOST_IO,
 ]
 

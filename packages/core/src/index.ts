@@ -40,6 +40,7 @@ export {
   enrolmentProof,
   enrolmentTranscript,
   machineId,
+  SIMULATOR_OID,
   verifyEndorsement,
 } from './evidence/tpm/enrolment.ts'
 

@@ -3,7 +3,7 @@ import type { Change } from './changes.ts'
 import { endLeases } from './leases.ts'
 import type { LockedLog } from './log.ts'
 import { consumeNonce } from './nonces.ts'
-import { type Steps, type Value, change, integer, one, text } from './steps.ts'
+import { type Steps, type Value, change, insist, integer, one, text } from './steps.ts'
 
 type Of<Name extends Change['change']> = Extract<Change, { change: Name }>
 
@@ -87,7 +87,7 @@ export function* applyChange(log: LockedLog, wanted: Change): Steps<readonly str
         ),
       )
     case 'nonce.consume':
-      return yield* none(consumeNonce(log, wanted.nonce))
+      return yield* none(insist([consumeNonce(log, wanted.nonce)]))
   }
 }
 

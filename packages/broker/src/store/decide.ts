@@ -1,10 +1,10 @@
 import { VouchsafeError } from '@vouchsafe/core'
-import { type HeadMemory, type LockedLog, type LoggedEntry, appendEntry, lockLog } from './log.ts'
-import { endLeases } from './leases.ts'
+import { endLeasesStatement, leaseIds } from './leases.ts'
+import { type HeadMemory, type LockedLog, type LoggedEntry, lockLog, nextEntry } from './log.ts'
 import { consumeNonce } from './nonces.ts'
 import { readDecision } from './read-decisions.ts'
-import { type Steps, change, integer, one, text } from './steps.ts'
 import type { StoredDecision } from './rows.ts'
+import { type Demand, type Steps, demand, insist, integer, onlyRow, statement, text, together } from './steps.ts'
 import type { Decide, Expectation } from './store.ts'
 
 export type DecideSteps =
@@ -17,17 +17,27 @@ export type DecideSteps =
  */
 export function* decideSteps(wanted: Decide, clock: Date, memory: HeadMemory): Steps<DecideSteps> {
   assertComplete(wanted)
-  const log = yield* lockLog(wanted.tenant, clock, wanted.signer, memory)
-  const repeated = yield* findRepeated(wanted)
-  if (repeated !== null) return { kind: 'repeated', decision: repeated }
-  if (wanted.expect !== null) yield* recheck(log, wanted.expect)
-  for (const nonce of wanted.consume) yield* consumeNonce(log, nonce)
-  yield* insertDecision(log, wanted)
-  const endedLeases = yield* applyLease(log, wanted)
-  const { id, digest, outcome, code, facts } = wanted.decision
+  const { tenant, decision, expect, consume, signer } = wanted
+  const log = yield* lockLog(tenant, clock, signer, memory)
+  const state = yield* readState(tenant, wanted)
+  if (state.repeated !== null) {
+    const first = yield* readDecision(tenant, state.repeated)
+    if (first !== null) return { kind: 'repeated', decision: first }
+  }
+  if (expect !== null) assertUnchanged(log, expect, state)
+  const lease = leaseDemand(log, wanted)
+  const { id, digest, outcome, code, facts } = decision
   const kind = wanted.lease.kind === 'renew' ? 'lease.renewed' : 'decision'
   const content = { kind, subject: id, digest, facts: { ...facts, outcome, code } } as const
-  return { kind: 'recorded', logged: yield* appendEntry(log, content, log.epochs, wanted.signer), endedLeases }
+  const { logged, demands } = nextEntry(log, content, log.epochs, signer)
+  const results = yield* insist([
+    ...consume.map((nonce) => consumeNonce(log, nonce)),
+    ...insertDecision(log, wanted),
+    ...(lease === null ? [] : [lease]),
+    ...demands,
+  ])
+  const ended = wanted.lease.kind === 'end' ? results.flatMap(({ rows }) => leaseIds(rows)) : []
+  return { kind: 'recorded', logged, endedLeases: ended }
 }
 
 /** What types cannot say: a release rests on expectations and uses up at least one nonce. */
@@ -40,46 +50,58 @@ function assertComplete({ decision, expect, consume, lease }: Decide): void {
   }
 }
 
-function* findRepeated({ tenant, decision: { request } }: Decide): Steps<StoredDecision | null> {
-  if (request === null) return null
-  const row = yield* one(
-    'select id from decisions where tenant = ? and proof_key = ? and request = ?',
-    tenant,
-    request.proofKey,
-    request.id,
-  )
-  return row === null ? null : yield* readDecision(tenant, text(row, 'id'))
+/** What is read under the lock. Whoever changes any of it takes that lock, so it holds until the commit. */
+interface State {
+  /** The decision that this request got before. */
+  readonly repeated: string | null
+  /** The agreement's version in force. */
+  readonly agreement: string | null
+  /** By place in `expect.resources`; null for one that is gone. */
+  readonly resources: readonly (number | null)[]
 }
 
-/** Reads again what the decision relied on. The log's lock is held, and whoever changes any of it takes that lock. */
-function* recheck(log: LockedLog, expect: Expectation): Steps<void> {
+function* readState(tenant: string, { decision: { request }, expect }: Decide): Steps<State> {
+  const repeated = 'select id from decisions where tenant = ? and proof_key = ? and request = ?'
+  const agreement = 'select digest from agreement_heads where tenant = ? and name = ?'
+  const resource = 'select version from resource_heads where tenant = ? and path = ? and removed = 0'
+  const [first, inForce, ...heads] = yield* together([
+    statement(repeated, tenant, request?.proofKey ?? null, request?.id ?? null),
+    statement(agreement, tenant, expect?.agreement.name ?? null),
+    ...(expect?.resources ?? []).map(({ path }) => statement(resource, tenant, path)),
+  ])
+  const found = onlyRow(first?.rows)
+  const current = onlyRow(inForce?.rows)
+  return {
+    repeated: found === null ? null : text(found, 'id'),
+    agreement: current === null ? null : text(current, 'digest'),
+    resources: heads.map(({ rows }) => {
+      const head = onlyRow(rows)
+      return head === null ? null : integer(head, 'version')
+    }),
+  }
+}
+
+/** Holds what the decision relied on against what is there now. */
+function assertUnchanged(log: LockedLog, expect: Expectation, state: State): void {
   for (const name of ['consent', 'registry', 'reference', 'distrust'] as const) {
     if (log.epochs[name] !== expect.epochs[name]) throw changed(`the ${name} epoch rose`)
   }
   if (log.now >= expect.validUntil) throw changed(`it held until ${expect.validUntil.toISOString()}`)
-  const { tenant } = log
-  const agreement = yield* one(
-    'select digest from agreement_heads where tenant = ? and name = ?',
-    tenant,
-    expect.agreement.name,
-  )
-  if (agreement === null || text(agreement, 'digest') !== expect.agreement.digest)
+  if (state.agreement !== expect.agreement.digest)
     throw changed(`another version of agreement ${expect.agreement.name} is in force`)
-  for (const { path, version } of expect.resources) {
-    const head = yield* one('select version, removed from resource_heads where tenant = ? and path = ?', tenant, path)
-    if (head === null || integer(head, 'removed') !== 0 || integer(head, 'version') !== version)
-      throw changed(`resource ${path} is not at version ${version} any more`)
-  }
+  expect.resources.forEach(({ path, version }, i) => {
+    if (state.resources[i] !== version) throw changed(`resource ${path} is not at version ${version} any more`)
+  })
 }
 
 function changed(what: string): VouchsafeError {
   return new VouchsafeError('store.changed', `what the decision relied on has changed: ${what}`)
 }
 
-function* insertDecision(log: LockedLog, { decision, lease }: Decide): Steps<void> {
+function insertDecision(log: LockedLog, { decision, lease }: Decide): readonly Demand[] {
   const seq = log.frontier.size
   const { id, outcome, code, digest, record, request, marks } = decision
-  const inserted = yield* change(
+  const insert = statement(
     `insert into decisions (tenant, id, seq, outcome, code, digest, decided_at, lease, proof_key, request, record)
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (tenant, id) do nothing`,
     log.tenant,
@@ -94,23 +116,25 @@ function* insertDecision(log: LockedLog, { decision, lease }: Decide): Steps<voi
     request?.id ?? null,
     record,
   )
-  if (inserted === 0) throw new VouchsafeError('store.conflict', `decision ${id} is there already`)
+  const taken = (): VouchsafeError => new VouchsafeError('store.conflict', `decision ${id} is there already`)
   const distinct = [...new Set(marks)]
-  if (distinct.length === 0) return
-  yield* change(
-    `insert into decision_marks (tenant, mark, seq, decision) values ${distinct.map(() => '(?, ?, ?, ?)').join(', ')}`,
-    ...distinct.flatMap((mark) => [log.tenant, mark, seq, id]),
+  if (distinct.length === 0) return [demand(insert, taken)]
+  const places = distinct.map(() => '(?, ?, ?, ?)').join(', ')
+  const mark = statement(
+    `insert into decision_marks (tenant, mark, seq, decision) values ${places}`,
+    ...distinct.flatMap((value) => [log.tenant, value, seq, id]),
   )
+  return [demand(insert, taken), demand(mark, taken)]
 }
 
-function* applyLease(log: LockedLog, { lease, decision, expect }: Decide): Steps<readonly string[]> {
+function leaseDemand(log: LockedLog, { lease, decision, expect }: Decide): Demand | null {
   const { tenant } = log
   const now = log.now.getTime()
   switch (lease.kind) {
     case 'none':
-      return []
+      return null
     case 'new': {
-      const inserted = yield* change(
+      const insert = statement(
         `insert into leases (tenant, id, decision, decision_seq, enrolment, agreement, began_at, expires_at, renewals)
          values (?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict do nothing`,
         tenant,
@@ -122,11 +146,10 @@ function* applyLease(log: LockedLog, { lease, decision, expect }: Decide): Steps
         now,
         lease.expiresAt.getTime(),
       )
-      if (inserted === 0) throw new VouchsafeError('store.conflict', `lease ${lease.id} is there already`)
-      return []
+      return demand(insert, () => new VouchsafeError('store.conflict', `lease ${lease.id} is there already`))
     }
     case 'renew': {
-      const renewed = yield* change(
+      const renew = statement(
         `update leases set expires_at = ?, agreement = ?, renewals = renewals + 1
          where tenant = ? and id = ? and ended_at is null and expires_at > ?`,
         lease.expiresAt.getTime(),
@@ -135,10 +158,10 @@ function* applyLease(log: LockedLog, { lease, decision, expect }: Decide): Steps
         lease.id,
         now,
       )
-      if (renewed === 0) throw new VouchsafeError('lease.ended', `lease ${lease.id} is unknown, ended or expired`)
-      return []
+      return demand(renew, () => new VouchsafeError('lease.ended', `lease ${lease.id} is unknown, ended or expired`))
     }
     case 'end':
-      return yield* endLeases(log, { kind: 'lease', id: lease.id }, lease.why)
+      // a lease that is over already is no reason to leave the refusal unrecorded
+      return { statement: endLeasesStatement(log, { kind: 'lease', id: lease.id }, lease.why), refuse: () => undefined }
   }
 }

@@ -10,6 +10,8 @@ import type { Steps } from './steps.ts'
  */
 export class KnownHeads {
   readonly #heads = new Map<string, KeptHead>()
+  /** The heads that this process wrote itself: their signatures need no second look. */
+  readonly #own = new WeakSet<KeptHead>()
   readonly #guard: HeadGuard
   readonly #unkept = new Set<string>()
   #regressed: VouchsafeError | null = null
@@ -52,7 +54,7 @@ export class KnownHeads {
     const root = head.size === known.size ? head.root : yield* rootAt(tenant, known.size)
     if (!nodeCrypto.equal(root, known.root))
       throw this.seal(`the first ${known.size} entries of ${tenant}’s log are not those that were seen before`)
-    return head.size === known.size
+    return head.size === known.size && this.#own.has(known)
   }
 
   seal(why: string): VouchsafeError {
@@ -60,8 +62,14 @@ export class KnownHeads {
     return this.#regressed
   }
 
-  /** Remembers a committed head. */
-  saw(tenant: string, head: KeptHead): void {
+  /** Remembers a head that this process has just committed. */
+  wrote(tenant: string, head: KeptHead): void {
+    this.#own.add(head)
+    this.adopt(tenant, head)
+  }
+
+  /** Remembers a head that was found in the store. */
+  adopt(tenant: string, head: KeptHead): void {
     const known = this.#heads.get(tenant)
     if (known === undefined || head.size > known.size) this.#heads.set(tenant, head)
   }

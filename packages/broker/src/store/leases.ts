@@ -1,16 +1,14 @@
 import type { LockedLog } from './log.ts'
-import { type Steps, all, text } from './steps.ts'
+import { type Row, type Statement, type Steps, all, statement, text } from './steps.ts'
 
-/** Ends live leases: one, all of a machine, or all whose decision carries a mark. @returns The ids of those it ended. */
-export function* endLeases(
-  log: LockedLog,
-  which:
-    | { readonly kind: 'lease'; readonly id: string }
-    | { readonly kind: 'enrolment'; readonly id: string }
-    | { readonly kind: 'agreement'; readonly digest: string }
-    | { readonly kind: 'mark'; readonly mark: string },
-  why: string,
-): Steps<readonly string[]> {
+export type LeaseSet =
+  | { readonly kind: 'lease'; readonly id: string }
+  | { readonly kind: 'enrolment'; readonly id: string }
+  | { readonly kind: 'agreement'; readonly digest: string }
+  | { readonly kind: 'mark'; readonly mark: string }
+
+/** Ends live leases: one, all of a machine, or all whose decision carries a mark. */
+export function endLeasesStatement(log: LockedLog, which: LeaseSet, why: string): Statement {
   const now = log.now.getTime()
   const end = 'update leases set ended_at = ?, ended_why = ? where tenant = ? and ended_at is null and expires_at > ?'
   const [condition, ...values] = ((): readonly [string, ...string[]] => {
@@ -29,6 +27,15 @@ export function* endLeases(
         ]
     }
   })()
-  const rows = yield* all(`${end} and ${condition} returning id`, now, why, log.tenant, now, ...values)
+  return statement(`${end} and ${condition} returning id`, now, why, log.tenant, now, ...values)
+}
+
+export function leaseIds(rows: readonly Row[]): readonly string[] {
   return rows.map((row) => text(row, 'id')).sort()
+}
+
+/** @returns The ids of those it ended. */
+export function* endLeases(log: LockedLog, which: LeaseSet, why: string): Steps<readonly string[]> {
+  const { sql, values } = endLeasesStatement(log, which, why)
+  return leaseIds(yield* all(sql, ...values))
 }

@@ -10,7 +10,7 @@ import {
   rootOf,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { type Steps, bytes, change, instant, integer, one, text } from './steps.ts'
+import { type Demand, type Steps, bytes, demand, insist, instant, integer, one, statement, text } from './steps.ts'
 import type { Epochs, LedgerHead, LogSigner, StoredEntry } from './store.ts'
 
 /** How far the clocks of two replicas may differ, and an NTP step go back, before it is called a clock set back. */
@@ -21,8 +21,8 @@ export interface LockedLog {
   readonly tenant: string
   readonly origin: string
   readonly frontier: Frontier
-  /** The signed state that `frontier` was found to be; null before genesis. */
-  readonly checkpoint: string | null
+  /** False before genesis. */
+  readonly begun: boolean
   readonly epochs: Epochs
   /** The time of this transaction: the clock, or the newest entry's where the clock is a little behind it. */
   readonly now: Date
@@ -66,7 +66,7 @@ export function* lockLog(tenant: string, clock: Date, signer: LogSigner, memory:
     tenant,
     origin: signer.name,
     frontier,
-    checkpoint,
+    begun: true,
     epochs: readEpochs(row),
     now: new Date(Math.max(clock.getTime(), newest)),
   }
@@ -85,7 +85,7 @@ function isSigned(
 /** A log before its first entry. The tenant's row was inserted in this transaction, so nobody else can see it. */
 export function emptyLog(tenant: string, origin: string, now: Date): LockedLog {
   const epochs = { consent: 0, registry: 0, reference: 0, distrust: 0 }
-  return { tenant, origin, frontier: EMPTY_FRONTIER, checkpoint: null, epochs, now }
+  return { tenant, origin, frontier: EMPTY_FRONTIER, begun: false, epochs, now }
 }
 
 /** An appended entry and the head after it. Durable only once the transaction has committed. */
@@ -94,20 +94,23 @@ export interface LoggedEntry extends StoredEntry {
   readonly root: Uint8Array
 }
 
-/** Appends the entry, signs the new state, and moves the head. The last steps of a transaction: nothing follows. */
-export function* appendEntry(
-  log: LockedLog,
-  content: EntryContent,
-  epochs: Epochs,
-  signer: LogSigner,
-): Steps<LoggedEntry> {
+/** The next entry, with the statements that store it and move the head: the last ones of a transaction. */
+export interface NextEntry {
+  readonly logged: LoggedEntry
+  readonly demands: readonly Demand[]
+}
+
+/** Makes the entry and signs the state that it leads to. Nothing is stored before the demands have gone through. */
+export function nextEntry(log: LockedLog, content: EntryContent, epochs: Epochs, signer: LogSigner): NextEntry {
   const { tenant, origin, now } = log
   const seq = log.frontier.size
   const entry = encodeEntry({ ...content, seq, tenant, time: now.toISOString() })
   const { frontier, completed } = appendLeaf(log.frontier, leafHash(entry, nodeCrypto), nodeCrypto)
   const root = rootOf(frontier, nodeCrypto)
   const checkpoint = formatCheckpoint({ origin, size: frontier.size, root }, signer)
-  yield* change(
+  const forked = (): VouchsafeError =>
+    new VouchsafeError('internal', `entry ${seq} of ${tenant}’s log is there already`)
+  const insert = statement(
     'insert into log_entries (tenant, seq, subject, entry, nodes, checkpoint) values (?, ?, ?, ?, ?, ?)',
     tenant,
     seq,
@@ -116,25 +119,40 @@ export function* appendEntry(
     join(completed),
     checkpoint,
   )
-  const state = [frontier.size, now.getTime(), join(frontier.roots), checkpoint] as const
+  const head = [frontier.size, now.getTime(), join(frontier.roots), checkpoint] as const
   const counters = [epochs.consent, epochs.registry, epochs.reference, epochs.distrust] as const
-  if (log.checkpoint === null)
-    yield* change(
-      `insert into log_heads (size, time, frontier, checkpoint, consent_epoch, registry_epoch, reference_epoch,
-       distrust_epoch, tenant) values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...state,
-      ...counters,
-      tenant,
-    )
-  else
-    yield* change(
-      `update log_heads set size = ?, time = ?, frontier = ?, checkpoint = ?, consent_epoch = ?, registry_epoch = ?,
-       reference_epoch = ?, distrust_epoch = ? where tenant = ?`,
-      ...state,
-      ...counters,
-      tenant,
-    )
-  return { seq, entry, checkpoint, time: now, root }
+  const move = log.begun
+    ? statement(
+        `update log_heads set size = ?, time = ?, frontier = ?, checkpoint = ?, consent_epoch = ?, registry_epoch = ?,
+         reference_epoch = ?, distrust_epoch = ? where tenant = ? and size = ?`,
+        ...head,
+        ...counters,
+        tenant,
+        seq,
+      )
+    : statement(
+        `insert into log_heads (size, time, frontier, checkpoint, consent_epoch, registry_epoch, reference_epoch,
+         distrust_epoch, tenant) values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        ...head,
+        ...counters,
+        tenant,
+      )
+  return {
+    logged: { seq, entry, checkpoint, time: now, root },
+    demands: [demand(insert, forked), demand(move, forked)],
+  }
+}
+
+/** Stores the next entry and moves the head. */
+export function* appendEntry(
+  log: LockedLog,
+  content: EntryContent,
+  epochs: Epochs,
+  signer: LogSigner,
+): Steps<LoggedEntry> {
+  const { logged, demands } = nextEntry(log, content, epochs, signer)
+  yield* insist(demands)
+  return logged
 }
 
 /** The newest committed state, without a lock. */

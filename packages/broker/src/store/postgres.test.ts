@@ -1,25 +1,119 @@
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openPostgresStore } from './postgres.ts'
+import { describeRaces } from './races.contract.ts'
+import { describeRestarts } from './restart.contract.ts'
 import { describeStore } from './store.contract.ts'
-import type { Database, StoreKind } from './testing/harness.ts'
-import { PostgresServer, missingPostgres } from './testing/postgres-server.ts'
+import { Site } from './testing/harness.ts'
+import { PostgresDatabases } from './testing/postgres-kind.ts'
+import { missingPostgres } from './testing/postgres-server.ts'
+import { refusal } from './testing/refusal.ts'
+import { Tenancy } from './testing/tenancy.ts'
 
 describe.skipIf(missingPostgres())('PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(() => {
-    server = PostgresServer.start()
-  })
-  afterAll(() => server.stop())
-
-  const database = (name: string): Database => ({
-    open: (options) => openPostgresStore({ connection: server.connection(name), ...options }),
-    async meddle(...statements) {
-      await server.sql(name, ...statements)
-    },
-    copy: async () => database(await server.create(name)),
-    racerArguments: ['postgres', server.directory, name],
-  })
-  const postgres: StoreKind = { name: 'PostgreSQL', database: async () => database(await server.create()) }
+  const postgres = new PostgresDatabases()
+  beforeAll(() => postgres.start())
+  afterAll(() => postgres.stop())
 
   describeStore(postgres)
+  describeRestarts(postgres)
+  describeRaces(postgres, { races: 400, kills: 5, replicas: true })
+
+  test.each(['fsync', 'full_page_writes', 'synchronous_commit'])('a server with %s off is refused', async (name) => {
+    const { server } = postgres
+    const database = await server.create()
+    const site = new Site(await postgres.database())
+    server.crash()
+    server.startUp([`${name}=off`])
+    try {
+      const opened = openPostgresStore({
+        connection: server.connection(database),
+        guard: site.heads(),
+        clock: () => new Date(),
+      })
+      await expect(opened).rejects.toEqual(refusal('store.unsafe', `${name} off`))
+    } finally {
+      server.crash()
+      server.startUp()
+      await site.remove()
+    }
+  })
+
+  test('a role or database with synchronous_commit off is refused as well', async () => {
+    const database = await postgres.server.create()
+    const site = new Site(await postgres.database())
+    await postgres.server.sql('postgres', `alter database ${database} set synchronous_commit = off`)
+    const opened = openPostgresStore({
+      connection: postgres.server.connection(database),
+      guard: site.heads(),
+      clock: () => new Date(),
+    })
+    await expect(opened).rejects.toEqual(refusal('store.unsafe', 'synchronous_commit off'))
+    await site.remove()
+  })
+
+  test('a database that is not UTF-8 is refused', async () => {
+    const { server } = postgres
+    await server.sql('postgres', `create database latin template template0 encoding 'LATIN1'`)
+    const site = new Site(await postgres.database())
+    const opened = openPostgresStore({
+      connection: server.connection('latin'),
+      guard: site.heads(),
+      clock: () => new Date(),
+    })
+    await expect(opened).rejects.toEqual(refusal('store.unsafe', 'LATIN1'))
+    await site.remove()
+  })
+
+  test('I01 while the server is away nothing is answered, and afterwards nothing acknowledged is missing', async () => {
+    const site = new Site(await postgres.database())
+    const t = await new Tenancy(await site.open(), 'clinic').begin()
+    const wanted = await t.release()
+    await t.store.decide(wanted)
+    postgres.server.crash()
+    try {
+      await expect(t.apply()).rejects.toEqual(refusal('store.unavailable'))
+      await expect(t.store.head('clinic')).rejects.toEqual(refusal('store.unavailable'))
+    } finally {
+      postgres.server.startUp()
+    }
+    expect(await t.store.decision('clinic', wanted.decision.id)).not.toBeNull()
+    expect(await t.apply()).toMatchObject({ seq: 3 })
+    await site.remove()
+  })
+
+  test('G14 a rollback under a running broker seals it at its next transaction', async () => {
+    const site = new Site(await postgres.database())
+    const t = await new Tenancy(await site.open(), 'clinic').begin()
+    const { checkpoint } = await t.store.head('clinic')
+    await t.apply()
+    // a storage administrator puts the log back by one entry, with the genuine head of then
+    await site.database.meddle(
+      'delete from log_entries where seq = 2',
+      `update log_heads set size = 2, checkpoint = '${checkpoint}', frontier = (select substr(nodes, 33, 32) from log_entries where seq = 1)`,
+    )
+    await expect(t.apply()).rejects.toEqual(refusal('ledger.regressed', 'an older state'))
+    await expect(t.store.resource('clinic', 'data/key')).rejects.toEqual(refusal('ledger.regressed'))
+    await site.remove()
+  })
+
+  test('I02 a log head that somebody holds locked is refused in time, not waited for', async () => {
+    const site = new Site(await postgres.database())
+    const database = site.database.racerArguments[2] ?? ''
+    const connection = { ...postgres.server.connection(database), lock_timeout: 300 }
+    const store = await openPostgresStore({ connection, guard: site.heads(), clock: () => new Date() })
+    const t = await new Tenancy(store, 'clinic').begin()
+    const held = postgres.server.sql(
+      database,
+      'begin',
+      'select 1 from log_heads for update',
+      'select pg_sleep(2)',
+      'commit',
+    )
+    await new Promise((done) => setTimeout(done, 200))
+    await expect(t.apply()).rejects.toEqual(refusal('store.unavailable', 'lock timeout'))
+    await held
+    expect(await t.apply()).toMatchObject({ seq: 2 })
+    await store.close()
+    await site.remove()
+  })
 })

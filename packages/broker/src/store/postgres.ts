@@ -50,7 +50,6 @@ class PostgresRunner implements Runner {
   constructor({ connection, maxConnections = 10, onStatement }: PostgresOptions) {
     this.#onStatement = onStatement
     this.#pool = new pg.Pool({
-      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
       max: maxConnections,
       connectionTimeoutMillis: 5_000,
       // a server that hangs is refused, not waited for (I02); and a replica that hangs does not keep the log's lock
@@ -58,7 +57,10 @@ class PostgresRunner implements Runner {
       lock_timeout: 10_000,
       statement_timeout: 12_000,
       idle_in_transaction_session_timeout: 10_000,
+      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
       types: { getTypeParser },
+      // statements that do not wait for each other are sent at once
+      pipeline: true,
     })
     // an idle connection that breaks is replaced at its next use; without a listener it would end the process
     this.#pool.on('error', () => undefined)
@@ -70,11 +72,12 @@ class PostgresRunner implements Runner {
 
   async write<T>(steps: () => Steps<T>, committed?: (answer: T) => void): Promise<T> {
     return await this.#connected(async (client) => {
-      // read committed: after the head's lock each statement sees all that was committed before it (decision 15)
-      await client.query('begin isolation level read committed read write')
+      // read committed: after the head's lock each statement sees all that was committed before it (decision 15).
+      // Sent along with the first statements; nothing of the second journey leaves before it has succeeded.
+      const begun = client.query('begin isolation level read committed read write')
       let answer: T
       try {
-        answer = await this.#run(client, steps())
+        answer = await this.#run(client, steps(), begun)
       } catch (error) {
         if (error instanceof VouchsafeError) await client.query('rollback')
         throw error
@@ -107,11 +110,17 @@ class PostgresRunner implements Runner {
     }
   }
 
-  async #run<T>(client: pg.PoolClient, steps: Steps<T>): Promise<T> {
+  async #run<T>(client: pg.PoolClient, steps: Steps<T>, begun?: Promise<unknown>): Promise<T> {
     let step = steps.next()
     while (step.done !== true) {
-      step = steps.next(await this.#execute(client, step.value))
+      const results = step.value.map((statement) => this.#execute(client, statement))
+      // all of them, so that none is left without somebody who hears of its failure
+      const settled = await Promise.allSettled([begun, ...results])
+      const failed = settled.find((s) => s.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      step = steps.next(await Promise.all(results))
     }
+    await begun
     return step.value
   }
 

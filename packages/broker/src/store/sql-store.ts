@@ -54,7 +54,7 @@ export async function openStore(runner: Runner, options: StoreOptions): Promise<
           if (error !== heads.regressed) throw error
         }
       } else if (options.adoptHeads === true) {
-        heads.saw(id, head)
+        heads.adopt(id, head)
         await heads.keep(id, head)
       } else {
         heads.seal(`no head of ${id}’s log was kept outside the store`)
@@ -116,7 +116,7 @@ class SqlStore implements Store {
     const done = await this.#write(
       () => decideSteps(decide, this.#clock(), this.#heads),
       (answer) => {
-        if (answer.kind === 'recorded') this.#heads.saw(tenant, headOf(answer.logged))
+        if (answer.kind === 'recorded') this.#heads.wrote(tenant, headOf(answer.logged))
       },
     )
     if (done.kind === 'repeated') return done
@@ -188,7 +188,7 @@ class SqlStore implements Store {
   }
 
   async #record(tenant: string, steps: () => Steps<AppendSteps>): Promise<Recorded> {
-    const done = await this.#write(steps, ({ logged }) => this.#heads.saw(tenant, headOf(logged)))
+    const done = await this.#write(steps, ({ logged }) => this.#heads.wrote(tenant, headOf(logged)))
     return await this.#kept(tenant, done)
   }
 

@@ -79,7 +79,7 @@ class SqliteRunner implements Runner {
   #run<T>(steps: Steps<T>): T {
     let step = steps.next()
     while (step.done !== true) {
-      step = steps.next(this.#execute(step.value))
+      step = steps.next(step.value.map((statement) => this.#execute(statement)))
     }
     return step.value
   }

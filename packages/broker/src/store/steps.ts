@@ -21,23 +21,68 @@ export interface Result {
   readonly changes: number
 }
 
-/** A conversation with a database that ends in a `T`. */
-export type Steps<T> = Generator<Statement, T, Result>
+/**
+ * A conversation with a database that ends in a `T`. Statements that are yielded together do not wait for each other's
+ * answers, so they cost one journey; they are carried out in their order all the same.
+ */
+export type Steps<T> = Generator<readonly Statement[], T, readonly Result[]>
+
+export function statement(sql: string, ...values: readonly Value[]): Statement {
+  return { sql, values }
+}
+
+/** One journey: the results, in the order of the statements. */
+export function* together(statements: readonly Statement[]): Steps<readonly Result[]> {
+  return statements.length === 0 ? [] : yield statements
+}
 
 export function* all(sql: string, ...values: readonly Value[]): Steps<readonly Row[]> {
-  return (yield { sql, values }).rows
+  const [result] = yield [{ sql, values }]
+  return result?.rows ?? []
 }
 
 /** The only row, or null. */
 export function* one(sql: string, ...values: readonly Value[]): Steps<Row | null> {
-  const { rows } = yield { sql, values }
-  if (rows.length > 1) throw new VouchsafeError('internal', `${rows.length} rows where one was wanted: ${sql}`)
-  return rows[0] ?? null
+  return onlyRow(yield* all(sql, ...values))
+}
+
+export function onlyRow(rows: readonly Row[] | undefined): Row | null {
+  if (rows !== undefined && rows.length > 1)
+    throw new VouchsafeError('internal', `${rows.length} rows where one was wanted`)
+  return rows?.[0] ?? null
 }
 
 /** How many rows changed. */
 export function* change(sql: string, ...values: readonly Value[]): Steps<number> {
-  return (yield { sql, values }).changes
+  const [result] = yield [{ sql, values }]
+  return result?.changes ?? 0
+}
+
+/** A statement that must have an effect: `refuse` throws when it had not, and the transaction is rolled back. */
+export interface Demand {
+  readonly statement: Statement
+  readonly refuse: (result: Result) => void
+}
+
+/** A demand that one row changes; `otherwise` is thrown when none does. */
+export function demand(statement: Statement, otherwise: () => VouchsafeError): Demand {
+  return {
+    statement,
+    refuse({ changes }) {
+      if (changes === 0) throw otherwise()
+    },
+  }
+}
+
+/** Sends all demands in one journey, then looks at each answer, in order. */
+export function* insist(demands: readonly Demand[]): Steps<readonly Result[]> {
+  const results = yield* together(demands.map((d) => d.statement))
+  demands.forEach((d, i) => {
+    const result = results[i]
+    if (result === undefined) throw new VouchsafeError('internal', `no answer to ${d.statement.sql}`)
+    d.refuse(result)
+  })
+  return results
 }
 
 /** A row as the database gave it; the readers below refuse a column of another kind. */

@@ -1,3 +1,4 @@
+import 'reflect-metadata' // @peculiar/x509 wires itself by decorators
 import { toBase64Url } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import * as x509 from '@peculiar/x509'
@@ -64,9 +65,7 @@ export async function issueServerCertificate(
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        hosts.map((h) => ({ type: /^[0-9.]+$|:/.test(h) ? 'ip' : 'dns', value: h })),
-      ),
+      new x509.SubjectAlternativeNameExtension(hosts.map(alternativeName)),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   })
@@ -84,4 +83,8 @@ function serial(): string {
 /** A private copy in memory of its own, as WebCrypto types want it. */
 function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes)
+}
+
+function alternativeName(host: string): x509.JsonGeneralName {
+  return { type: /^[0-9.]+$|:/.test(host) ? 'ip' : 'dns', value: host }
 }

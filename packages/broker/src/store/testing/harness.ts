@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileHeadGuard } from '../head-guard.ts'
+import { type HeadGuard, fileHeadGuard } from '../head-guard.ts'
 import type { StoreOptions } from '../sql-store.ts'
 import type { Store } from '../store.ts'
+import type { Tenancy } from './tenancy.ts'
 
 /** What a kind of store gives to the contract: databases that can be reopened, copied and meddled with. */
 export interface StoreKind {
@@ -21,6 +22,12 @@ export interface Database {
   readonly racerArguments: readonly string[]
 }
 
+/** One open store for many tests, each with a tenant of its own: the others see nothing of it. */
+export interface Shared {
+  opened(): Store
+  tenancy(): Promise<Tenancy>
+}
+
 /** A database with its own place for kept heads; everything is gone after the test. */
 export class Site {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'vouchsafe-store-'))
@@ -32,9 +39,13 @@ export class Site {
     this.database = database
   }
 
+  heads(): HeadGuard {
+    return fileHeadGuard(this.guard)
+  }
+
   async open(options: Partial<StoreOptions> = {}): Promise<Store> {
     const store = await this.database.open({
-      guard: fileHeadGuard(this.guard),
+      guard: this.heads(),
       clock: () => new Date(),
       ...options,
     })

@@ -25,7 +25,7 @@ export function digest(text: string): Digest {
 }
 
 export const AGREEMENT = digest('agreement 1')
-const FAR = new Date('2100-01-01T00:00:00Z')
+export const FAR_OFF = new Date('2100-01-01T00:00:00Z')
 
 export function agreement(
   name: string,
@@ -83,10 +83,10 @@ export class Tenancy {
         epochs,
         agreement: { name: 'study', digest: AGREEMENT },
         resources: [{ path: 'data/key', version: 1 }],
-        validUntil: FAR,
+        validUntil: FAR_OFF,
       },
-      consume: [{ id: nonce, expiresAt: FAR }],
-      lease: { kind: 'new', id: `lease-${id}`, enrolment: 'machine-1', expiresAt: FAR },
+      consume: [{ id: nonce, expiresAt: FAR_OFF }],
+      lease: { kind: 'new', id: `lease-${id}`, enrolment: 'machine-1', expiresAt: FAR_OFF },
       ...rest,
       decision: {
         id,

@@ -1,0 +1,59 @@
+import { fromUtf8, replayRecord } from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openSealed, releaseRequest } from '../testing/guest.ts'
+import { type TwoClinics, startTwoClinics } from '../testing/two-clinics.ts'
+
+let world: TwoClinics
+
+beforeAll(async () => {
+  world = await startTwoClinics()
+})
+afterAll(() => world?.stop())
+
+const refusal = (code: string) => expect.objectContaining({ code })
+
+describe('two clinics over TLS', () => {
+  test('one approval is not two: the guest waits, and each owner sees why', async () => {
+    const { a, guest, machine, agreement } = world
+    await world.approve(a)
+    const attested = await guest.attest(a.guest, machine, agreement)
+    const request = await releaseRequest(a.guest, attested, ['patients/key'])
+    const refused = await request.send().then(
+      () => null,
+      (error: { code: string; decision: string; message: string }) => error,
+    )
+    expect(refused).toMatchObject({ code: 'agreement.waiting' })
+    expect(refused?.message).not.toContain('clinic-b') // F14: the guest learns code and id, no more
+    const { record } = await a.owner.decision(refused?.decision ?? '')
+    const replay = await replayRecord(record, a.pin.decisions, nodeCrypto)
+    expect(replay).toMatchObject({ signed: true, reproduced: true })
+    expect(replay.verdict.reasons[0]?.actual).toBe('1 of 2 owners has approved; waiting for clinic-b')
+  })
+
+  test('with both approvals each broker releases its own key, sealed to the attested key', async () => {
+    const { a, b, guest, machine, agreement } = world
+    await world.approve(b)
+    for (const clinic of [a, b]) {
+      const attested = await guest.attest(clinic.guest, machine, agreement)
+      const { sealed } = await (await releaseRequest(clinic.guest, attested, ['patients/key'])).send()
+      const secret = await openSealed(clinic.pin, attested, agreement, 'patients/key', sealed[0]?.jwe ?? '')
+      expect(fromUtf8(secret)).toBe(`data key of ${clinic.id}`)
+    }
+  })
+
+  test('A01 A17 evidence shown a second time is refused', async () => {
+    const { a, guest, machine, agreement } = world
+    const { body } = await guest.attestBody(a.guest, machine, agreement)
+    await a.guest.attest(body)
+    await expect(a.guest.attest(body)).rejects.toThrow(refusal('evidence.stale'))
+  })
+
+  test('E12 a token for A is worthless at B', async () => {
+    const { a, b, guest, machine, agreement } = world
+    const attested = await guest.attest(a.guest, machine, agreement)
+    await expect((await releaseRequest(b.guest, attested, ['patients/key'])).send()).rejects.toThrow(
+      refusal('token.issuer'),
+    )
+  })
+})

@@ -1,0 +1,174 @@
+import { ImageError } from '../errors.ts'
+import type { ImageSource } from '../oci/chain.ts'
+import { asMediaType } from '../oci/descriptor.ts'
+import { assertContent, type Content, type Digest, digestAlgorithm, digestOf, parseDigest } from '../oci/digest.ts'
+import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
+import { INDEX_TYPES, MANIFEST_TYPES } from '../oci/media-types.ts'
+import { assertTag } from '../oci/reference.ts'
+import { repositoryScope } from './authorize.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { HttpResponse } from './http.ts'
+import { readAll } from './read-all.ts'
+
+export interface FetchedManifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Exactly what the registry sent; `digest` was computed from these. */
+  readonly bytes: Uint8Array
+}
+
+export const MANIFEST_ACCEPT = [...INDEX_TYPES, ...MANIFEST_TYPES].join(', ')
+
+/**
+ * Reading from one repository. By digest the mirrors are asked first; a tag only where its registry says so.
+ *
+ * @source OCI distribution specification, pull
+ */
+export class RepositoryReader implements ImageSource {
+  /** The registry itself; uploads and tags are its matter. */
+  readonly home: Endpoint
+  readonly #mirrors: readonly Endpoint[]
+  readonly #signal: AbortSignal | undefined
+
+  constructor(home: Endpoint, mirrors: readonly Endpoint[], signal?: AbortSignal) {
+    this.home = home
+    this.#mirrors = mirrors
+    this.#signal = signal
+  }
+
+  /** What a tag means now. Ask once, go on by digest (H01): the next answer may be another. */
+  async readTag(tag: string): Promise<FetchedManifest> {
+    assertTag(tag)
+    return this.#manifest(this.home, tag)
+  }
+
+  async readManifest(digest: Digest, maxBytes: number): Promise<FetchedManifest> {
+    return this.#firstThatHas(async (endpoint) => {
+      const fetched = await this.#manifest(endpoint, digest, maxBytes)
+      assertContent(
+        fetched.bytes,
+        { digest, size: fetched.bytes.length },
+        `manifest ${digest} from ${endpoint.name.registry}`,
+      )
+      return { ...fetched, digest }
+    })
+  }
+
+  /** The blob's bytes, not verified. A connection that breaks is taken up again where it broke. */
+  async *openBlob(blob: Content): AsyncGenerator<Uint8Array, void, undefined> {
+    const progress = { bytes: 0 }
+    const endpoints = [...this.#mirrors, this.home]
+    for (const [i, endpoint] of endpoints.entries()) {
+      try {
+        yield* this.#stream(endpoint, blob, progress)
+        return
+      } catch (error) {
+        if (i === endpoints.length - 1 || !canAskAnother(error)) throw error
+      }
+    }
+  }
+
+  async hasBlob(blob: Content): Promise<boolean> {
+    const response = await this.home.sendWithRetries({
+      method: 'HEAD',
+      to: this.home.path(`blobs/${blob.digest}`),
+      scopes: [repositoryScope(this.home.name.path, 'pull')],
+      accept: [200, 404],
+      followContentRedirects: true,
+      signal: this.#signal,
+    })
+    response.discard()
+    return response.status === 200
+  }
+
+  async #manifest(endpoint: Endpoint, reference: string, maxBytes = MAX_MANIFEST_BYTES): Promise<FetchedManifest> {
+    const response = await endpoint.sendWithRetries({
+      method: 'GET',
+      to: endpoint.path(`manifests/${reference}`),
+      scopes: [repositoryScope(endpoint.name.path, 'pull')],
+      accept: [200],
+      headers: { accept: MANIFEST_ACCEPT },
+      signal: this.#signal,
+    })
+    const what = `manifest ${reference} from ${endpoint.name.registry}`
+    const bytes = await readAll(response.body, maxBytes, what)
+    const mediaType = asMediaType(response.header('content-type')?.split(';')[0]?.trim(), `${what}: Content-Type`)
+    const stated = response.header('docker-content-digest')
+    const claimed = stated === undefined ? undefined : parseDigest(stated, `${what}: Docker-Content-Digest`)
+    const digest = digestOf(bytes, claimed === undefined ? 'sha256' : digestAlgorithm(claimed))
+    if (claimed !== undefined && claimed !== digest)
+      throw new ImageError('digest.mismatch', `${what}: content is ${digest}, the registry calls it ${claimed}`)
+    return { digest, mediaType, bytes }
+  }
+
+  async #firstThatHas<T>(ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+    for (const mirror of this.#mirrors)
+      try {
+        return await ask(mirror)
+      } catch (error) {
+        if (!canAskAnother(error)) throw error
+      }
+    return ask(this.home)
+  }
+
+  async *#stream(
+    endpoint: Endpoint,
+    blob: Content,
+    progress: { bytes: number },
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let failures = 0; progress.bytes < blob.size || blob.size === 0;) {
+      const before = progress.bytes
+      try {
+        const response = await this.#openAt(endpoint, blob, before)
+        let skip = response.status === 200 ? before : 0
+        for await (const chunk of response.body) {
+          const fresh = chunk.subarray(Math.min(skip, chunk.length))
+          skip -= chunk.length - fresh.length
+          progress.bytes += fresh.length
+          if (progress.bytes > blob.size)
+            throw new ImageError(
+              'digest.mismatch',
+              `blob ${blob.digest} from ${endpoint.name.registry}: longer than ${blob.size} bytes`,
+            )
+          if (fresh.length > 0) yield fresh
+        }
+        if (blob.size === 0) return
+        if (progress.bytes < blob.size)
+          throw new ImageError(
+            'registry.unavailable',
+            `blob ${blob.digest}: ended after ${progress.bytes} of ${blob.size} bytes`,
+          )
+      } catch (error) {
+        const broken = error instanceof ImageError && error.code === 'registry.unavailable'
+        failures = progress.bytes > before ? 0 : failures + 1
+        // requests that never got an answer were repeated already; this counts connections that gave no byte
+        if (!broken || failures >= 2) throw error
+      }
+    }
+  }
+
+  async #openAt(endpoint: Endpoint, blob: Content, offset: number): Promise<HttpResponse> {
+    const response = await endpoint.sendWithRetries({
+      method: 'GET',
+      to: endpoint.path(`blobs/${blob.digest}`),
+      scopes: [repositoryScope(endpoint.name.path, 'pull')],
+      accept: offset === 0 ? [200] : [200, 206],
+      headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
+      followContentRedirects: true,
+      signal: this.#signal,
+    })
+    if (response.status === 206 && !response.header('content-range')?.startsWith(`bytes ${offset}-`)) {
+      response.discard()
+      throw new ImageError(
+        'registry.protocol',
+        `blob ${blob.digest}: asked from byte ${offset}, got ${response.header('content-range') ?? 'no Content-Range'}`,
+      )
+    }
+    return response
+  }
+}
+
+/** A mirror that lacks something, lies about it or is down is passed over; the caller ending the work is final. */
+function canAskAnother(error: unknown): boolean {
+  return error instanceof ImageError && error.code !== 'aborted'
+}

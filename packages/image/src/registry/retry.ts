@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ImageError } from '../errors.ts'
+
+export interface RetryRules {
+  /** Attempts in all, the first included. */
+  readonly attempts: number
+  readonly firstDelayMs: number
+  readonly maxDelayMs: number
+}
+
+export const DEFAULT_RETRY: RetryRules = { attempts: 5, firstDelayMs: 250, maxDelayMs: 10_000 }
+
+/** An answer that says "later": retried, and turned into an error after the last attempt. */
+export class Later extends Error {
+  readonly afterMs: number | undefined
+  readonly failure: ImageError
+  constructor(failure: ImageError, afterMs: number | undefined) {
+    super(failure.message)
+    this.failure = failure
+    this.afterMs = afterMs
+  }
+}
+
+/**
+ * Runs an action that may be repeated. Waits twice as long each time, with half of it random, or as long as the
+ * server asks for, up to the maximum. Only what another attempt can help is repeated: `Later` and `registry.unavailable`.
+ */
+export async function withRetries<T>(
+  rules: RetryRules,
+  signal: AbortSignal | undefined,
+  action: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await action()
+    } catch (error) {
+      const failure = error instanceof Later ? error.failure : error
+      const again = error instanceof Later || (error instanceof ImageError && error.code === 'registry.unavailable')
+      if (!again || attempt >= rules.attempts) throw failure
+      const planned = Math.min(rules.firstDelayMs * 2 ** (attempt - 1), rules.maxDelayMs)
+      const asked = error instanceof Later ? error.afterMs : undefined
+      await pause(
+        asked === undefined ? planned / 2 + (Math.random() * planned) / 2 : Math.min(asked, rules.maxDelayMs),
+        signal,
+      )
+    }
+  }
+}
+
+/** @returns Milliseconds, from seconds or a date. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined
+  if (/^[0-9]{1,6}$/.test(header)) return Number(header) * 1000
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await delay(ms, undefined, signal === undefined ? {} : { signal })
+  } catch (cause) {
+    throw new ImageError('aborted', 'ended by the caller between two attempts', { cause })
+  }
+}

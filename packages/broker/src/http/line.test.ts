@@ -1,7 +1,7 @@
 import { fromUtf8, replayRecord } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openSealed, releaseRequest } from '../testing/guest.ts'
+import { openSealed, releaseRequest } from 'vouchsafe/attack/raw-guest'
 import { type TwoClinics, startTwoClinics } from '../testing/two-clinics.ts'
 
 let world: TwoClinics

@@ -16,7 +16,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { readConfig } from '../config.ts'
 import { initBroker } from '../init.ts'
 import { type RunningBroker, serveBroker } from '../serve.ts'
-import { TestGuest, newP256 } from './guest.ts'
+import { RawGuest, newP256 } from 'vouchsafe/attack/raw-guest'
 
 export const IMAGE = `sha256:${'1a'.repeat(32)}`
 
@@ -35,7 +35,7 @@ export interface TestClinic {
 export interface TwoClinics {
   readonly a: TestClinic
   readonly b: TestClinic
-  readonly guest: TestGuest
+  readonly guest: RawGuest
   readonly agreement: Agreement
   /** The guest's machine id, the same at both. */
   readonly machine: string
@@ -69,7 +69,7 @@ export async function startTwoClinics(
 ): Promise<TwoClinics> {
   const directory = mkdtempSync(path.join(tmpdir(), 'vs-clinics-'))
   const logged: TwoClinics['logged'] = []
-  const guest = await TestGuest.start()
+  const guest = await RawGuest.start()
   const start = async (id: string): Promise<TestClinic> => {
     const key = PrincipalKey.generate()
     const postgres = options.postgresUrl === undefined ? {} : { postgresUrl: options.postgresUrl(id) }

@@ -37,8 +37,8 @@ export function newP256(): { readonly jwk: P256Jwk; readonly privateKey: KeyObje
   return { jwk: { kty: 'EC', crv: 'P-256', x, y }, privateKey }
 }
 
-/** One attestation of the test guest: what a release needs, and a thief would want. */
-export interface TestAttestation {
+/** One attestation: what a release needs, and a thief would want. */
+export interface RawAttestation {
   readonly session: string
   readonly token: string
   readonly id: string
@@ -49,10 +49,10 @@ export interface TestAttestation {
 }
 
 /**
- * A guest in a test's own hands, step by step, on a real software TPM: so that each step can be done wrong. The product's
- * agent does the same in one piece.
+ * A guest in its attacker's own hands, step by step, on a real software TPM: so that each step can be done wrong. The
+ * product's agent does the same in one piece, and only right.
  */
-export class TestGuest {
+export class RawGuest {
   readonly machine: SimulatedGuest
   readonly #directory: string
   #launchLog: Uint8Array = new Uint8Array()
@@ -62,10 +62,9 @@ export class TestGuest {
     this.#directory = directory
   }
 
-  static async start(manufacturer?: Parameters<typeof startSimulatedGuest>[0]['manufacturer']): Promise<TestGuest> {
+  static async start(options: Omit<Parameters<typeof startSimulatedGuest>[0], 'directory'> = {}): Promise<RawGuest> {
     const directory = mkdtempSync(path.join(tmpdir(), 'vs-guest-'))
-    const options = manufacturer === undefined ? {} : { manufacturer }
-    return new TestGuest(await startSimulatedGuest({ directory: path.join(directory, 'g'), ...options }), directory)
+    return new RawGuest(await startSimulatedGuest({ directory: path.join(directory, 'g'), ...options }), directory)
   }
 
   /** Registers 0 to 9 as an agreement pins them. */
@@ -121,7 +120,7 @@ export class TestGuest {
     machine: string,
     agreement: Agreement,
     keys = { sealKey: newP256(), proofKey: newP256() },
-  ): Promise<Omit<TestAttestation, 'token' | 'id' | 'answer'>> {
+  ): Promise<Omit<RawAttestation, 'token' | 'id' | 'answer'>> {
     const session = toBase64Url(randomBytes(16))
     const nonce = await client.nonce('attest', session)
     const { sealKey, proofKey } = keys
@@ -162,7 +161,7 @@ export class TestGuest {
     return { session, sealKey, proofKey, body }
   }
 
-  async attest(client: GuestClient, machine: string, agreement: Agreement): Promise<TestAttestation> {
+  async attest(client: GuestClient, machine: string, agreement: Agreement): Promise<RawAttestation> {
     const prepared = await this.attestBody(client, machine, agreement)
     const answer = await client.attest(prepared.body)
     return { ...prepared, token: answer.token, id: answer.id, answer }
@@ -177,7 +176,7 @@ export class TestGuest {
 /** A release request ready to be sent, once or as often as an attacker likes. */
 export async function releaseRequest(
   client: GuestClient,
-  by: Pick<TestAttestation, 'session' | 'token' | 'proofKey'>,
+  by: Pick<RawAttestation, 'session' | 'token' | 'proofKey'>,
   resources: readonly string[],
   requestId = toBase64Url(randomBytes(16)),
 ) {
@@ -190,7 +189,7 @@ export async function releaseRequest(
 
 export async function openSealed(
   pin: BrokerPin,
-  by: Pick<TestAttestation, 'sealKey'>,
+  by: Pick<RawAttestation, 'sealKey'>,
   agreement: Agreement,
   resource: string,
   jwe: string,

@@ -9,13 +9,21 @@ import type { ProofContext } from './measured-part.ts'
 import { readRegisters, registerFor } from './register-events.ts'
 import type { ReadEvent } from './register-events.ts'
 
+export interface LoadedFile {
+  readonly digest: Uint8Array
+  readonly untrustedName?: string
+}
+
 export interface GrubFacts {
   /** Every command that GRUB ran, in order. */
   readonly commands: readonly string[]
   /** Command lines of multiboot modules, in order. */
   readonly moduleCommandLines: readonly string[]
-  /** Every file that GRUB read, in order: configuration, kernel, initial RAM disk. */
-  readonly files: readonly { readonly digest: Uint8Array; readonly untrustedName: string }[]
+  /**
+   * Every file that GRUB read, in order: configuration, kernel, initial RAM disk. Together with `KernelFacts.optionsDigests`
+   * and `initrdDigests` these are all of PCR 9; which of the three a digest is, only the log says.
+   */
+  readonly files: readonly LoadedFile[]
 }
 
 export interface KernelFacts {
@@ -35,21 +43,20 @@ export interface KernelFacts {
 /**
  * What GRUB measured: PCR 8 and 9.
  *
- * @throws {TpmError} `evidence.log` when there is nothing of GRUB, or anything in PCR 8 that is not.
+ * @throws {TpmError} `evidence.log` when there is nothing of GRUB, or anything in PCR 8 that is not; as `readKernel`.
  */
 export function readGrub(log: TcgLog, context: ProofContext): GrubFacts {
   const commands: string[] = []
   const moduleCommandLines: string[] = []
-  const files: { digest: Uint8Array; untrustedName: string }[] = []
+  const files: LoadedFile[] = []
   let kernels = 0
   for (const { event, meaning } of loaderEvents(log, context)) {
     if (meaning.kind === 'grub-command') commands.push(meaning.text)
     else if (meaning.kind === 'module-command-line') moduleCommandLines.push(meaning.text)
     else if (meaning.kind === 'kernel-command-line' && meaning.by === 'grub') kernels++
-    else if (meaning.kind === 'file')
-      files.push({ digest: digestOf(event, context), untrustedName: meaning.untrustedName })
-    else if (event.register === 8 && log.space === 'pcr')
-      throw logRefused(event.position, `${eventTypeName(event.type)} (${meaning.kind}) in PCR 8 is not GRUB's`)
+    else if (meaning.kind === 'file') files.push(fileOf(event, meaning.untrustedName, context))
+    else if (meaning.kind === 'kernel-command-line' && event.register === 8)
+      throw logRefused(event.position, "the kernel command line in PCR 8 is not GRUB's")
   }
   if (commands.length + moduleCommandLines.length + files.length + kernels === 0)
     throw logRefused(undefined, 'no GRUB measurements found')
@@ -81,13 +88,25 @@ export function readKernel(log: TcgLog, context: ProofContext): KernelFacts {
   return { commandLine, confirmedByStub: options.length > 0, ...digests }
 }
 
+const TEXTS: readonly EventMeaning['kind'][] = ['grub-command', 'module-command-line', 'kernel-command-line']
+const FILES: readonly EventMeaning['kind'][] = ['file', 'load-options', 'initrd']
+
+/**
+ * The events of boot loader and kernel stub. A TPM has texts in PCR 8 and files in PCR 9, so that neither can pass for the
+ * other; a guest without TPM has both in one register, where a command can hide as a file.
+ */
 function loaderEvents(log: TcgLog, context: ProofContext): readonly ReadEvent[] {
-  const registers = new Set([8, 9, 12].map((pcr) => registerFor(log, pcr)))
-  return readRegisters(
-    log,
-    [...registers].filter((register) => register !== undefined),
-    context,
-  )
+  const registers = new Set([8, 9, 12].map((pcr) => registerFor(log, pcr)).filter((register) => register !== undefined))
+  const events = readRegisters(log, [...registers], context)
+  for (const { event, meaning } of log.space === 'pcr' ? events : []) {
+    const atHome = event.register === 8 ? TEXTS : event.register === 9 ? FILES : undefined
+    if (atHome === undefined || atHome.includes(meaning.kind)) continue
+    throw logRefused(
+      event.position,
+      `${eventTypeName(event.type)} (${meaning.kind}) is unexpected in PCR ${event.register}`,
+    )
+  }
+  return events
 }
 
 function assertSameOptions(event: TcgEvent, line: EventMeaning, context: ProofContext): void {
@@ -95,6 +114,10 @@ function assertSameOptions(event: TcgEvent, line: EventMeaning, context: ProofCo
   // GRUB tells the kernel which image it booted, and measures the line without that
   if (!measuresLoadOptions(event, `BOOT_IMAGE=${text}`, context) && !measuresLoadOptions(event, text, context))
     throw logRefused(event.position, 'the kernel was started with other options than its boot loader measured')
+}
+
+function fileOf(event: TcgEvent, untrustedName: string | undefined, context: ProofContext): LoadedFile {
+  return { digest: digestOf(event, context), ...(untrustedName !== undefined && { untrustedName }) }
 }
 
 function textOf(meaning: EventMeaning): string {

@@ -92,7 +92,7 @@ function sentenceOf(meaning: EventMeaning, event: TcgEvent, { bank }: ProofConte
     case 'authority': {
       const { name, certificate, owner } = meaning.authority
       const enrolledBy = owner === undefined ? '' : `, enrolled by ${owner}`
-      return `an image was checked with a certificate of ${certificate.length} bytes from ${quoted(name)}${enrolledBy}`
+      return `an image was checked with a certificate of ${count(certificate.length, 'byte')} from ${quoted(name)}${enrolledBy}`
     }
     case 'authority-setting':
       return `shim's setting ${describeVariable(meaning.variable)}`
@@ -115,7 +115,9 @@ function sentenceOf(meaning: EventMeaning, event: TcgEvent, { bank }: ProofConte
       return `started ${meaning.role} ${digest}${path}`
     }
     case 'file':
-      return `read file ${digest}, ${quoted(meaning.untrustedName)} as the log says`
+      return meaning.untrustedName === undefined
+        ? `read file ${digest}`
+        : `read file ${digest}, ${quoted(meaning.untrustedName)} as the log says`
     case 'load-options':
       return `the kernel's stub was started with options ${digest}`
     case 'initrd':
@@ -128,7 +130,7 @@ function sentenceOf(meaning: EventMeaning, event: TcgEvent, { bank }: ProofConte
       return `the TPM was started from locality ${meaning.locality}: the replay of PCR 0 proves it`
     case 'information':
       return meaning.untrustedText === undefined
-        ? `information of ${event.data.length} bytes`
+        ? `information of ${count(event.data.length, 'byte')}`
         : `information ${quoted(meaning.untrustedText)}`
     case 'contradiction':
       return meaning.reason

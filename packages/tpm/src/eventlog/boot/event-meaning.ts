@@ -39,7 +39,7 @@ export type EventMeaning =
   | { readonly kind: 'data'; readonly data: Uint8Array }
   // what follows is measured by digest alone
   | { readonly kind: 'image'; readonly role: ImageRole; readonly untrustedPath?: string }
-  | { readonly kind: 'file'; readonly untrustedName: string }
+  | { readonly kind: 'file'; readonly untrustedName?: string }
   /** The Linux stub: the options it was started with, and the initial RAM disk. */
   | { readonly kind: 'load-options' }
   | { readonly kind: 'initrd' }

@@ -15,6 +15,7 @@ import { hasDigest, measures } from './measured-part.ts'
 import type { ProofContext } from './measured-part.ts'
 import { readLoaderEvent, readTaggedEvent } from './read-loader-event.ts'
 
+const LAST_FIRMWARE_PCR = 7
 const GCE_NON_HOST_INFO = Uint8Array.from('GCE NonHostInfo\0', (c) => c.charCodeAt(0))
 
 /**
@@ -85,10 +86,12 @@ function readSeparator(event: TcgEvent, context: ProofContext): EventMeaning | u
   const normal = context.separators.normal.some((digest) => hasDigest(event, digest, context))
   if (event.type === EV.SEPARATOR) {
     const separator = normal || hasDigest(event, context.separators.error, context)
-    return proved(event, context, () =>
-      // Windows closes its own registers with events of this type that hold a text
-      separator ? { kind: 'separator', error: !normal } : { kind: 'data', data: event.data },
-    )
+    return proved(event, context, () => {
+      if (separator) return { kind: 'separator', error: !normal }
+      // Windows closes registers of its own with a text
+      if (event.register !== 'none' && event.register > LAST_FIRMWARE_PCR) return { kind: 'data', data: event.data }
+      return { kind: 'contradiction', reason: 'EV_SEPARATOR: the data is no separator' }
+    })
   }
   if (!normal) return undefined
   return { kind: 'contradiction', reason: `measured as a separator, but called ${eventTypeName(event.type)}` }
@@ -137,7 +140,8 @@ function readBootVariable(event: TcgEvent, context: ProofContext): EventMeaning 
 /** A path that cannot be read is left out: it was not measured, so it cannot be wrong. */
 function readImage(role: ImageRole, data: Uint8Array): EventMeaning {
   try {
-    return { kind: 'image', role, untrustedPath: parseImageLoadPath(data) }
+    const untrustedPath = parseImageLoadPath(data)
+    return untrustedPath === '' ? { kind: 'image', role } : { kind: 'image', role, untrustedPath }
   } catch (error) {
     if (!(error instanceof TpmError)) throw error
     return { kind: 'image', role }

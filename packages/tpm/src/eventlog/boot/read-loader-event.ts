@@ -31,11 +31,12 @@ export function readLoaderEvent(event: TcgEvent, context: ProofContext): EventMe
   if (form !== undefined) return readGrub(event, form, context)
   const commandLine = stubCommandLine(event, context)
   if (commandLine !== undefined) return { kind: 'kernel-command-line', text: commandLine, by: 'stub' }
+  const name = printable(event.data)
+  // GRUB's files are known by their register: their names can be edited to look like anything
+  if (event.register === 9 || name?.includes('/'))
+    return { kind: 'file', ...(name !== undefined && { untrustedName: name }) }
   if (measures(event, event.data, context)) return { kind: 'data', data: event.data }
-  const text = decodeUtf8(event.data)
-  if (text === undefined || !/^[\x20-\x7e]+\0?$/.test(text)) return { kind: 'digest-only' }
-  if (event.register === 9 || text.includes('/')) return { kind: 'file', untrustedName: withoutNul(text) }
-  return { kind: 'digest-only', untrustedText: withoutNul(text) }
+  return { kind: 'digest-only', ...(name !== undefined && { untrustedText: name }) }
 }
 
 function readGrub(
@@ -78,10 +79,8 @@ export function readTaggedEvent(event: TcgEvent, context: ProofContext): EventMe
   r.end()
   if (tag === TAG_LOAD_OPTIONS) return { kind: 'load-options' }
   if (tag === TAG_INITRD) return { kind: 'initrd' }
-  const description = decodeUtf8(data)
-  return description !== undefined && /^[\x20-\x7e]+\0?$/.test(description)
-    ? { kind: 'digest-only', untrustedText: withoutNul(description) }
-    : { kind: 'digest-only' }
+  const description = printable(data)
+  return { kind: 'digest-only', ...(description !== undefined && { untrustedText: description }) }
 }
 
 /**
@@ -90,6 +89,12 @@ export function readTaggedEvent(event: TcgEvent, context: ProofContext): EventMe
  */
 export function measuresLoadOptions(event: TcgEvent, commandLine: string, context: ProofContext): boolean {
   return measures(event, encodeUtf16(commandLine), context)
+}
+
+/** Printable ASCII without the NUL at its end. */
+function printable(data: Uint8Array): string | undefined {
+  const text = decodeUtf8(data)
+  return text !== undefined && /^[\x20-\x7e]+\0?$/.test(text) ? withoutNul(text) : undefined
 }
 
 function ascii(text: string): Uint8Array {

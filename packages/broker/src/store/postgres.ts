@@ -97,6 +97,8 @@ class PostgresRunner implements Runner {
     try {
       client = await this.#pool.connect()
       if (!this.#checked.has(client)) {
+        // a connection that breaks between two statements says so here; unheard, it would end the process
+        client.on('error', () => undefined)
         await assertDurable(client)
         this.#checked.add(client)
       }
@@ -179,9 +181,9 @@ const UNAVAILABLE = /^(?:08|25006|40|53|55P03|57|58|XX)/
 
 function translated(error: unknown): unknown {
   if (error instanceof VouchsafeError) return error
-  const { code, message } = error as { code?: string; message: string }
-  const sqlState = /^[0-9A-Z]{5}$/.test(code ?? '') ? code : undefined
-  // an error without SQLSTATE did not come from the server: the network, a timeout, a full pool
+  const { message } = error as Error
+  // what did not come from the server is the network, a timeout, a full pool
+  const sqlState = error instanceof pg.DatabaseError ? (error.code ?? '') : undefined
   if (sqlState === undefined || UNAVAILABLE.test(sqlState))
     return new VouchsafeError('store.unavailable', `PostgreSQL: ${message}`, { cause: error })
   return new VouchsafeError('internal', `PostgreSQL ${sqlState}: ${message}`, { cause: error })

@@ -64,26 +64,21 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
 
     test(`A17 of two that use one nonce at once exactly one is answered, ${races} times in one process`, async () => {
       const { epochs, size } = await t.store.head('clinic')
-      let won = 0
       const round = async (): Promise<void> => {
         const nonce = randomBytes(32)
-        const both = await Promise.allSettled(
-          [await t.release({ nonce, epochs }), await t.release({ nonce, epochs })].map((wanted) =>
-            t.store.decide(wanted),
-          ),
-        )
+        const two = [await t.release({ nonce, epochs }), await t.release({ nonce, epochs })]
+        const both = await Promise.allSettled(two.map((wanted) => t.store.decide(wanted)))
         const refused = both.filter((b) => b.status === 'rejected')
         expect(refused).toHaveLength(1)
         expect(refused[0]!.reason).toEqual(refusal('evidence.stale', 'used before'))
-        won++
       }
-      const lane = async (rounds: number): Promise<void> => {
-        for (let n = 0; n < rounds; n++) await round()
+      let begun = 0
+      const lane = async (): Promise<void> => {
+        while (begun++ < races) await round()
       }
-      await Promise.all(Array.from({ length: 4 }, () => lane(races / 4)))
+      await Promise.all([lane(), lane(), lane(), lane()])
       const { checkpoint } = await t.store.head('clinic')
-      expect(await t.check(checkpoint)).toMatchObject({ ok: true, entries: size + won })
-      expect(won).toBe(races)
+      expect(await t.check(checkpoint)).toMatchObject({ ok: true, entries: size + races })
     })
 
     test.runIf(replicas)(

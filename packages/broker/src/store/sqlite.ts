@@ -115,7 +115,7 @@ interface Prepared {
 function openLocked(file: string): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
-    closeSync(openSync(file, 'a', 0o600)) // SQLite itself would make it readable for others
+    makePrivate(file)
     db = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: true, allowExtension: false })
     // before anything is read, so that the lock is held from the first access and the log needs no shared memory
     db.exec('pragma locking_mode = exclusive')
@@ -140,6 +140,18 @@ function openLocked(file: string): DatabaseSync {
         },
       )
     throw translated(error, file)
+  }
+}
+
+/**
+ * Makes the file if there is none: SQLite itself would make it readable for others. A file that exists is not opened,
+ * since closing it again would drop every lock that this process holds on it (POSIX: fcntl).
+ */
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, 'ax', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -62,10 +62,17 @@ export class ImageLayout implements ImageSource {
     return { bytes, mediaType: typeof own === 'string' ? own : MEDIA.manifest }
   }
 
-  async *openBlob(blob: Content): AsyncGenerator<Uint8Array, void, undefined> {
+  /** @param offset - First byte wanted. */
+  async *openBlob(blob: Content, offset = 0): AsyncGenerator<Uint8Array, void, undefined> {
     await this.#size(blob.digest)
-    const stream = createReadStream(this.#path(blob.digest), { highWaterMark: READ_BYTES, end: blob.size })
-    for await (const chunk of stream) yield chunk as Uint8Array
+    if (offset > blob.size) return
+    // one byte more than promised, so that a longer file is noticed
+    const range = { start: offset, end: blob.size, highWaterMark: READ_BYTES }
+    try {
+      for await (const chunk of createReadStream(this.#path(blob.digest), range)) yield chunk as Uint8Array
+    } catch (cause) {
+      throw new ImageError('layout.malformed', `${this.directory}: blob ${blob.digest} cannot be read`, { cause })
+    }
   }
 
   async has(blob: Content): Promise<boolean> {

@@ -41,8 +41,8 @@ export class LayoutWriter {
     return new LayoutWriter(directory)
   }
 
-  async putBytes(bytes: Uint8Array): Promise<Content> {
-    return this.putStream(chunks(bytes))
+  async putBytes(bytes: Uint8Array, expected?: Content): Promise<Content> {
+    return this.putStream(chunks(bytes), expected)
   }
 
   /**

@@ -1,0 +1,164 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { MEDIA } from '../oci/media-types.ts'
+import { parseReference } from '../oci/reference.ts'
+import { scratchSpace } from '../testing/image.ts'
+import { registry, local, client, password, content, read, manifest, big, upload } from '../testing/registry-client.ts'
+import type { RegistryHost } from './registry-config.ts'
+import { uploadBlob } from './upload.ts'
+
+const fresh = scratchSpace('registry')
+
+describe('H13 redirects', () => {
+  const redirecting = async (to: (own: string) => string, status = 307) => {
+    const [r, elsewhere] = [await registry(), await registry()]
+    r.blobs.set(content(big).digest, big)
+    elsewhere.blobs.set(content(big).digest, big)
+    r.lie = (seen, response) => {
+      if (!seen.path.includes('/blobs/') || seen.query.has('direct')) return undefined
+      response.writeHead(status, { location: to(elsewhere.host) }).end()
+      return true
+    }
+    const c = client({ [r.host]: local }, { credentials: () => password })
+    return { r, elsewhere, read: () => read(c.reader({ registry: r.host, path: 'app' }).openBlob(content(big))) }
+  }
+
+  test.each<[string, (host: string) => string, string]>([
+    ['a host that is not named', (host) => `http://${host}/v2/app/blobs/${content(big).digest}`, 'registry.redirect'],
+    ['the metadata service', () => 'http://169.254.169.254/latest', 'registry.redirect'],
+    ['a file', () => 'file:///etc/passwd', 'registry.redirect'],
+    ['nowhere', () => 'http://', 'registry.protocol'],
+  ])('a blob is not fetched from %s', async (_why, to, code) => {
+    const { elsewhere, read } = await redirecting(to)
+    await expect(read()).rejects.toMatchObject({ code })
+    expect(elsewhere.seen).toEqual([])
+  })
+
+  test('a loop of redirects ends', async () => {
+    const { r, read } = await redirecting(() => '?again')
+    await expect(read()).rejects.toMatchObject({
+      code: 'registry.redirect',
+      message: expect.stringContaining('more than 3'),
+    })
+    expect(r.seen).toHaveLength(4)
+  })
+
+  test('within the registry it is followed, without credentials', async () => {
+    const { r, read } = await redirecting(() => `?direct=1`)
+    const inner = r.lie
+    r.lie = (seen, response, request) => {
+      if (seen.headers.authorization === undefined && !seen.query.has('direct')) {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end()
+        return true
+      }
+      return inner(seen, response, request)
+    }
+    expect(await read()).toEqual(big)
+    expect(r.seen.map((seen) => seen.headers.authorization === undefined)).toEqual([true, false, true])
+  })
+
+  test('a manifest is never fetched from elsewhere, and an upload does not move', async () => {
+    const [r, elsewhere] = [await registry(), await registry()]
+    r.lie = (seen, response) => {
+      response
+        .writeHead(seen.method === 'POST' ? 202 : seen.method === 'HEAD' ? 404 : 307, {
+          location: `http://${elsewhere.host}/x`,
+        })
+        .end()
+      return true
+    }
+    const c = client({ [r.host]: local })
+    await expect(c.pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({ code: 'registry.redirect' })
+    await expect(uploadBlob(c.endpoint({ registry: r.host, path: 'app' }), upload(big))).rejects.toMatchObject({
+      code: 'registry.redirect',
+    })
+    expect(elsewhere.seen).toEqual([])
+  })
+})
+
+describe('TLS', () => {
+  /** A CA with a server and a client certificate, made by openssl. */
+  function authority() {
+    const dir = fresh()
+    mkdirSync(dir)
+    const ssl = (...args: string[]) =>
+      execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'ignore'] })
+    const file = (name: string) => readFileSync(path.join(dir, name), 'utf8')
+    ssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+      '-subj',
+      '/CN=test ca',
+      '-days',
+      '2',
+    )
+    const issue = (name: string, extension: string) => {
+      ssl(
+        'req',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        `${name}.key`,
+        '-out',
+        `${name}.csr`,
+        '-subj',
+        `/CN=${name}`,
+        '-addext',
+        extension,
+      )
+      ssl(
+        'x509',
+        '-req',
+        '-in',
+        `${name}.csr`,
+        '-CA',
+        'ca.pem',
+        '-CAkey',
+        'ca.key',
+        '-out',
+        `${name}.pem`,
+        '-days',
+        '2',
+        '-copy_extensions',
+        'copy',
+      )
+      return { certificate: file(`${name}.pem`), key: file(`${name}.key`) }
+    }
+    return {
+      ca: file('ca.pem'),
+      server: issue('server', 'subjectAltName=IP:127.0.0.1'),
+      client: issue('client', 'extendedKeyUsage=clientAuth'),
+    }
+  }
+
+  test('own roots and a client certificate are used for their host; without them nothing is sent', async () => {
+    const { ca, server, client: own } = authority()
+    const r = await registry({ tls: { cert: server.certificate, key: server.key, ca, requestCert: true } })
+    r.put('app', 'v1', manifest(), MEDIA.manifest)
+    const pin = (rules: RegistryHost) =>
+      client({ [r.host]: { privateNetwork: true, ...rules } }, { retry: { attempts: 1 } }).pin(
+        parseReference(`${r.host}/app:v1`),
+      )
+    await expect(pin({})).rejects.toMatchObject({
+      code: 'registry.unavailable',
+      message: expect.stringContaining('certificate'),
+    })
+    await expect(pin({ certificateAuthorities: [ca] })).rejects.toMatchObject({ code: 'registry.unavailable' })
+    expect(r.seen).toEqual([])
+    await expect(pin({ certificateAuthorities: [ca], clientCertificate: own })).resolves.toBeDefined()
+  })
+})

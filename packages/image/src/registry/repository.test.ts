@@ -1,0 +1,218 @@
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../oci/digest.ts'
+import { MEDIA } from '../oci/media-types.ts'
+import { parseReference } from '../oci/reference.ts'
+import { registry, local, client, content, read, manifest, big } from '../testing/registry-client.ts'
+
+describe('reading', () => {
+  test('H01 a tag is asked for once, and everything else by the digest it gave', async () => {
+    const r = await registry()
+    r.put('app', 'v1', manifest('first'), MEDIA.manifest)
+    const c = client({ [r.host]: local })
+    const pinned = await c.pin(parseReference(`${r.host}/app:v1`))
+    r.put('app', 'v1', manifest('second'), MEDIA.manifest)
+    const again = await c.reader(pinned.asked).readManifest(pinned.digest, 1e6)
+    expect(Buffer.from(again.bytes)).toEqual(manifest('first'))
+    expect(r.seen.map((seen) => seen.path)).toEqual(['/v2/app/manifests/v1', `/v2/app/manifests/${pinned.digest}`])
+  })
+
+  test('H06 a registry that sends other bytes than the digest asked for is found out', async () => {
+    const r = await registry()
+    const digest = digestOf(manifest('good'))
+    r.manifests.set(`app:${digest}`, { bytes: manifest('evil'), type: MEDIA.manifest })
+    const c = client({ [r.host]: local })
+    await expect(c.pin(parseReference(`${r.host}/app@${digest}`))).rejects.toMatchObject({ code: 'digest.mismatch' })
+  })
+
+  test.each([
+    [
+      'another digest than its bytes have',
+      (d: string) => d.replace(/.$/, (c) => (c === '0' ? '1' : '0')),
+      'digest.mismatch',
+    ],
+    ['a digest that is a path', () => 'sha256:../../etc', 'digest.malformed'],
+  ])('H06 a tag whose registry states %s', async (_why, change, code) => {
+    const r = await registry()
+    const bytes = manifest()
+    r.lie = (_seen, response) => {
+      response
+        .writeHead(200, { 'content-type': MEDIA.manifest, 'docker-content-digest': change(digestOf(bytes)) })
+        .end(bytes)
+      return true
+    }
+    await expect(client({ [r.host]: local }).pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({ code })
+  })
+
+  test('a manifest without end is cut off', async () => {
+    const r = await registry()
+    r.lie = (_seen, response) => {
+      response.writeHead(200, { 'content-type': MEDIA.manifest })
+      response.write(Buffer.alloc(5 * 1024 * 1024))
+      return true
+    }
+    await expect(client({ [r.host]: local }).pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({
+      code: 'document.too-large',
+    })
+  })
+
+  test('a blob whose connection breaks is taken up where it broke', async () => {
+    const r = await registry()
+    const blob = content(big)
+    r.blobs.set(blob.digest, big)
+    let left = 3
+    r.lie = (seen, response) => {
+      if (left-- <= 0) return undefined
+      const from = Number(/=(\d+)-/.exec(seen.headers.range ?? '=0-')?.[1])
+      response.writeHead(from === 0 ? 200 : 206, {
+        'content-length': big.length - from,
+        'content-range': `bytes ${from}-${big.length - 1}/${big.length}`,
+      })
+      response.write(big.subarray(from, from + 50_000), () => response.destroy())
+      return true
+    }
+    expect(
+      await read(
+        client({ [r.host]: local })
+          .reader({ registry: r.host, path: 'app' })
+          .openBlob(blob),
+      ),
+    ).toEqual(big)
+    expect(r.seen.map((seen) => seen.headers.range)).toEqual([
+      undefined,
+      'bytes=50000-',
+      'bytes=100000-',
+      'bytes=150000-',
+    ])
+  })
+
+  test('a registry that knows no ranges starts over, and the bytes already had are skipped', async () => {
+    const r = await registry()
+    const blob = content(big)
+    let first = true
+    r.lie = (_seen, response) => {
+      response.writeHead(200, { 'content-length': big.length })
+      if (first) response.write(big.subarray(0, 70_000), () => response.destroy())
+      else response.end(big)
+      first = false
+      return true
+    }
+    expect(
+      await read(
+        client({ [r.host]: local })
+          .reader({ registry: r.host, path: 'app' })
+          .openBlob(blob),
+      ),
+    ).toEqual(big)
+  })
+
+  test.each<[string, (offset: number) => string]>([
+    ['another range than asked for', () => `bytes 0-${big.length - 1}/${big.length}`],
+    ['no range', () => ''],
+  ])('a resumed blob that comes with %s is refused', async (_why, range) => {
+    const r = await registry()
+    r.lie = (seen, response) => {
+      const from = seen.headers.range === undefined ? 0 : 1
+      response.writeHead(from === 0 ? 200 : 206, {
+        'content-length': big.length,
+        ...(from === 1 ? { 'content-range': range(from) } : {}),
+      })
+      response.write(big.subarray(0, 1000), () => response.destroy())
+      return true
+    }
+    await expect(
+      read(
+        client({ [r.host]: local })
+          .reader({ registry: r.host, path: 'app' })
+          .openBlob(content(big)),
+      ),
+    ).rejects.toMatchObject({ code: 'registry.protocol' })
+  })
+
+  test('a blob longer than promised is cut off, one that never comes gives up', async () => {
+    const r = await registry()
+    const reader = client({ [r.host]: local }).reader({ registry: r.host, path: 'app' })
+    r.lie = (_seen, response) => {
+      response.writeHead(200)
+      response.end(big)
+      return true
+    }
+    await expect(read(reader.openBlob({ ...content(big), size: 1000 }))).rejects.toMatchObject({
+      code: 'digest.mismatch',
+    })
+    r.lie = (_seen, response) => {
+      response.writeHead(200, { 'content-length': big.length })
+      response.flushHeaders()
+      response.destroy()
+      return true
+    }
+    await expect(read(reader.openBlob(content(big)))).rejects.toMatchObject({ code: 'registry.unavailable' })
+  })
+
+  test('a silent registry is given up after the idle time', async () => {
+    const r = await registry()
+    r.lie = () => true
+    const c = client({ [r.host]: local }, { idleSeconds: 0.1, retry: { attempts: 2, firstDelayMs: 1 } })
+    await expect(c.pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({
+      code: 'registry.unavailable',
+      message: expect.stringContaining('silent'),
+    })
+    expect(r.seen).toHaveLength(2)
+  })
+
+  test('what passes is retried, what does not is not', async () => {
+    const r = await registry()
+    r.put('app', 'v1', manifest(), MEDIA.manifest)
+    const statuses = [503, 429, 500]
+    r.lie = (_seen, response) => {
+      const status = statuses.shift()
+      if (status === undefined) return undefined
+      response.writeHead(status, { 'retry-after': '0' }).end()
+      return true
+    }
+    const c = client({ [r.host]: local })
+    await expect(c.pin(parseReference(`${r.host}/app:v1`))).resolves.toBeDefined()
+    expect(r.seen).toHaveLength(4)
+    statuses.push(403)
+    await expect(c.pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({ code: 'registry.denied' })
+    expect(r.seen).toHaveLength(5)
+    statuses.push(502, 502, 502, 502, 502, 502)
+    await expect(c.pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({ code: 'registry.unavailable' })
+    expect(r.seen).toHaveLength(10)
+  })
+
+  test('the caller can end it', async () => {
+    const r = await registry()
+    r.lie = () => true
+    const signal = AbortSignal.timeout(50)
+    await expect(client({ [r.host]: local }).pin(parseReference(`${r.host}/app:v1`), signal)).rejects.toMatchObject({
+      code: 'aborted',
+    })
+  })
+
+  test('mirrors are asked first by digest, passed over when they lie or fail, and never asked for a tag', async () => {
+    const [home, liar, mirror] = [await registry(), await registry(), await registry()]
+    const digest = home.put('app', 'v1', manifest('true'), MEDIA.manifest)
+    liar.manifests.set(`cache/app:${digest}`, { bytes: manifest('false'), type: MEDIA.manifest })
+    mirror.put('app', 'v1', manifest('true'), MEDIA.manifest)
+    const c = client({
+      [home.host]: { ...local, mirrors: [{ registry: liar.host, pathPrefix: 'cache' }, { registry: mirror.host }] },
+      [liar.host]: local,
+      [mirror.host]: local,
+    })
+    await c.pin(parseReference(`${home.host}/app:v1`))
+    expect([home.seen.length, liar.seen.length, mirror.seen.length]).toEqual([1, 0, 0])
+    await c.pin(parseReference(`${home.host}/app@${digest}`))
+    expect([home.seen.length, liar.seen.length, mirror.seen.length]).toEqual([1, 1, 1])
+    mirror.manifests.clear()
+    await c.pin(parseReference(`${home.host}/app@${digest}`))
+    expect(home.seen).toHaveLength(2)
+  })
+
+  test('a blocked registry is not spoken to', async () => {
+    const r = await registry()
+    await expect(
+      client({ [r.host]: { ...local, blocked: true } }).pin(parseReference(`${r.host}/app:v1`)),
+    ).rejects.toMatchObject({ code: 'registry.address' })
+    expect(r.seen).toEqual([])
+  })
+})

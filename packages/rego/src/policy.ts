@@ -9,7 +9,7 @@ import { Env } from './eval/env.ts'
 import { hostBuiltins, type HostFunction } from './eval/host-function.ts'
 import { Machine } from './eval/machine.ts'
 import { Answers, Pending } from './eval/settle.ts'
-import { planProgram, planQuery, type Plan } from './plan/planner.ts'
+import { Engines } from './backend/engines.ts'
 import type { QueryPlan } from './plan/ir.ts'
 import { isGenerated, nameRef, type Body, type Module } from './syntax/ast.ts'
 import { parseModule, parseQueryText, type ParseOptions } from './syntax/parse-module.ts'
@@ -64,8 +64,7 @@ const MAX_PREPARED = 256
 export class Policy {
   readonly program: Program
   readonly #options: PolicyOptions
-  readonly #plan: Plan
-  readonly #backend: Backend
+  readonly #engines: Engines
   readonly #data: Value
   readonly #prepared: Map<string, PreparedQuery>
 
@@ -74,8 +73,7 @@ export class Policy {
     this.#options = options
     if (from instanceof Policy) {
       this.program = from.program
-      this.#plan = from.#plan
-      this.#backend = from.#backend
+      this.#engines = from.#engines
     } else {
       const { functions, ...rest } = options
       const hosted = functions === undefined ? undefined : hostBuiltins(functions)
@@ -84,8 +82,7 @@ export class Policy {
         ? from
         : Object.entries(from).map(([file, text]) => parseModule(file, text, { ...rest, isBuiltin }))
       this.program = compileModules(modules, hosted === undefined ? rest : { ...rest, functions: hosted })
-      this.#plan = planProgram(this.program)
-      this.#backend = makeBackend(this.#plan, options.backend ?? 'auto')
+      this.#engines = new Engines(this.program, options.backend ?? 'auto')
     }
     this.#data = data ?? baseData(options.data)
     this.#prepared = new Map()
@@ -115,8 +112,8 @@ export class Policy {
     if (known !== undefined) return known
     const body = parseQueryText(query, { logicalOperators: this.#options.logicalOperators === true })
     const compiled = compileQuery(asEquation(body), this.program)
-    const plan = planQuery(compiled.body, compiled.names, this.#plan)
-    const prepared = new PreparedQuery(this.#backend, plan, this.#data, this.#options.host)
+    const { backend, plan } = this.#engines.planned(compiled)
+    const prepared = new PreparedQuery(backend, plan, this.#data, this.#options.host)
     if (this.#prepared.size >= MAX_PREPARED) this.#prepared.clear()
     this.#prepared.set(query, prepared)
     return prepared

@@ -70,12 +70,17 @@ export class Budget {
     if (--this.memory < 0) this.#full()
   }
 
+  /** `depth` fell below zero. */
+  tooDeep(): never {
+    throw RegoError.of('bound_depth', 'rules call each other more deeply than allowed')
+  }
+
   #full(): never {
     throw RegoError.of('bound_memory', 'a result has more elements or characters than allowed')
   }
 
   enter(): void {
-    if (--this.depth < 0) throw RegoError.of('bound_depth', 'rules call each other more deeply than allowed')
+    if (--this.depth < 0) this.tooDeep()
   }
 
   leave(): void {

@@ -1,5 +1,6 @@
 import type { Builtin } from '../builtins/index.ts'
 import type { Value } from '../value/index.ts'
+import type { Budget } from './bounds.ts'
 import type { Machine } from './machine.ts'
 import type { Branch } from './nested.ts'
 
@@ -16,6 +17,7 @@ export type Mock =
 /** What expressions are evaluated in: the documents and what `with` put in their place. Rules are remembered per environment. */
 export class Env {
   readonly machine: Machine
+  readonly budget: Budget
   readonly input: Value | undefined
   readonly data: Value
   readonly memo: Memo
@@ -35,6 +37,7 @@ export class Env {
     mocks: ReadonlyMap<string, Mock> | undefined,
   ) {
     this.machine = machine
+    this.budget = machine.budget
     this.input = input
     this.data = data
     this.memo = memo

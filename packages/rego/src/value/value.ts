@@ -154,6 +154,7 @@ export class RegoSet extends Composite {
   #others: ValueIndex<{ readonly key: Value }> | undefined
   #boxed: Map<Primitive, BoxedNumber> | undefined
   #sorted: readonly Value[] | undefined
+  #listed: readonly Value[] | undefined
 
   static of(values: Iterable<Value>): RegoSet {
     const set = new RegoSet()
@@ -191,8 +192,14 @@ export class RegoSet extends Composite {
       this.#others.insert({ key: v })
     }
     this.#sorted = undefined
+    this.#listed = undefined
     this.cachedHash = undefined
     return true
+  }
+
+  /** All elements, in no particular order. Do not change the array. */
+  elements(): readonly Value[] {
+    return (this.#sorted ?? (this.#listed ??= [...this]))
   }
 
   /** In no particular order; `sortedElements` sorts. */

@@ -46,3 +46,6 @@ export {
   type TdReportSpec,
 } from './intel-quote.ts'
 export { makeIntelCollateral, signedResponse, type CollateralSpec, type TestCollateral } from './intel-collateral.ts'
+export { makeVtpmQuote, signAttest, zeroRegisters, type VtpmQuote, type VtpmQuoteSpec } from './vtpm.ts'
+export { encodeHclReport, makeRuntimeData, runtimeDataDigest, type HclReportSpec } from './azure.ts'
+export { makeLaunchEndorsement, protobufBytes, protobufNumber, type LaunchEndorsementSpec } from './gce.ts'

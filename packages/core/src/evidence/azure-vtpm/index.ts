@@ -1,0 +1,9 @@
+export { type HclReport, parseHclReport } from './parse-hcl-report.ts'
+export { type HclRuntimeData, parseRuntimeData } from './runtime-data.ts'
+export {
+  type AzureEvidence,
+  type AzureExpectation,
+  type AzureFacts,
+  type VerifiedAzureEvidence,
+  verifyAzureVtpm,
+} from './verify-azure-vtpm.ts'

@@ -82,7 +82,9 @@ function refusal(error: unknown, requestId: string, services: Services): Respons
     })
     return json(500, { code: 'internal', message: ERROR_CODES.internal, requestId })
   }
-  services.log('request.refused', { requestId, code: error.code })
+  // what is wrong with the broker itself is for its operator, and says so; what a stranger sent is not logged
+  const detail = /^(?:store|ledger|custody|clock)\./.test(error.code) ? { detail: error.message } : {}
+  services.log('request.refused', { requestId, code: error.code, ...detail })
   const message = SPEAKING.test(error.code) ? error.message : ERROR_CODES[error.code]
   return json(httpStatus(error.code), { code: error.code, message, requestId })
 }

@@ -17,7 +17,7 @@ import type { Services, TenantContext } from './context.ts'
 import { distrustRulesOf } from './distrust-rules.ts'
 import { readEnrolmentRecord } from './enrol.ts'
 import { marksOf, newDecisionId, prepareDecision } from './record.ts'
-import { refusalOf } from './refusal.ts'
+import { recordingReplays, refusalOf } from './refusal.ts'
 import { receiptOf } from './receipts.ts'
 
 /**
@@ -29,11 +29,20 @@ export async function attest(
   context: TenantContext,
   body: z.output<typeof wire.attestRequest>,
 ): Promise<z.input<typeof wire.attestResponse>> {
+  await carryCheckpoints(services, context, body.carried)
+  return recordingReplays((replayed) => attestOnce(services, context, body, replayed))
+}
+
+async function attestOnce(
+  services: Services,
+  context: TenantContext,
+  body: z.output<typeof wire.attestRequest>,
+  replayed: boolean,
+): Promise<z.input<typeof wire.attestResponse>> {
   const { store } = services
   const at = services.clock()
   const tenant = context.tenant.id
   const nonce = context.checkNonce(body.nonce, { purpose: 'attest', session: body.session }, at)
-  await carryCheckpoints(services, context, body.carried)
   const agreementDigest = parseDigest(body.agreement, 'agreement')
   const enrolment = await store.enrolment(tenant, body.machine)
   const agreement = await store.agreement(tenant, agreementDigest)
@@ -43,7 +52,7 @@ export async function attest(
     tenant,
     session: body.session,
     nonce: body.nonce,
-    nonceState: nonce.state,
+    nonceState: replayed ? 'used' : nonce.state,
     sealKey: body.sealKey,
     proofKey: body.proofKey,
     evidence: body.evidence,
@@ -60,7 +69,7 @@ export async function attest(
   const recorded = await store.decide({
     tenant,
     expect: null,
-    consume: nonce.state === 'fresh' ? [{ id: nonce.id, expiresAt: nonce.expiresAt }] : [],
+    consume: nonce.state === 'fresh' && !replayed ? [{ id: nonce.id, expiresAt: nonce.expiresAt }] : [],
     decision: {
       id,
       record: prepared.envelope,

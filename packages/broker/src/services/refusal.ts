@@ -14,3 +14,18 @@ export class RecordedRefusal extends VouchsafeError {
 export function refusalOf(code: string, decision: string): RecordedRefusal {
   return new RecordedRefusal(code in ERROR_CODES ? (code as ErrorCode) : 'internal', decision)
 }
+
+/**
+ * Decides once, and again when the nonce turns out to have been used meanwhile: the second round knows that it is a
+ * replay, so that the refusal of a replay is a recorded decision like any other (I10).
+ */
+export async function recordingReplays<T>(round: (replayed: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await round(false)
+  } catch (error) {
+    const lostNonce =
+      error instanceof VouchsafeError && error.code === 'evidence.stale' && !(error instanceof RecordedRefusal)
+    if (!lostNonce) throw error
+    return round(true)
+  }
+}

@@ -30,7 +30,7 @@ import { distrustRulesOf } from './distrust-rules.ts'
 import { readEnrolmentRecord } from './enrol.ts'
 import { receiptOf } from './receipts.ts'
 import { marksOf, newDecisionId, prepareDecision } from './record.ts'
-import { refusalOf } from './refusal.ts'
+import { recordingReplays, refusalOf } from './refusal.ts'
 
 /** How often a release starts over when what it relied on changed under it. */
 const ATTEMPTS = 4
@@ -122,7 +122,7 @@ async function decideAndRecord(
 ): Promise<Released> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await oneRound(services, context, request, wanted)
+      return await recordingReplays((replayed) => oneRound(services, context, request, wanted, replayed))
     } catch (error) {
       // something it relied on changed between reading and deciding: read again and decide anew (F15)
       if (!(error instanceof VouchsafeError && error.code === 'store.changed') || attempt === ATTEMPTS) throw error
@@ -135,11 +135,13 @@ async function oneRound(
   context: TenantContext,
   request: PresentedRequest,
   wanted: Wanted,
+  replayed: boolean,
 ): Promise<Released> {
   const { store } = services
   const tenant = context.tenant.id
   const at = services.clock()
-  const gathered = await gather(services, context, request, wanted, at)
+  const read = await gather(services, context, request, wanted, at)
+  const gathered = replayed ? asReplayed(read) : read
   const { inputs } = gathered
   const repeated = await firstAnswer(services, context, inputs, wanted, at)
   if (repeated !== null) return repeated
@@ -163,7 +165,10 @@ async function oneRound(
             validUntil,
           }
         : null,
-    consume: gathered.nonce.state === 'fresh' ? [{ id: gathered.nonce.id, expiresAt: gathered.nonce.expiresAt }] : [],
+    consume:
+      gathered.nonce.state === 'fresh' && !replayed
+        ? [{ id: gathered.nonce.id, expiresAt: gathered.nonce.expiresAt }]
+        : [],
     decision: {
       id,
       record: prepared.envelope,
@@ -245,6 +250,12 @@ async function gather(
     supersededBy: agreement === null || current === null || current.digest === agreement.digest ? null : current.digest,
   }
   return { inputs, epochs, nonce, resources: resources.filter((r) => r !== null) }
+}
+
+/** The same round, knowing that its nonce was used by another. */
+function asReplayed(gathered: Gathered): Gathered {
+  const { inputs } = gathered
+  return { ...gathered, inputs: { ...inputs, presentation: { ...inputs.presentation, nonceState: 'used' } } }
 }
 
 /** The same request of the same key fetches the decision that it already got, while the lease lives (decision 14). */

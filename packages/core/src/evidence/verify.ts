@@ -15,7 +15,7 @@ export interface EvidenceRequest {
   readonly tenant: string
   readonly session: string
   readonly nonce: string
-  readonly nonceState: 'fresh' | 'unissued' | 'expired'
+  readonly nonceState: 'fresh' | 'unissued' | 'expired' | 'used'
   readonly sealKey: P256Jwk
   readonly proofKey: P256Jwk
   readonly agreementDigest: string

@@ -15,7 +15,7 @@ export const presentationSchema = z.strictObject({
   path: z.string().max(512),
   body: z.string().max(262_144),
   nonce: z.string().min(1).max(512),
-  nonceState: z.enum(['fresh', 'unissued', 'expired']),
+  nonceState: z.enum(['fresh', 'unissued', 'expired', 'used']),
   issuer: z.string(),
   audience: z.string(),
   keys: z.record(z.string(), p256JwkSchema),

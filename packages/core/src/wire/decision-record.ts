@@ -21,7 +21,7 @@ export const attestInputsSchema = z.strictObject({
   session: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
   nonce: z.string().min(1).max(512),
   /** What the broker found when it looked at the nonce: an observation, since only its custody can tell. */
-  nonceState: z.enum(['fresh', 'unissued', 'expired']),
+  nonceState: z.enum(['fresh', 'unissued', 'expired', 'used']),
   sealKey: p256JwkSchema,
   proofKey: p256JwkSchema,
   evidence: tpmEvidenceSchema,

@@ -2,8 +2,8 @@ export * from './codec/index.ts'
 export * from './verify/index.ts'
 
 export { Tpm } from './tpm/tpm.ts'
-export type { TpmOptions } from './tpm/tpm.ts'
-export { permanentEntity, PersistentKey, TpmEntity, TpmObject } from './tpm/entity.ts'
+export type { TpmOptions } from './tpm/connection.ts'
+export { permanentEntity, PersistentKey, TpmEntity, TpmObject, TpmSequence } from './tpm/entity.ts'
 export type { CreationProof, HandleArgument, TpmKey } from './tpm/entity.ts'
 export type { Arguments, Results, RunOptions } from './tpm/executor.ts'
 export type {
@@ -11,13 +11,14 @@ export type {
   CreatedObject,
   CreateOptions,
   CreatePrimaryOptions,
-  HierarchyArgument,
   ImportOptions,
   LoadOptions,
 } from './tpm/keys.ts'
+export type { HierarchyArgument } from './tpm/adopt.ts'
+export type { KeyAuthorization } from './tpm/key-authorization.ts'
 export type { Quote, QuoteOptions, SignedAttest, SignOptions } from './tpm/attestation.ts'
 export type { TpmIdentity } from './tpm/capabilities.ts'
-export type { PcrBank } from './tpm/pcr.ts'
+export type { PcrBank } from './tpm/pcr-bank.ts'
 export { NvIndex } from './tpm/nv.ts'
 export type { NvAccess } from './tpm/nv.ts'
 export { approvalDigest, EK_POLICY, policyDigest } from './tpm/policy.ts'
@@ -25,10 +26,17 @@ export type { Policy, PolicyStep } from './tpm/policy.ts'
 export { MAX_SEALED_BYTES } from './tpm/seal.ts'
 export type { SealedObject, SealOptions, UnsealOptions } from './tpm/seal.ts'
 export type { ActivateCredentialOptions } from './tpm/activate-credential.ts'
+export type { TpmDigest } from './tpm/hashing.ts'
+export type { KeyUse } from './tpm/use-key.ts'
+export type { Duplicate } from './tpm/duplicate.ts'
+export { EK_CERTIFICATE_INDICES, firstDer } from './tpm/ek-certificates.ts'
+export type { EkCertificate, EkCertificateName } from './tpm/ek-certificates.ts'
 export type { StartSessionOptions } from './tpm/start-session.ts'
 export type { SessionType, TpmSession } from './session/session.ts'
 export type { Authorization, SessionUse } from './session/authorization.ts'
 
+export { createImportBlob, sealToKey } from './software/import-blob.ts'
+export type { ImportBlob, ImportBlobOptions, SealToKeyOptions } from './software/import-blob.ts'
 export { makeCredential } from './software/make-credential.ts'
 export type { CredentialChallenge, MakeCredentialOptions } from './software/make-credential.ts'
 export { digest } from './crypto/digest.ts'

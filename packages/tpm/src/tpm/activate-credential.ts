@@ -1,11 +1,8 @@
-import { EK_POLICY_A_SHA256 } from '../codec/templates.ts'
-import type { Authorization } from '../session/authorization.ts'
 import type { CredentialChallenge } from '../software/make-credential.ts'
 import type { TpmKey } from './entity.ts'
 import type { Executor } from './executor.ts'
-import { EK_POLICY, policyHashOf } from './policy.ts'
-import type { Policy } from './policy.ts'
-import { satisfyPolicy } from './satisfy-policy.ts'
+import { authorizing } from './key-authorization.ts'
+import type { KeyAuthorization } from './key-authorization.ts'
 import { endSession, startSession } from './start-session.ts'
 
 export interface ActivateCredentialOptions {
@@ -13,10 +10,9 @@ export interface ActivateCredentialOptions {
   /** The key to be proved. */
   readonly object: TpmKey
   readonly challenge: CredentialChallenge
-  readonly objectAuth?: Authorization
-  /** Default: PolicySecret(endorsement) for keys with that policy, else the key's password. */
-  readonly endorsementKeyPolicy?: Policy
-  /** Have the TPM encrypt the credential on its way here. Default true. */
+  readonly endorsementKeyAuth?: KeyAuthorization
+  readonly objectAuth?: KeyAuthorization
+  /** Have the TPM encrypt the credential on its way here, in a session salted by the endorsement key. Default true. */
   readonly encrypt?: boolean
 }
 
@@ -27,34 +23,22 @@ export interface ActivateCredentialOptions {
  */
 export async function activateCredential(tpm: Executor, options: ActivateCredentialOptions): Promise<Uint8Array> {
   const { endorsementKey, object, challenge } = options
-  const { authPolicy, attributes } = endorsementKey.public
-  const hasPolicyA = Buffer.compare(authPolicy, EK_POLICY_A_SHA256) === 0 && !attributes.userWithAuth
-  const policy = options.endorsementKeyPolicy ?? (hasPolicyA ? EK_POLICY : undefined)
-  const encrypt = options.encrypt ?? true
-  const session = await startSession(tpm, {
-    type: policy === undefined ? 'hmac' : 'policy',
-    hash: policyHashOf(endorsementKey.public),
-    ...(encrypt ? { salt: endorsementKey } : {}),
-  })
+  const args = {
+    activateHandle: object,
+    keyHandle: endorsementKey,
+    credentialBlob: challenge.credentialBlob,
+    secret: challenge.encryptedSecret,
+  }
+  const session = (options.encrypt ?? true) ? await startSession(tpm, { type: 'hmac', salt: endorsementKey }) : undefined
+  const sessions = session === undefined ? [] : [{ session, encryptResponse: true, last: true }]
   try {
-    if (policy !== undefined) await satisfyPolicy(tpm, session, policy)
-    const { certInfo } = await tpm.run(
-      'ActivateCredential',
-      {
-        activateHandle: object,
-        keyHandle: endorsementKey,
-        credentialBlob: challenge.credentialBlob,
-        secret: challenge.encryptedSecret,
-      },
-      {
-        auth: {
-          activateHandle: options.objectAuth,
-          keyHandle: { session, encryptResponse: encrypt, last: true },
-        },
-      },
+    return await authorizing(tpm, object, options.objectAuth, (activateHandle) =>
+      authorizing(tpm, endorsementKey, options.endorsementKeyAuth, async (keyHandle) => {
+        const auth = { activateHandle, keyHandle }
+        return (await tpm.run('ActivateCredential', args, { auth, sessions })).certInfo
+      }),
     )
-    return certInfo
   } finally {
-    await endSession(tpm, session)
+    if (session !== undefined) await endSession(tpm, session)
   }
 }

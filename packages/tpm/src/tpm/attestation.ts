@@ -11,9 +11,11 @@ import type { Authorization, SessionUse } from '../session/authorization.ts'
 import type { CreationProof, TpmEntity, TpmKey } from './entity.ts'
 import type { HandleArgument } from './entity.ts'
 import type { Executor } from './executor.ts'
+import { authorizing } from './key-authorization.ts'
+import type { KeyAuthorization } from './key-authorization.ts'
 import { ALL_PCRS } from '../verify/verify-tpm-quote.ts'
 import { pcrRead } from './pcr.ts'
-import type { PcrBank } from './pcr.ts'
+import type { PcrBank } from './pcr-bank.ts'
 
 /** A statement that a TPM signed, as it goes to a verifier. */
 export interface SignedAttest {
@@ -33,8 +35,7 @@ export interface Quote<H extends SoftwareHash = SoftwareHash> extends SignedAtte
 export interface SignOptions {
   /** An attestation key: restricted, for signing. */
   readonly key: TpmKey
-  /** How the key is authorized. Default: by its password. */
-  readonly auth?: Authorization
+  readonly auth?: KeyAuthorization
   /** The verifier's nonce, or what commits to it; at most 32 bytes are safe on every TPM. */
   readonly extraData: Uint8Array
   /** For keys without a scheme of their own. Default: the key's. */
@@ -78,81 +79,66 @@ function digestHashOf(pcrDigest: Uint8Array, { public: area }: TpmKey): Software
 }
 
 /** Quotes any selection, also over several banks, without reading values. */
-export async function quoteSelections(
+export function quoteSelections(
   tpm: Executor,
   options: SignOptions & { readonly selections: readonly PcrSelection[] },
 ): Promise<SignedAttest> {
-  const { quoted, signature } = await tpm.run(
-    'Quote',
-    {
-      signHandle: options.key,
-      qualifyingData: options.extraData,
-      inScheme: options.scheme ?? KEYS_OWN_SCHEME,
-      pcrSelect: options.selections,
-    },
-    { auth: { signHandle: options.auth }, sessions: options.sessions ?? [] },
-  )
-  return signedBy(options.key, quoted, signature)
+  return signed(tpm, options, async (signHandle, common) => {
+    const args = { ...common, signHandle: options.key, pcrSelect: options.selections }
+    const { quoted, signature } = await tpm.run('Quote', args, { auth: { signHandle }, ...sessionsOf(options) })
+    return { attest: quoted, signature }
+  })
 }
 
 /** Has `key` state that `object` is loaded in the same TPM, and its name. */
-export async function certify(
+export function certify(
   tpm: Executor,
-  options: SignOptions & { readonly object: TpmKey; readonly objectAuth?: Authorization },
+  options: SignOptions & { readonly object: TpmKey; readonly objectAuth?: KeyAuthorization },
 ): Promise<SignedAttest> {
-  const { certifyInfo, signature } = await tpm.run(
-    'Certify',
-    {
-      objectHandle: options.object,
-      signHandle: options.key,
-      qualifyingData: options.extraData,
-      inScheme: options.scheme ?? KEYS_OWN_SCHEME,
-    },
-    { auth: { objectHandle: options.objectAuth, signHandle: options.auth }, sessions: options.sessions ?? [] },
+  return signed(tpm, options, (signHandle, common) =>
+    authorizing(tpm, options.object, options.objectAuth, async (objectHandle) => {
+      const args = { ...common, signHandle: options.key, objectHandle: options.object }
+      const auth = { signHandle, objectHandle }
+      const { certifyInfo, signature } = await tpm.run('Certify', args, { auth, ...sessionsOf(options) })
+      return { attest: certifyInfo, signature }
+    }),
   )
-  return signedBy(options.key, certifyInfo, signature)
 }
 
 /** Has `key` state how `object` was created: the state of the registers at that time, its parent, the caller's data. */
-export async function certifyCreation(
+export function certifyCreation(
   tpm: Executor,
   options: SignOptions & { readonly object: TpmKey; readonly creation: Pick<CreationProof, 'hash' | 'ticket'> },
 ): Promise<SignedAttest> {
-  const { certifyInfo, signature } = await tpm.run(
-    'CertifyCreation',
-    {
-      signHandle: options.key,
-      objectHandle: options.object,
-      qualifyingData: options.extraData,
-      creationHash: options.creation.hash,
-      inScheme: options.scheme ?? KEYS_OWN_SCHEME,
-      creationTicket: options.creation.ticket,
-    },
-    { auth: { signHandle: options.auth }, sessions: options.sessions ?? [] },
-  )
-  return signedBy(options.key, certifyInfo, signature)
+  return signed(tpm, options, async (signHandle, common) => {
+    const { hash: creationHash, ticket: creationTicket } = options.creation
+    const args = { ...common, signHandle: options.key, objectHandle: options.object, creationHash, creationTicket }
+    const { certifyInfo, signature } = await tpm.run('CertifyCreation', args, {
+      auth: { signHandle },
+      ...sessionsOf(options),
+    })
+    return { attest: certifyInfo, signature }
+  })
 }
 
 /** Has `key` state the TPM's clock, reset and restart counts. */
-export async function attestTime(
+export function attestTime(
   tpm: Executor,
-  options: SignOptions & { readonly endorsement?: TpmEntity },
+  options: SignOptions & {
+    /** With its password. Default: without. */
+    readonly endorsement?: TpmEntity
+  },
 ): Promise<SignedAttest> {
-  const { timeInfo, signature } = await tpm.run(
-    'GetTime',
-    {
-      privacyAdminHandle: options.endorsement ?? 'endorsement',
-      signHandle: options.key,
-      qualifyingData: options.extraData,
-      inScheme: options.scheme ?? KEYS_OWN_SCHEME,
-    },
-    { auth: { signHandle: options.auth }, sessions: options.sessions ?? [] },
-  )
-  return signedBy(options.key, timeInfo, signature)
+  return signed(tpm, options, async (signHandle, common) => {
+    const privacyAdminHandle: HandleArgument = options.endorsement ?? 'endorsement'
+    const args = { ...common, signHandle: options.key, privacyAdminHandle }
+    const { timeInfo, signature } = await tpm.run('GetTime', args, { auth: { signHandle }, ...sessionsOf(options) })
+    return { attest: timeInfo, signature }
+  })
 }
 
 /** Has `key` state the contents of an NV index. */
-export async function certifyNv(
+export function certifyNv(
   tpm: Executor,
   options: SignOptions & {
     readonly index: TpmEntity
@@ -162,22 +148,33 @@ export async function certifyNv(
     readonly authority?: HandleArgument
   },
 ): Promise<SignedAttest> {
-  const { certifyInfo, signature } = await tpm.run(
-    'NV_Certify',
-    {
-      signHandle: options.key,
-      authHandle: options.authority ?? options.index,
-      nvIndex: options.index,
-      qualifyingData: options.extraData,
-      inScheme: options.scheme ?? KEYS_OWN_SCHEME,
-      size: options.size,
-      offset: options.offset ?? 0,
-    },
-    { auth: { signHandle: options.auth }, sessions: options.sessions ?? [] },
-  )
-  return signedBy(options.key, certifyInfo, signature)
+  return signed(tpm, options, async (signHandle, common) => {
+    const { index, size, offset = 0 } = options
+    const args = { ...common, signHandle: options.key, authHandle: options.authority ?? index, nvIndex: index, size, offset }
+    const { certifyInfo, signature } = await tpm.run('NV_Certify', args, {
+      auth: { signHandle },
+      ...sessionsOf(options),
+    })
+    return { attest: certifyInfo, signature }
+  })
 }
 
-function signedBy(key: TpmKey, attest: Uint8Array, signature: TpmSignature): SignedAttest {
+/** What all statements have in common: the key's authorization, the caller's data, the scheme, the form of the result. */
+async function signed(
+  tpm: Executor,
+  options: SignOptions,
+  run: (
+    signHandle: Authorization | undefined,
+    common: { readonly qualifyingData: Uint8Array; readonly inScheme: SigningScheme },
+  ) => Promise<{ readonly attest: Uint8Array; readonly signature: TpmSignature }>,
+): Promise<SignedAttest> {
+  const { key, extraData: qualifyingData, scheme: inScheme = KEYS_OWN_SCHEME } = options
+  const { attest, signature } = await authorizing(tpm, key, options.auth, (signHandle) =>
+    run(signHandle, { qualifyingData, inScheme }),
+  )
   return { attest, signature: encodeTpmSignature(signature), akPublic: encodeTpmPublic(key.public) }
+}
+
+function sessionsOf({ sessions = [] }: SignOptions) {
+  return { sessions }
 }

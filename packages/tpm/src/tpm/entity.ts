@@ -69,29 +69,23 @@ export interface CreationProof {
   readonly ticket: TpmTicket
 }
 
+/** Takes an object out of the TPM. */
+type Flush = (object: TransientObject) => Promise<void>
+
 /**
- * A loaded key or sealed object. It has no fixed handle: `Tpm` saves and reloads its context as slots are needed, so any
+ * Something loaded into the TPM. It has no fixed handle: `Tpm` saves and reloads its context as slots are needed, so any
  * number can be held at once. `flush` it when done, or let `await using` do so.
  */
-export class TpmObject {
-  readonly public: TpmPublic
-  readonly name: Uint8Array
-  /** Only for objects that this `Tpm` created as primary keys. */
-  readonly creation: CreationProof | undefined
+export abstract class TransientObject {
+  /** How session HMACs mean this object. */
+  abstract readonly name: Uint8Array
   readonly #authValue: Uint8Array
-  readonly #flush: (object: TpmObject) => Promise<void>
+  readonly #flush: Flush
 
   /** @internal */
-  constructor(
-    area: TpmPublic,
-    flush: (object: TpmObject) => Promise<void>,
-    options: { readonly authValue?: Uint8Array; readonly creation?: CreationProof } = {},
-  ) {
-    this.public = area
-    this.name = tpmName(area, digest)
-    this.creation = options.creation
-    this.#authValue = trimAuthValue(options.authValue ?? NONE)
+  constructor(flush: Flush, authValue: Uint8Array | undefined) {
     this.#flush = flush
+    this.#authValue = trimAuthValue(authValue ?? NONE)
   }
 
   /** @internal */
@@ -109,9 +103,39 @@ export class TpmObject {
   }
 }
 
+export interface ObjectDetails {
+  readonly authValue?: Uint8Array | undefined
+  readonly creation?: CreationProof | undefined
+  readonly qualifiedName: Uint8Array
+}
+
+/** A loaded key or sealed object. */
+export class TpmObject extends TransientObject {
+  readonly public: TpmPublic
+  readonly name: Uint8Array
+  /** Name of the object and of all its ancestors, hashed together. */
+  readonly qualifiedName: Uint8Array
+  /** Only for objects that this `Tpm` created as primary keys. */
+  readonly creation: CreationProof | undefined
+
+  /** @internal */
+  constructor(area: TpmPublic, flush: Flush, details: ObjectDetails) {
+    super(flush, details.authValue)
+    this.public = area
+    this.name = tpmName(area, digest)
+    this.qualifiedName = details.qualifiedName
+    this.creation = details.creation
+  }
+}
+
+/** A hash or HMAC under way. Sequences have no name and go away when complete. */
+export class TpmSequence extends TransientObject {
+  readonly name = NONE
+}
+
 /** What a handle of a command may be: a number, a well-known name, or an object of this package. */
 export type HandleArgument =
-  number | PermanentEntity | TpmEntity | TpmObject | { readonly handle: number; readonly name: Uint8Array }
+  number | PermanentEntity | TpmEntity | TransientObject | { readonly handle: number; readonly name: Uint8Array }
 
 /** A key or sealed object, loaded or persistent. */
 export type TpmKey = TpmObject | PersistentKey

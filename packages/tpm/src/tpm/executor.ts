@@ -12,7 +12,7 @@ import type { Authorization, SessionUse } from '../session/authorization.ts'
 import { openResponse, protectCommand } from '../session/protect.ts'
 import type { TpmSession } from '../session/session.ts'
 import type { Transport } from '../transport/transport.ts'
-import { TpmEntity, TpmObject } from './entity.ts'
+import { TpmEntity, TransientObject } from './entity.ts'
 import type { HandleArgument } from './entity.ts'
 import { ObjectSlots, SessionSlots } from './slots.ts'
 import type { SlotCommands } from './slots.ts'
@@ -116,14 +116,14 @@ export class Executor {
       options.sessions ?? [],
     )
     const used = slots.flatMap(({ session }) => session ?? [])
-    const objects = targets.flatMap(({ target }) => (target instanceof TpmObject ? [target] : []))
+    const objects = targets.flatMap(({ target }) => (target instanceof TransientObject ? [target] : []))
     await this.#acquire(name, targets, objects, used)
 
     const needsNames = used.length > 0
     const secured = protectCommand(command, needsNames ? targets.map(({ target }) => target.name) : [], slots, plain)
     const send = () => {
       const handles = targets.map(({ target }) =>
-        target instanceof TpmObject ? this.objects.handleOf(target) : target.handle,
+        target instanceof TransientObject ? this.objects.handleOf(target) : target.handle,
       )
       return this.#send(
         encodeCommand(command.code, handles, secured.sessions, secured.parameters),
@@ -150,12 +150,12 @@ export class Executor {
   async #acquire(
     name: CommandName,
     targets: readonly { readonly target: Target }[],
-    objects: readonly TpmObject[],
+    objects: readonly TransientObject[],
     sessions: readonly TpmSession[],
   ): Promise<void> {
     // a persistent object sits in a slot, too, while a command uses it
     const persistent = targets.filter(
-      ({ target }) => !(target instanceof TpmObject) && handleType(target.handle) === 'persistent',
+      ({ target }) => !(target instanceof TransientObject) && handleType(target.handle) === 'persistent',
     ).length
     const spare = persistent + (TAKES_A_SLOT.has(name) ? 1 : 0)
     if (objects.length > 0 || spare > 0) await this.objects.acquire(objects, spare)
@@ -171,7 +171,7 @@ export class Executor {
     if (name === 'FlushContext') this.#rawHandles.delete((args as Arguments<'FlushContext'>).flushHandle)
     const ends = name === 'SequenceComplete' || name === 'EventSequenceComplete'
     const sequence = ends ? (args as Arguments<'SequenceComplete'>).sequenceHandle : undefined
-    if (sequence instanceof TpmObject) this.objects.forget(sequence)
+    if (sequence instanceof TransientObject) this.objects.forget(sequence)
   }
 
   #timeout(name: CommandName, options: RunOptions): number {
@@ -229,16 +229,16 @@ export class Executor {
 
 type Values = Readonly<Record<string, unknown>>
 type Target =
-  TpmEntity | TpmObject | { readonly handle: number; readonly name: Uint8Array; readonly authValue: Uint8Array }
+  TpmEntity | TransientObject | { readonly handle: number; readonly name: Uint8Array; readonly authValue: Uint8Array }
 
 function isSession(target: Target): target is TpmEntity {
-  if (target instanceof TpmObject) return false
+  if (target instanceof TransientObject) return false
   const type = handleType(target.handle)
   return type === 'hmac-session' || type === 'policy-session'
 }
 
 function resolveHandle(argument: HandleArgument | undefined, name: string): Target {
-  if (argument instanceof TpmObject || argument instanceof TpmEntity) return argument
+  if (argument instanceof TransientObject || argument instanceof TpmEntity) return argument
   if (typeof argument === 'number') return new TpmEntity(argument)
   if (typeof argument === 'string') return new TpmEntity(TPM_RH[argument])
   if (argument === undefined) throw new TpmError('input.malformed', `${name} is missing`)

@@ -1,20 +1,19 @@
 import type { TpmCreationData, TpmTicket } from '../codec/creation.ts'
 import { TpmError } from '../codec/errors.ts'
-import { TPM_RH } from '../codec/handles.ts'
-import type { Hierarchy } from '../codec/handles.ts'
-import { tpmName } from '../codec/name.ts'
+import { tpmName, tpmQualifiedName } from '../codec/name.ts'
 import type { PcrSelection } from '../codec/pcr-selection.ts'
-import type { TpmPublic, TpmSensitive } from '../codec/public-area.ts'
+import type { SymmetricObject, TpmPublic } from '../codec/public-area.ts'
 import { digest } from '../crypto/digest.ts'
 import type { Authorization, SessionUse } from '../session/authorization.ts'
+import { adopt, assertMade, assertName, flushObject, hierarchyName } from './adopt.ts'
+import type { HierarchyArgument } from './adopt.ts'
+import { authorizing } from './key-authorization.ts'
+import type { KeyAuthorization } from './key-authorization.ts'
 import { PersistentKey, TpmEntity, TpmObject } from './entity.ts'
 import type { TpmKey } from './entity.ts'
 import type { Executor } from './executor.ts'
 
 const NONE = new Uint8Array()
-
-/** A hierarchy by name, or with its password as an entity. */
-export type HierarchyArgument = Hierarchy | TpmEntity
 
 export interface CreateOptions {
   /** What to make: one of `TEMPLATES`, or a public area of one's own. */
@@ -38,8 +37,7 @@ export interface CreatePrimaryOptions extends CreateOptions {
 
 export interface CreateChildOptions extends CreateOptions {
   readonly parent: TpmKey
-  /** How the parent is authorized. Default: by its password. */
-  readonly auth?: Authorization
+  readonly auth?: KeyAuthorization
 }
 
 /** An object that exists only as bytes: encrypted to its parent. */
@@ -57,7 +55,7 @@ export interface LoadOptions {
   readonly public: TpmPublic
   /** Password of the object. Default: none. */
   readonly authValue?: Uint8Array
-  readonly auth?: Authorization
+  readonly auth?: KeyAuthorization
 }
 
 export interface ImportOptions {
@@ -70,7 +68,7 @@ export interface ImportOptions {
   readonly encryptedSeed: Uint8Array
   /** Key of an inner AES-128-CFB wrapper. Default: no inner wrapper. */
   readonly innerKey?: Uint8Array
-  readonly auth?: Authorization
+  readonly auth?: KeyAuthorization
 }
 
 function creationParameters(options: CreateOptions) {
@@ -80,26 +78,6 @@ function creationParameters(options: CreateOptions) {
     outsideInfo: options.outsideInfo ?? NONE,
     creationPCR: options.creationPcrs ?? [],
   }
-}
-
-function objectOptions(authValue: Uint8Array | undefined) {
-  return authValue === undefined ? {} : { authValue }
-}
-
-/** Names are computed from what the TPM says the object is, and must be what the TPM calls it. */
-function assertName(command: string, object: TpmObject, name: Uint8Array): void {
-  if (Buffer.compare(object.name, name) !== 0)
-    throw new TpmError('tpm.integrity', `${command}: the name is not that of the public area`)
-}
-
-/** A TpmObject that the executor's cache knows from the moment the TPM has made it. */
-export function adopt(tpm: Executor, object: TpmObject, handle: number): TpmObject {
-  tpm.objects.adopt(object, handle)
-  return object
-}
-
-export function flushObject(tpm: Executor): (object: TpmObject) => Promise<void> {
-  return (object) => tpm.exclusively(() => tpm.objects.release(object))
 }
 
 export async function createPrimary(tpm: Executor, options: CreatePrimaryOptions): Promise<TpmObject> {
@@ -112,8 +90,9 @@ export async function createPrimary(tpm: Executor, options: CreatePrimaryOptions
       sessions: options.sessions ?? [],
       adopt: (handle, { outPublic, creationData, creationHash, creationTicket, name }) => {
         const creation = { data: creationData, hash: creationHash, ticket: creationTicket }
-        made = new TpmObject(outPublic, flushObject(tpm), { ...objectOptions(options.authValue), creation })
-        adopt(tpm, made, handle)
+        const qualifiedName = tpmQualifiedName(hierarchyName(options.hierarchy), outPublic, digest)
+        const details = { authValue: options.authValue, creation, qualifiedName }
+        made = adopt(tpm, new TpmObject(outPublic, flushObject(tpm), details), handle)
         assertName('CreatePrimary', made, name)
       },
     },
@@ -122,10 +101,9 @@ export async function createPrimary(tpm: Executor, options: CreatePrimaryOptions
 }
 
 export async function create(tpm: Executor, options: CreateChildOptions): Promise<CreatedObject> {
-  const made = await tpm.run(
-    'Create',
-    { parentHandle: options.parent, ...creationParameters(options) },
-    { auth: { parentHandle: options.auth }, sessions: options.sessions ?? [] },
+  const args = { parentHandle: options.parent, ...creationParameters(options) }
+  const made = await authorizing(tpm, options.parent, options.auth, (parentHandle) =>
+    tpm.run('Create', args, { auth: { parentHandle }, sessions: options.sessions ?? [] }),
   )
   return {
     private: made.outPrivate,
@@ -137,63 +115,43 @@ export async function create(tpm: Executor, options: CreateChildOptions): Promis
 }
 
 export async function load(tpm: Executor, options: LoadOptions): Promise<TpmObject> {
-  let made: TpmObject | undefined
-  await tpm.run(
-    'Load',
-    { parentHandle: options.parent, inPrivate: options.private, inPublic: options.public },
-    {
-      auth: { parentHandle: options.auth },
-      adopt: (handle, { name }) => {
-        made = adopt(tpm, new TpmObject(options.public, flushObject(tpm), objectOptions(options.authValue)), handle)
-        assertName('Load', made, name)
-      },
-    },
+  const { parent, authValue } = options
+  const object = new TpmObject(options.public, flushObject(tpm), {
+    authValue,
+    qualifiedName: tpmQualifiedName(parent.qualifiedName, options.public, digest),
+  })
+  await authorizing(tpm, parent, options.auth, (parentHandle) =>
+    tpm.run(
+      'Load',
+      { parentHandle: parent, inPrivate: options.private, inPublic: options.public },
+      { auth: { parentHandle }, adopt: (handle, { name }) => assertName('Load', adopt(tpm, object, handle), name) },
+    ),
   )
-  return assertMade(made)
-}
-
-export async function loadExternal(
-  tpm: Executor,
-  options: {
-    readonly public: TpmPublic
-    readonly sensitive?: TpmSensitive
-    /** Where tickets made with it shall count. Default: null, the only one for keys with a sensitive part. */
-    readonly hierarchy?: Hierarchy
-  },
-): Promise<TpmObject> {
-  let made: TpmObject | undefined
-  await tpm.run(
-    'LoadExternal',
-    { inPrivate: options.sensitive, inPublic: options.public, hierarchy: TPM_RH[options.hierarchy ?? 'null'] },
-    {
-      adopt: (handle, { name }) => {
-        const authValue = options.sensitive?.authValue
-        made = adopt(tpm, new TpmObject(options.public, flushObject(tpm), objectOptions(authValue)), handle)
-        assertName('LoadExternal', made, name)
-      },
-    },
-  )
-  return assertMade(made)
+  return object
 }
 
 /** Takes a duplicate in. Returns what `load` needs as `private`. */
 export async function importObject(tpm: Executor, options: ImportOptions): Promise<Uint8Array> {
-  const { outPrivate } = await tpm.run(
-    'Import',
-    {
-      parentHandle: options.parent,
-      encryptionKey: options.innerKey ?? NONE,
-      objectPublic: options.public,
-      duplicate: options.duplicate,
-      inSymSeed: options.encryptedSeed,
-      symmetricAlg:
-        options.innerKey === undefined
-          ? { algorithm: 'null' }
-          : { algorithm: 'aes', keyBits: options.innerKey.length * 8, mode: 'cfb' },
-    },
-    { auth: { parentHandle: options.auth } },
+  const args = {
+    parentHandle: options.parent,
+    encryptionKey: options.innerKey ?? NONE,
+    objectPublic: options.public,
+    duplicate: options.duplicate,
+    inSymSeed: options.encryptedSeed,
+    symmetricAlg: innerCipher(options.innerKey),
+  }
+  return authorizing(
+    tpm,
+    options.parent,
+    options.auth,
+    async (parentHandle) => (await tpm.run('Import', args, { auth: { parentHandle } })).outPrivate,
   )
-  return outPrivate
+}
+
+/** The cipher of a duplicate's inner wrapper. */
+export function innerCipher(innerKey: Uint8Array | undefined): SymmetricObject {
+  if (innerKey === undefined || innerKey.length === 0) return { algorithm: 'null' }
+  return { algorithm: 'aes', keyBits: innerKey.length * 8, mode: 'cfb' }
 }
 
 /** A persistent object with its public area, whose name is computed here. */
@@ -231,9 +189,4 @@ export async function evict(
     objectHandle: options.handle,
     persistentHandle: options.handle,
   })
-}
-
-export function assertMade<T>(made: T | undefined): T {
-  if (made === undefined) throw new TpmError('internal', 'the TPM answered without a handle')
-  return made
 }

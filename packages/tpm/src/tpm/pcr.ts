@@ -1,18 +1,15 @@
 import type { TpmHash } from '../codec/algorithms.ts'
 import { TpmError } from '../codec/errors.ts'
 import { PCR_COUNT } from '../codec/pcr-selection.ts'
-import type { PcrSelection } from '../codec/pcr-selection.ts'
 import type { TaggedDigest } from '../codec/scalars.ts'
+import type { PcrBank } from './pcr-bank.ts'
 import type { Executor } from './executor.ts'
-
-/** Registers of one bank as they were at one moment, ascending. */
-export interface PcrBank<H extends TpmHash = TpmHash> {
-  readonly bank: H
-  readonly values: ReadonlyMap<number, Uint8Array>
-}
+import { extendEvent } from './hashing.ts'
 
 /** While something extends registers all the time there is no moment to report. */
 const MAX_ATTEMPTS = 8
+/** What PCR_Event takes. */
+const MAX_EVENT_BYTES = 1024
 
 /** Banks with at least one register allocated. */
 export async function pcrBanks(tpm: Executor): Promise<readonly TpmHash[]> {
@@ -65,8 +62,9 @@ export async function pcrExtend(tpm: Executor, pcr: number, digests: readonly Ta
   await tpm.run('PCR_Extend', { pcrHandle: pcrHandle(pcr), digests })
 }
 
-/** Has the TPM hash `data` and extend all banks with it. Returns what was extended. */
+/** Has the TPM hash `data`, of any length, and extend all banks with it. Returns what was extended. */
 export async function pcrEvent(tpm: Executor, pcr: number, data: Uint8Array): Promise<readonly TaggedDigest[]> {
+  if (data.length > MAX_EVENT_BYTES) return extendEvent(tpm, pcrHandle(pcr), data)
   return (await tpm.run('PCR_Event', { pcrHandle: pcrHandle(pcr), eventData: data })).digests
 }
 
@@ -79,18 +77,4 @@ function pcrHandle(pcr: number): number {
   if (!Number.isInteger(pcr) || pcr < 0 || pcr >= PCR_COUNT)
     throw new TpmError('input.malformed', `there is no PCR ${pcr}`)
   return pcr
-}
-
-/** Values in the order in which policies and quotes hash them. */
-export function valuesInOrder(selections: readonly PcrSelection[], banks: readonly PcrBank[]): Uint8Array[] {
-  return selections.flatMap(({ hash, pcrs }) => {
-    const bank = banks.find((candidate) => candidate.bank === hash)
-    return [...new Set(pcrs)]
-      .sort((a, b) => a - b)
-      .map((pcr) => {
-        const value = bank?.values.get(pcr)
-        if (value === undefined) throw new TpmError('input.malformed', `no value for ${hash} PCR ${pcr}`)
-        return value
-      })
-  })
 }

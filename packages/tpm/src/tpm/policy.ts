@@ -15,8 +15,8 @@ import type { TpmSignature } from '../codec/signature.ts'
 import { digest } from '../crypto/digest.ts'
 import type { Authorization } from '../session/authorization.ts'
 import type { TpmEntity, TpmObject } from './entity.ts'
-import { valuesInOrder } from './pcr.ts'
-import type { PcrBank } from './pcr.ts'
+import { valuesInOrder } from './pcr-bank.ts'
+import type { PcrBank } from './pcr-bank.ts'
 
 type Named = PermanentEntity | TpmEntity | TpmObject
 

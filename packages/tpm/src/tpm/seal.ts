@@ -1,10 +1,11 @@
 import type { ObjectAttribute, TpmPublic } from '../codec/public-area.ts'
 import { TpmError } from '../codec/errors.ts'
 import { sealedDataTemplate } from '../codec/templates.ts'
-import type { Authorization } from '../session/authorization.ts'
+import type { ImportBlob } from '../software/import-blob.ts'
 import type { TpmKey } from './entity.ts'
+import type { KeyAuthorization } from './key-authorization.ts'
 import type { Executor } from './executor.ts'
-import { create, load } from './keys.ts'
+import { create, importObject, load } from './keys.ts'
 import type { CreatedObject } from './keys.ts'
 import { policyDigest, policyHashOf } from './policy.ts'
 import type { Policy } from './policy.ts'
@@ -23,7 +24,7 @@ export interface SealOptions {
   readonly policy?: Policy
   /** Password. With a policy it counts only where that asks for it (`auth-value`, `password`). Default: none. */
   readonly authValue?: Uint8Array
-  readonly parentAuth?: Authorization
+  readonly parentAuth?: KeyAuthorization
   /** Registers to note in the creation record. Default: none. */
   readonly creationPcrs?: readonly PcrSelection[]
 }
@@ -40,7 +41,7 @@ export interface UnsealOptions {
   /** The policy it was sealed with. */
   readonly policy?: Policy
   readonly authValue?: Uint8Array
-  readonly parentAuth?: Authorization
+  readonly parentAuth?: KeyAuthorization
   /**
    * Have the TPM encrypt the data on its way here, in a session salted by `parent`. Default true. It hides the data from
    * who only listens on the bus; who can also answer in the TPM's place is excluded only when `parent` is known genuine.
@@ -100,4 +101,14 @@ export async function unseal(tpm: Executor, options: UnsealOptions): Promise<Uin
   } finally {
     await endSession(tpm, session)
   }
+}
+
+/** Opens what `sealToKey` sealed to a key of this TPM: imports it, loads it, unseals it. */
+export async function unsealImported(
+  tpm: Executor,
+  options: Omit<UnsealOptions, 'sealed'> & { readonly blob: ImportBlob },
+): Promise<Uint8Array> {
+  const { parent, blob, parentAuth: auth } = options
+  const imported = await importObject(tpm, { parent, ...blob, ...(auth === undefined ? {} : { auth }) })
+  return unseal(tpm, { ...options, sealed: { private: imported, public: blob.public } })
 }

@@ -35,8 +35,10 @@ export class ObjectSlots {
     this.#states.set(object, { handle, context: undefined, isVolatile: options.isVolatile === true })
   }
 
-  has(object: object): boolean {
-    return this.#states.has(object)
+  /** Puts `object` in the place of another, once more is known of it. */
+  replace(before: object, object: object): void {
+    this.#states.set(object, this.#stateOf(before))
+    this.#states.delete(before)
   }
 
   /** Loads what is needed, leaves `spare` slots free, and marks all as just used. */

@@ -9,7 +9,7 @@ import type { SessionType } from '../session/session.ts'
 import { permanentEntity } from './entity.ts'
 import type { TpmEntity, TpmKey, TpmObject } from './entity.ts'
 import type { Executor } from './executor.ts'
-import { assertMade } from './keys.ts'
+import { assertMade } from './adopt.ts'
 
 export interface StartSessionOptions {
   readonly type: SessionType

@@ -85,6 +85,10 @@ export { type SealedContext, type SealedExpectation, open, readSealedHeader, sea
 
 export * from './ledger/index.ts'
 export * as x509 from './x509/index.ts'
+export * as evidence from './evidence/index.ts'
+export { appraiseSgx, type SgxReference, sgxReferenceSchema } from './appraisal/sgx.ts'
+export { appraiseSnp, type SnpReference, snpReferenceSchema } from './appraisal/snp.ts'
+export { appraiseTdx, type TdxReference, tdxReferenceSchema } from './appraisal/tdx.ts'
 export * as wire from './wire/api.ts'
 export {
   type AttestInputs,

@@ -6,9 +6,9 @@ export {
   type SnpEvidence,
   type SnpExpectation,
   type SnpFacts,
-  type SnpRoot,
   type VerifiedSnpEvidence,
   verifySnpReport,
 } from './verify-report.ts'
+export { type SnpRoot, type SnpTrust, type VerifiedVek, verifyVek } from './verify-vek.ts'
 export { amdSnpRoots } from './roots.ts'
 export { SNP_PRODUCTS, type SnpProduct, type SnpTcb, decodeTcb, formatTcb, partsBelow, productOfCpu } from './tcb.ts'

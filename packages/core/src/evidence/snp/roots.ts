@@ -1,7 +1,7 @@
 import { fromBase64 } from '../../base/encoding.ts'
 import { parseAnchor, parseCertificate } from '../../x509/index.ts'
 import { SNP_PRODUCTS } from './tcb.ts'
-import type { SnpRoot } from './verify-report.ts'
+import type { SnpRoot } from './verify-vek.ts'
 
 /**
  * AMD's authorities as AMD publishes them (`https://kdsintf.amd.com/vcek/v1/{product}/cert_chain`, and `vlek`), by

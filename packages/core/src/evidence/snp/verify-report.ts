@@ -1,31 +1,13 @@
 import type { CryptoPort } from '../../base/crypto.ts'
 import { toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import {
-  type Anchor,
-  attribute,
-  type Certificate,
-  OID,
-  parseCertificate,
-  type Revocation,
-  type SignatureMemo,
-  type VerifiedChain,
-  verifyChain,
-} from '../../x509/index.ts'
+import type { VerifiedChain } from '../../x509/index.ts'
 import { isZero } from '../parsed.ts'
 import { markVerified, type Verified } from '../verified.ts'
 import { parseSnpReport, type SnpReport } from './parse-report.ts'
 import { decodeTcb, formatTcb, partsBelow, productOfCpu, sameTcb, type SnpProduct, type SnpTcb } from './tcb.ts'
-import { readVek, type Vek } from './vek.ts'
-
-/** The authorities of one product line: its root, and what the root has issued for chips and for cloud providers. */
-export interface SnpRoot {
-  readonly product: SnpProduct
-  /** ARK */
-  readonly anchor: Anchor
-  /** ASK and ASVK */
-  readonly intermediates: readonly Certificate[]
-}
+import type { Vek } from './vek.ts'
+import { type SnpTrust, verifyVek } from './verify-vek.ts'
 
 /** What an SNP guest shows. */
 export interface SnpEvidence {
@@ -34,17 +16,12 @@ export interface SnpEvidence {
   readonly vek: Uint8Array
 }
 
-export interface SnpExpectation {
+export interface SnpExpectation extends SnpTrust {
   /**
    * All 64 bytes. `not-checked` is for looking at recorded evidence: the result then says so, and must not be believed
    * to answer any request.
    */
   readonly reportData: Uint8Array | 'not-checked'
-  /** One entry a product line; evidence of any other line is refused. */
-  readonly roots: readonly SnpRoot[]
-  readonly revocation: Revocation
-  readonly at: Date
-  readonly memo?: SignatureMemo
 }
 
 /** Everything that is now known to be so. */
@@ -82,10 +59,8 @@ export async function verifySnpReport(
   crypto: CryptoPort,
 ): Promise<VerifiedSnpEvidence> {
   const report = parseSnpReport(evidence.report)
-  const certificate = parseCertificate(evidence.vek)
-  const vek = readVek(certificate)
-  const product = agreedProduct(report, vek)
-  const chain = await verifyVekChain(certificate, vek, expected, crypto)
+  const { certificate, vek, chain } = await verifyVek(evidence.vek, expected, crypto, (v) => agreedProduct(report, v))
+  const { product } = vek
   const key = await crypto.importPublicKey(certificate.spki)
   if (key.algorithm.kind !== 'ec' || key.algorithm.curve !== 'P-384')
     throw new VouchsafeError('endorsement.malformed', `certificate ${certificate.label}: key is not on P-384`)
@@ -113,51 +88,19 @@ export async function verifySnpReport(
 }
 
 /** From version 3 the report itself says what CPU it is; before, only the certificate does (D08). */
-function agreedProduct(report: SnpReport, vek: Vek): SnpProduct {
+function agreedProduct(report: SnpReport, vek: Vek): void {
   if (report.signingKey !== vek.kind)
     throw new VouchsafeError(
       'endorsement.mismatch',
       `SNP report: signed by a ${report.signingKey}, given a ${vek.kind}`,
     )
-  if (report.cpu === undefined) return vek.product
+  if (report.cpu === undefined) return
   const product = productOfCpu(report.cpu.family, report.cpu.model)
   if (product !== vek.product)
     throw new VouchsafeError(
       'endorsement.mismatch',
       `SNP report: of a ${product}, the ${vek.kind} is for a ${vek.product}`,
     )
-  return product
-}
-
-async function verifyVekChain(
-  leaf: Certificate,
-  vek: Vek,
-  { roots, revocation, at, memo }: SnpExpectation,
-  crypto: CryptoPort,
-): Promise<VerifiedChain> {
-  const mine = roots.filter((root) => root.product === vek.product)
-  if (mine.length === 0)
-    throw new VouchsafeError('endorsement.untrusted', `SNP: no root is configured for ${vek.product}`)
-  const chain = await verifyChain({
-    leaf,
-    intermediates: mine.flatMap((root) => root.intermediates),
-    anchors: mine.map((root) => root.anchor),
-    at,
-    crypto,
-    leafKeyUsage: 'digitalSignature',
-    extendedKeyUsage: 'any',
-    revocation,
-    ...(memo && { memo }),
-  })
-  // the names are AMD's: the key for chips may not issue provider keys, nor the reverse
-  const issuer = `SEV-${vek.kind === 'vlek' ? 'VLEK-' : ''}${vek.product}`
-  const names = chain.path.slice(1).map((c) => attribute(c.subject, OID.commonName))
-  if (names.length !== 1 || names[0] !== issuer)
-    throw new VouchsafeError(
-      'endorsement.mismatch',
-      `certificate ${leaf.label}: issued by ${names.join(', ')}, wanted ${issuer}`,
-    )
-  return chain
 }
 
 /** What the firmware guarantees at all times. The launch TCB is not bound so: firmware may step back afterwards. */

@@ -6,13 +6,13 @@
 import { closeSync, readFileSync, writeSync } from 'node:fs'
 
 interface Manifest {
-  readonly inputs: Readonly<Record<string, number>>
-  readonly result: number
+  readonly inputs: Readonly<Record<string, { readonly fd: number; readonly kind: string }>>
+  readonly result: { readonly fd: number }
 }
 
 const manifest = JSON.parse(readFileSync(3, 'utf8')) as Manifest
-const a = readTable('patients-a')
-const b = readTable('patients-b')
+const a = readTable('clinic-a/patients-a/key')
+const b = readTable('clinic-b/patients-b/key')
 
 let count = 0
 let sum = 0
@@ -23,13 +23,14 @@ for (const [id, systolic] of a) {
 }
 // in hundredths, so that every machine prints the same digits
 const mean = count === 0 ? 0 : Math.round((sum * 100) / count) / 100
-writeSync(manifest.result, JSON.stringify({ count, mean }))
-closeSync(manifest.result)
+writeSync(manifest.result.fd, JSON.stringify({ count, mean }))
+closeSync(manifest.result.fd)
 
+/** A clinic's table, by patient. The agent has decrypted it with the key that the clinic released. */
 function readTable(name: string): ReadonlyMap<string, number> {
-  const fd = manifest.inputs[name]
-  if (fd === undefined) throw new Error(`no input ${name}`)
-  const [, ...lines] = readFileSync(fd, 'utf8').trimEnd().split('\n')
+  const input = manifest.inputs[name]
+  if (input?.kind !== 'data') throw new Error(`no data ${name}`)
+  const [, ...lines] = readFileSync(input.fd, 'utf8').trimEnd().split('\n')
   return new Map(
     lines.map((line) => {
       const [id = '', , systolic = ''] = line.split(',')

@@ -1,5 +1,5 @@
 import type { Body, Expr, Module, Term } from '../syntax/ast.ts'
-import { refName } from '../syntax/ast.ts'
+import { isGenerated, refName } from '../syntax/ast.ts'
 import { visitBody, visitExpr, visitTerm } from '../syntax/visit.ts'
 import { builtinOf, type Functions } from './functions.ts'
 import { isEquation } from './map.ts'

@@ -20,6 +20,7 @@ import { clauses, Findings, type WorkRule } from './rule.ts'
 import { exprVars, orderBody, reportUnsafe, ROOTS } from './safety.ts'
 import { Printing } from './templates.ts'
 import { allClauses, checkConflicts, RuleNode } from './tree.ts'
+import { TypeChecker } from './types/check.ts'
 import { WithTargets } from './with.ts'
 
 export type CompileOptions = {
@@ -42,6 +43,7 @@ export type Program = {
   readonly root: RuleNode
   readonly graph: Graph
   readonly names: Names
+  readonly types: TypeChecker
   readonly functions: Functions
   readonly modules: readonly Module[]
   readonly options: CompileOptions
@@ -56,7 +58,7 @@ class Compiler {
   readonly #modules: readonly Module[]
   readonly #options: CompileOptions
   readonly #findings = new Findings()
-  readonly #names = new Names('__local')
+  readonly #names = new Names()
   readonly #root = new RuleNode([])
   readonly #functions: Functions
   readonly #rules: WorkRule[] = []
@@ -92,11 +94,14 @@ class Compiler {
     })
     const graph = buildGraph(this.#root)
     this.#stage(() => checkRecursion(graph, this.#findings))
+    const types = new TypeChecker(this.#root, graph, this.#functions, this.#names, this.#findings)
+    this.#stage(() => types.program())
     this.#stage(() => this.#checkForbidden())
     return {
       root: this.#root,
       graph,
       names: this.#names,
+      types,
       functions: this.#functions,
       modules: this.#modules,
       options: this.#options,
@@ -281,7 +286,7 @@ export function throwFindings(findings: Findings, options: CompileOptions): void
 /** A query in evaluable form: the stages that modules go through, but for those about rules. */
 export function compileQuery(body: Body, program: Program, inPackage?: Module): { body: Body; names: Names } {
   const findings = new Findings()
-  const names = new Names('__localq')
+  const names = new Names()
   const { functions, options, root } = program
   const stage = (b: Body): Body => {
     throwFindings(findings, options)
@@ -300,6 +305,8 @@ export function compileQuery(body: Body, program: Program, inPackage?: Module): 
   if (ordered.unsafe.size > 0) reportUnsafe(ordered.unsafe, names, findings)
   out = stage(ordered.body)
   out = new DynamicTerms(names).body(out)
+  findings.list.push(...program.types.query(out, names))
+  stage(out)
   checkForbidden(out, functions, new Set(options.forbidden), options.strict === true, findings)
   return { body: stage(out), names }
 }

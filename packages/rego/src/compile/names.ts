@@ -3,22 +3,16 @@ import type { Location } from '../syntax/source.ts'
 
 /** Makes variables that no text can hold, and remembers what they stand for. */
 export class Names {
-  readonly #prefix: string
   readonly #written = new Map<string, string>()
   #count = 0
 
-  /** @param prefix - `__local` for modules; another for queries, whose names must differ from those. */
-  constructor(prefix: string) {
-    this.#prefix = prefix
-  }
-
   fresh(loc: Location): VarTerm {
-    return { kind: 'var', loc, name: `${this.#prefix}${this.#count++}__` }
+    return { kind: 'var', loc, name: `%${this.#count++}` }
   }
 
   /** A variable of its own for one that the text declares. */
   declare(written: string): string {
-    const name = `${this.#prefix}${this.#count++}__`
+    const name = `%${this.#count++}`
     this.#written.set(name, written)
     return name
   }

@@ -90,14 +90,15 @@ function ruleAsPart(r: RuleEvaluator, env: Env, node: NodePlan): Part | undefine
   return node.kind === 'set' && isSet(value) ? new OpenSet(value) : new Leaf(value)
 }
 
-/** The keys that a step from here may find, in Rego order. */
+/** The keys that a step from here may find: those of base data, then those of rules, each in Rego order. */
 export function cursorKeys(r: RuleEvaluator, env: Env, from: Cursor | Value): readonly Value[] {
-  if (!(from instanceof Cursor)) return entriesOf(from).map(([k]) => k)
-  const keys = new RegoSet()
-  for (const [k] of entriesOf(from.base)) keys.add(k)
-  for (const [k] of entriesOf(partsHere(r, env, from)?.finish())) keys.add(k)
-  for (const name of from.node.children.keys()) keys.add(name)
-  return sortValues([...keys])
+  const base = entriesOf(from instanceof Cursor ? from.base : from).map(([k]) => k)
+  if (!(from instanceof Cursor)) return base
+  const known = RegoSet.of(base)
+  const keys: Value[] = []
+  for (const [k] of entriesOf(partsHere(r, env, from)?.finish())) if (known.add(k)) keys.push(k)
+  for (const name of from.node.children.keys()) if (known.add(name)) keys.push(name)
+  return [...base, ...sortValues(keys)]
 }
 
 /** The whole document below a cursor. Where base data and a rule have the same member, base data is shown. */

@@ -22,7 +22,7 @@ export type BooleanTerm = { readonly kind: 'boolean'; readonly loc: Location; re
 /** A number is its text until somebody computes with it. */
 export type NumberTerm = { readonly kind: 'number'; readonly loc: Location; readonly text: string }
 export type StringTerm = { readonly kind: 'string'; readonly loc: Location; readonly value: string }
-/** `name` starts with `$` for a wildcard, with `__local` for a variable that the compiler made. */
+/** `name` starts with `$` for a wildcard, with `%` for a variable that the compiler made: no text can hold either. */
 export type VarTerm = { readonly kind: 'var'; readonly loc: Location; readonly name: string }
 /** `head` and at least one step, except for the bare root documents, which have none. */
 export type RefTerm = {
@@ -166,7 +166,7 @@ export function isWildcard(name: string): boolean {
 
 /** A variable nobody wrote: wildcard or made by the compiler. */
 export function isGenerated(name: string): boolean {
-  return name.startsWith('$') || name.startsWith('__local')
+  return name.startsWith('$') || name.startsWith('%')
 }
 
 export function isComprehension(t: Term): t is Comprehension {

@@ -37,7 +37,7 @@ export class Writer {
   /** A value as an expression. */
   value(v: Value): string {
     if (v === null || typeof v === 'boolean') return String(v)
-    if (typeof v === 'number') return Object.is(v, -0) ? '-0' : String(v)
+    if (typeof v === 'number') return `(${Object.is(v, -0) ? '-0' : v})`
     if (typeof v === 'string') return JSON.stringify(v)
     return this.constant(v)
   }

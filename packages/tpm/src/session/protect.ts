@@ -82,7 +82,7 @@ function commandHmac(
   return hmac(session.hash, key, cpHash, slot.nonceCaller, session.nonceTPM, ...others, attributes)
 }
 
-/** In a session with PolicyPassword the authorization value itself stands in place of the HMAC. */
+/** With PolicyPassword the authorization value itself stands in place of the HMAC, and the answer has none. */
 function isPasswordPolicy({ session, entity }: AuthorizationSlot): boolean {
   return session?.type === 'policy' && session.proof === 'password' && entity !== undefined
 }
@@ -117,8 +117,9 @@ export function openResponse(
     const { session } = slot
     const answer = response.sessions[at]
     if (session === undefined || answer === undefined) return
-    const key = responseKey(slot, session, at === 0 ? newAuthValue : undefined)
-    const isEmpty = key.length === 0 && sent[at]?.hmac.length === 0
+    // whether the session was bound is decided with the command; the value itself is that after the command
+    const key = hmacKey(slot, session, at === 0 ? newAuthValue : undefined)
+    const isEmpty = isPasswordPolicy(slot) || (key.length === 0 && sent[at]?.hmac.length === 0)
     const expected = isEmpty
       ? NONE
       : hmac(
@@ -139,11 +140,6 @@ export function openResponse(
     session.roll(answer.nonceTPM, (answer.attributes & SESSION_ATTRIBUTE.continueSession) !== 0)
   })
   return parameters
-}
-
-/** Whether the session was bound is decided with the command; the value itself is that after the command. */
-function responseKey(slot: AuthorizationSlot, session: TpmSession, newAuthValue: Uint8Array | undefined): Uint8Array {
-  return isPasswordPolicy(slot) ? session.key : hmacKey(slot, session, newAuthValue)
 }
 
 function encryptionKey(slot: AuthorizationSlot) {

@@ -1,9 +1,10 @@
+import type { SessionUse } from '../session/authorization.ts'
 import type { CredentialChallenge } from '../software/make-credential.ts'
 import type { TpmKey } from './entity.ts'
 import type { Executor } from './executor.ts'
 import { authorizing } from './key-authorization.ts'
 import type { KeyAuthorization } from './key-authorization.ts'
-import { endSession, startSession } from './start-session.ts'
+import { endingSession, startSession } from './start-session.ts'
 
 export interface ActivateCredentialOptions {
   readonly endorsementKey: TpmKey
@@ -29,16 +30,14 @@ export async function activateCredential(tpm: Executor, options: ActivateCredent
     credentialBlob: challenge.credentialBlob,
     secret: challenge.encryptedSecret,
   }
-  const session = (options.encrypt ?? true) ? await startSession(tpm, { type: 'hmac', salt: endorsementKey }) : undefined
-  const sessions = session === undefined ? [] : [{ session, encryptResponse: true, last: true }]
-  try {
-    return await authorizing(tpm, object, options.objectAuth, (activateHandle) =>
+  const activate = (sessions: readonly SessionUse[]) =>
+    authorizing(tpm, object, options.objectAuth, (activateHandle) =>
       authorizing(tpm, endorsementKey, options.endorsementKeyAuth, async (keyHandle) => {
         const auth = { activateHandle, keyHandle }
         return (await tpm.run('ActivateCredential', args, { auth, sessions })).certInfo
       }),
     )
-  } finally {
-    if (session !== undefined) await endSession(tpm, session)
-  }
+  if (options.encrypt === false) return activate([])
+  const session = await startSession(tpm, { type: 'hmac', salt: endorsementKey })
+  return endingSession(tpm, session, () => activate([{ session, encryptResponse: true, last: true }]))
 }

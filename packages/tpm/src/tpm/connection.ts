@@ -154,7 +154,7 @@ export class TpmConnection {
   async startPolicySession(policy: Policy, options: Omit<StartSessionOptions, 'type'> = {}): Promise<TpmSession> {
     const session = await startSession(this.executor, { ...options, type: 'policy' })
     await satisfyPolicy(this.executor, session, policy).catch(async (error: unknown) => {
-      await this.endSession(session)
+      await this.endSession(session).catch(() => undefined)
       throw error
     })
     return session

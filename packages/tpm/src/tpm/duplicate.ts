@@ -5,7 +5,7 @@ import type { Executor } from './executor.ts'
 import { innerCipher } from './keys.ts'
 import { policyHashOf } from './policy.ts'
 import { satisfyPolicy } from './satisfy-policy.ts'
-import { endSession, startSession } from './start-session.ts'
+import { endingSession, startSession } from './start-session.ts'
 
 const INNER_KEY_BYTES = 16
 
@@ -37,7 +37,7 @@ export async function duplicate(
   const symmetricAlg =
     options.innerWrapper === true ? innerCipher(new Uint8Array(INNER_KEY_BYTES)) : innerCipher(undefined)
   const session = await startSession(tpm, { type: 'policy', hash: policyHashOf(object.public) })
-  try {
+  return endingSession(tpm, session, async () => {
     await satisfyPolicy(tpm, session, policy)
     const made = await tpm.run(
       'Duplicate',
@@ -45,7 +45,5 @@ export async function duplicate(
       { auth: { objectHandle: { session, last: true } } },
     )
     return { duplicate: made.duplicate, encryptedSeed: made.outSymSeed, innerKey: made.encryptionKeyOut }
-  } finally {
-    await endSession(tpm, session)
-  }
+  })
 }

@@ -5,7 +5,7 @@ import type { Executor } from './executor.ts'
 import { EK_POLICY, policyHashOf } from './policy.ts'
 import type { Policy } from './policy.ts'
 import { satisfyPolicy } from './satisfy-policy.ts'
-import { endSession, startSession } from './start-session.ts'
+import { endingSession, startSession } from './start-session.ts'
 
 /**
  * How a key is authorized: by password or session, or by a policy that is then satisfied in a session of its own.
@@ -23,12 +23,10 @@ export async function authorizing<T>(
   const policy = policyFor(key, wanted)
   if (policy === undefined) return use(wanted as Authorization | undefined)
   const session = await startSession(tpm, { type: 'policy', hash: policyHashOf(key.public) })
-  try {
+  return endingSession(tpm, session, async () => {
     await satisfyPolicy(tpm, session, policy)
-    return await use({ session, last: true })
-  } finally {
-    await endSession(tpm, session)
-  }
+    return use({ session, last: true })
+  })
 }
 
 /** The policy that has to be satisfied, if any. */

@@ -39,8 +39,8 @@ export type PolicyStep =
       readonly kind: 'signed'
       readonly key: TpmPublic
       readonly policyRef?: Uint8Array
-      /** Signs the digest of what PolicySigned authorizes; called once, when the policy is satisfied. */
-      readonly sign: (toSign: Uint8Array) => TpmSignature | Promise<TpmSignature>
+      /** Signs the message (not its digest) that authorizes this session; called when the policy is satisfied. */
+      readonly sign: (message: Uint8Array) => TpmSignature | Promise<TpmSignature>
     }
   | {
       readonly kind: 'authorize'
@@ -48,7 +48,7 @@ export type PolicyStep =
       readonly policyRef?: Uint8Array
       /** The policy that the key has approved: its steps are made first. */
       readonly approved: Policy
-      /** Over H(approved policy digest ‖ policyRef), see `approvalDigest`. */
+      /** Over `approvalMessage`. */
       readonly signature: TpmSignature
     }
   | {
@@ -92,15 +92,18 @@ export function policyDigest(policy: Policy, hash: SoftwareHash = 'sha256'): Uin
   return running.value
 }
 
-/** What the key of a PolicyAuthorize signs. */
-export function approvalDigest(approved: Policy, hash: SoftwareHash, policyRef: Uint8Array = new Uint8Array()) {
-  return digest(hash, policyDigest(approved, hash), policyRef)
+/** The message that the key of a PolicyAuthorize signs to approve a policy. */
+export function approvalMessage(
+  approved: Policy,
+  options: { readonly hash?: SoftwareHash; readonly policyRef?: Uint8Array } = {},
+): Uint8Array<ArrayBuffer> {
+  const w = new ByteWriter('big').raw(policyDigest(approved, options.hash ?? 'sha256'))
+  return w.raw(options.policyRef ?? new Uint8Array()).finish()
 }
 
-/** What the key of a PolicySigned signs: no expiry, no restriction to parameters, for this session only. */
-export function signedAuthorization(hash: SoftwareHash, nonceTPM: Uint8Array, policyRef: Uint8Array) {
-  const expiration = new ByteWriter('big', 4).i32('expiration', 0).finish()
-  return digest(hash, nonceTPM, expiration, policyRef)
+/** The message that the key of a PolicySigned signs: no expiry, no restriction to parameters, for this session only. */
+export function signedMessage(nonceTPM: Uint8Array, policyRef: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new ByteWriter('big').raw(nonceTPM).i32('expiration', 0).raw(policyRef).finish()
 }
 
 export function nameOf(entity: Named): Uint8Array {

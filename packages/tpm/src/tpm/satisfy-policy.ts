@@ -1,10 +1,14 @@
+import { softwareHash } from '../codec/algorithms.ts'
+import type { SoftwareHash } from '../codec/algorithms.ts'
+import { TpmError } from '../codec/errors.ts'
+import type { TpmSignature } from '../codec/signature.ts'
 import { tpmName } from '../codec/name.ts'
 import { digest } from '../crypto/digest.ts'
 import type { TpmSession } from '../session/session.ts'
 import type { Executor } from './executor.ts'
 import { loadExternal } from './load-external.ts'
 import { valuesInOrder } from './pcr-bank.ts'
-import { commandCode, policyDigest, signedAuthorization } from './policy.ts'
+import { commandCode, policyDigest, signedMessage } from './policy.ts'
 import type { Policy, PolicyStep } from './policy.ts'
 
 const NONE = new Uint8Array()
@@ -110,7 +114,7 @@ async function satisfySigned(
 ): Promise<void> {
   const policyRef = step.policyRef ?? NONE
   const { nonceTPM } = session
-  const auth = await step.sign(signedAuthorization(session.hash, nonceTPM, policyRef))
+  const auth = await step.sign(signedMessage(nonceTPM, policyRef))
   await using authObject = await loadExternal(tpm, { public: step.key, hierarchy: 'owner' })
   await tpm.run('PolicySigned', { authObject, policySession: session, ...UNLIMITED, nonceTPM, policyRef, auth })
 }
@@ -126,7 +130,7 @@ async function satisfyAuthorize(
   await using keyHandle = await loadExternal(tpm, { public: step.key, hierarchy: 'owner' })
   const { validation } = await tpm.run('VerifySignature', {
     keyHandle,
-    digest: digest(session.hash, approvedPolicy, policyRef),
+    digest: digest(hashOf(step.signature), approvedPolicy, policyRef),
     signature: step.signature,
   })
   const keySign = tpmName(step.key, digest)
@@ -137,4 +141,9 @@ async function satisfyAuthorize(
     keySign,
     checkTicket: validation,
   })
+}
+
+function hashOf(signature: TpmSignature): SoftwareHash {
+  if (signature.scheme === 'null') throw new TpmError('input.malformed', 'the approval is not signed')
+  return softwareHash(signature.scheme === 'hmac' ? signature.hmac.hash : signature.hash)
 }

@@ -10,7 +10,7 @@ import type { CreatedObject } from './keys.ts'
 import { policyDigest, policyHashOf } from './policy.ts'
 import type { Policy } from './policy.ts'
 import { satisfyPolicy } from './satisfy-policy.ts'
-import { endSession, startSession } from './start-session.ts'
+import { endingSession, startSession } from './start-session.ts'
 import type { PcrSelection } from '../codec/pcr-selection.ts'
 
 /** Most that a TPM must be able to seal (MAX_SYM_DATA). */
@@ -94,13 +94,11 @@ export async function unseal(tpm: Executor, options: UnsealOptions): Promise<Uin
     hash: policyHashOf(sealed.public),
     ...(encrypt ? { salt: parent } : {}),
   })
-  try {
+  return endingSession(tpm, session, async () => {
     if (policy !== undefined) await satisfyPolicy(tpm, session, policy)
     const itemHandle = { session, encryptResponse: encrypt, last: true }
     return (await tpm.run('Unseal', { itemHandle: object }, { auth: { itemHandle } })).outData
-  } finally {
-    await endSession(tpm, session)
-  }
+  })
 }
 
 /** Opens what `sealToKey` sealed to a key of this TPM: imports it, loads it, unseals it. */

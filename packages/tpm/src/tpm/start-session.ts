@@ -70,3 +70,16 @@ export async function endSession(tpm: Executor, session: TpmSession): Promise<vo
   tpm.sessions.forget(session.handle)
   await tpm.run('FlushContext', { flushHandle: session.handle })
 }
+
+/** Runs `task` and ends the session, whatever happens. When the task fails, its error is the one to tell. */
+export async function endingSession<T>(tpm: Executor, session: TpmSession, task: () => Promise<T>): Promise<T> {
+  let result: T
+  try {
+    result = await task()
+  } catch (error) {
+    await endSession(tpm, session).catch(() => undefined)
+    throw error
+  }
+  await endSession(tpm, session)
+  return result
+}

@@ -35,24 +35,22 @@ function reachable(ctx: BuiltinContext, graph: Graph, initial: readonly Value[] 
   return reached
 }
 
-/** Paths from the initial nodes as far as they go; one that would meet a node again ends before it. */
+/** Paths from the initial nodes as far as they go: to a node without edges, one seen before, or one not in the graph. */
 function reachablePaths(ctx: BuiltinContext, graph: Graph, initial: readonly Value[] | RegoSet): Value {
   const out = new RegoSet()
-  const finish = (path: readonly Value[]): void => {
-    ctx.reserve(out.size + path.length)
-    out.add(path)
-  }
-  const extend = (path: readonly Value[], node: Value, seen: RegoSet): void => {
+  const extend = (path: readonly Value[], next: readonly Value[], seen: RegoSet): void => {
     ctx.spend(1 + path.length)
-    const next = edges(graph, node)
-    if (next === undefined || next.length === 0) return finish(path)
+    ctx.reserve(out.size + path.length)
+    if (next.length === 0) out.add(path)
     for (const n of next) {
-      if (seen.has(n)) finish(path)
-      else extend([...path, n], n, RegoSet.of([...seen, n]))
+      const beyond = seen.has(n) ? undefined : edges(graph, n)
+      if (beyond === undefined) out.add(path)
+      else extend([...path, n], beyond, RegoSet.of([...seen, n]))
     }
   }
   for (const node of initial) {
-    if (edges(graph, node) !== undefined) extend([node], node, RegoSet.of([node]))
+    const next = edges(graph, node)
+    if (next !== undefined) extend([node], next, RegoSet.of([node]))
   }
   return out
 }

@@ -1,5 +1,6 @@
 import { AGGREGATES } from './aggregates.ts'
 import { ARITHMETIC } from './arithmetic.ts'
+import { AWS } from './aws.ts'
 import { COLLECTIONS } from './collections.ts'
 import { COMPARISON } from './comparison.ts'
 import type { Builtin } from './contract.ts'
@@ -14,8 +15,10 @@ import { NET } from './net.ts'
 import { OBJECTS } from './objects.ts'
 import { RANDOM } from './random.ts'
 import { REGEX } from './regex.ts'
+import { SCHEMA } from './schema/index.ts'
 import { SEMVER } from './semver.ts'
 import { STRINGS } from './strings.ts'
+import { TEMPLATE } from './template/index.ts'
 import { TIME } from './time/index.ts'
 import { TYPE_CHECKS } from './type-checks.ts'
 import { UNITS } from './units.ts'
@@ -44,6 +47,9 @@ const FAMILIES = [
   DIGESTS,
   JWT,
   X509,
+  SCHEMA,
+  TEMPLATE,
+  AWS,
   HOST_IO,
 ]
 

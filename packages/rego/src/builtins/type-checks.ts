@@ -10,11 +10,12 @@ import {
   type Value,
 } from '../value/index.ts'
 import { BuiltinError, type Builtin } from './contract.ts'
-import { declared, define, O, operandError } from './define.ts'
+import { declared, define, O, operandError, operandProblem } from './define.ts'
 import { T, type TypeDecl } from './types.ts'
 
 /** Go's reading of a number; forms that are not JSON (`+1`, `0x10`, `1_000`, `Infinity`) have no value in Rego. */
 export function numberOf(text: string): Value {
+  if (/^[+-]?(?:inf|infinity|nan)$/i.test(text)) throw operandProblem(1, 'must be a number that JSON can hold')
   const syntax = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
   const n = syntax.test(text) ? numberFromText(text) : undefined
   if (n === undefined) throw new BuiltinError(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`)

@@ -73,8 +73,10 @@ function publicKeyOf(jwk: RegoRecord): Bytes | undefined {
     case 'OKP':
       if (text(jwk, 'crv') !== 'Ed25519') return undefined
       return derSequence(ED25519, derBitString(bytes(jwk, 'x')))
-    default:
+    case 'oct':
       return undefined
+    default:
+      throw new BuiltinError('failed to parse a JWK key (set): unknown kty')
   }
 }
 

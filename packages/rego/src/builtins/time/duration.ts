@@ -10,12 +10,14 @@ const NS: Readonly<Record<string, bigint>> = {
   m: 60_000_000_000n,
   h: 3_600_000_000_000n,
   d: 86_400_000_000_000n,
+  w: 604_800_000_000_000n,
+  y: 31_536_000_000_000_000n,
 }
 
 const MAX = (1n << 63n) - 1n
-const PART = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h|d)/y
+const PART = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h|d|w|y)/y
 
-/** Nanoseconds of a duration such as `1h15m30.5s`; days are 24 hours. */
+/** Nanoseconds of a duration such as `1h15m30.5s`; days have 24 hours, years 365 days. */
 export function parseDuration(text: string): bigint {
   const sign = text.startsWith('-') ? -1n : 1n
   const body = text.replace(/^[+-]/, '')

@@ -2,3 +2,6 @@ export { PinnedConnection, type PinnedRequest, type PinnedResponse } from './pin
 export { BrokerRefusal } from './call.ts'
 export { GuestClient } from './guest-client.ts'
 export { OwnerClient, PrincipalKey } from './owner-client.ts'
+export { dataRecipient, decryptDataFile, encryptDataFile, generateDataKey } from './data-file.ts'
+export { MAX_RESULT_BYTES, type OpenedResult, type SealedResult, openResult, sealResult } from './result-file.ts'
+export * from './collateral/index.ts'

@@ -1,0 +1,42 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { ImageLayout, parseDigest, unpackImage } from '@vouchsafe/image'
+import type { Launch } from '@vouchsafe/tpm/eventlog'
+import { AgentError } from '../errors.ts'
+import { type ImageUser, imageUser } from './image-user.ts'
+import { type WorkloadLimits, runtimeSpec } from './runtime-spec.ts'
+
+/**
+ * Unpacks the image of a launch into a bundle, every blob held against its digest, and writes the runtime's configuration
+ * beside it. Nothing is run.
+ *
+ * @returns Who the workload runs as.
+ * @throws {ImageError} when a blob is not what its digest says, or would escape its root
+ * @throws {AgentError} `workload.image`
+ */
+export async function prepareImage(
+  launch: Launch,
+  options: {
+    readonly imageLayout: string
+    readonly bundle: string
+    readonly limits: WorkloadLimits
+    readonly signal: AbortSignal
+  },
+): Promise<ImageUser> {
+  const { imageLayout, bundle, limits, signal } = options
+  await mkdir(bundle, { mode: 0o711 })
+  const rootfs = path.join(bundle, 'rootfs')
+  const layout = await ImageLayout.open(imageLayout)
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
+  const { image } = await unpackImage(layout, parseDigest(launch.image), rootfs, {
+    platform: { os: 'linux', architecture },
+    signal,
+  })
+  if (image.manifestDigest !== launch.image)
+    throw new AgentError('workload.image', `${launch.image} is an index; agree on the manifest ${image.manifestDigest}`)
+  const { execution } = image.config
+  const user = await imageUser(execution.user, rootfs)
+  const spec = runtimeSpec({ launch, image: execution, user, limits })
+  await writeFile(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 })
+  return user
+}

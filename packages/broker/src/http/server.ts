@@ -19,6 +19,7 @@ export function listen(
   at: { readonly host: string; readonly port: number },
   tls: { readonly cert: string; readonly key: string },
 ): Promise<Listening> {
+  const listener = getRequestListener(app, { overrideGlobalObjects: false })
   const server = createServer(
     {
       ...tls,
@@ -29,7 +30,7 @@ export function listen(
       requestTimeout: 30_000,
       headersTimeout: 10_000,
     },
-    getRequestListener(app, { overrideGlobalObjects: false }),
+    (incoming, outgoing) => void listener(incoming, outgoing),
   )
   return new Promise((resolve, reject) => {
     server.once('error', (cause) =>

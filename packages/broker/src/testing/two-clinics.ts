@@ -16,6 +16,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { readConfig } from '../config.ts'
 import { initBroker } from '../init.ts'
 import { type RunningBroker, serveBroker } from '../serve.ts'
+import { SimulatorManufacturer } from '@vouchsafe/simulator'
 import { RawGuest, newP256 } from 'vouchsafe/attack/raw-guest'
 
 export const IMAGE = `sha256:${'1a'.repeat(32)}`
@@ -33,6 +34,8 @@ export interface TestClinic {
 
 /** Two clinics, one guest, one agreement: real brokers over TLS, a real software TPM. */
 export interface TwoClinics {
+  /** Certifies the TPMs that the clinics accept. */
+  readonly manufacturer: SimulatorManufacturer
   readonly a: TestClinic
   readonly b: TestClinic
   readonly guest: RawGuest
@@ -69,7 +72,8 @@ export async function startTwoClinics(
 ): Promise<TwoClinics> {
   const directory = mkdtempSync(path.join(tmpdir(), 'vs-clinics-'))
   const logged: TwoClinics['logged'] = []
-  const guest = await RawGuest.start()
+  const manufacturer = SimulatorManufacturer.create()
+  const guest = await RawGuest.start({ manufacturer })
   const start = async (id: string): Promise<TestClinic> => {
     const key = PrincipalKey.generate()
     const postgres = options.postgresUrl === undefined ? {} : { postgresUrl: options.postgresUrl(id) }
@@ -100,6 +104,7 @@ export async function startTwoClinics(
   }
   await guest.launch(launchOf(agreement))
   return {
+    manufacturer,
     a,
     b,
     guest,

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { checkLedger, parseLogKey } from '@vouchsafe/core'
+import { checkLedger, formatExportedEntry, fromUtf8, parseExportedEntry, parseLogKey, utf8 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Drill } from './drill.ts'
 
@@ -31,17 +31,11 @@ export const editedLedger: Drill = {
   },
 }
 
-interface Line {
-  readonly entry: string
-  readonly checkpoint: string
-}
-
 function decoded(line: string): string {
-  return Buffer.from((JSON.parse(line) as Line).entry, 'base64').toString()
+  return fromUtf8(parseExportedEntry(line).entry)
 }
 
 function edited(line: string): string {
-  const parsed = JSON.parse(line) as Line
-  const entry = Buffer.from(decoded(line).replace('"outcome":"wait"', '"outcome":"open"')).toString('base64')
-  return JSON.stringify({ ...parsed, entry })
+  const { entry, checkpoint } = parseExportedEntry(line)
+  return formatExportedEntry({ entry: utf8(fromUtf8(entry).replace('"outcome":"wait"', '"outcome":"open"')), checkpoint })
 }

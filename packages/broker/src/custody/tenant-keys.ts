@@ -36,6 +36,7 @@ export async function openTenantKeys(store: Store, root: RootKey, tenant: string
     unwrap: (place, wrapped) => root.unwrap(place, wrapped),
   })
   const under = new Secret(wrapping.plain)
+  wrapping.plain.fill(0)
   const open = (kind: Exclude<KeyKind, 'wrapping'>) =>
     openOrMake(store, tenant, kind, at, {
       make: () =>
@@ -47,19 +48,31 @@ export async function openTenantKeys(store: Store, root: RootKey, tenant: string
     })
   const pair = async (kind: keyof typeof ASYMMETRIC) => {
     const { id, plain } = await open(kind)
-    return { id, key: createPrivateKey({ key: Buffer.from(plain), format: 'der', type: 'pkcs8' }) }
+    const key = createPrivateKey({
+      key: Buffer.from(plain.buffer, plain.byteOffset, plain.length),
+      format: 'der',
+      type: 'pkcs8',
+    })
+    plain.fill(0)
+    return { id, key }
   }
   const symmetric = async (kind: 'nonce' | 'resource') => {
     const { id, plain } = await open(kind)
-    return { id, key: new Secret(plain) }
+    const key = new Secret(plain)
+    plain.fill(0)
+    return { id, key }
   }
-  return {
-    token: await pair('token'),
-    sealing: await pair('sealing'),
-    log: await pair('log'),
-    decision: await pair('decision'),
-    nonce: await symmetric('nonce'),
-    resource: await symmetric('resource'),
+  try {
+    return {
+      token: await pair('token'),
+      sealing: await pair('sealing'),
+      log: await pair('log'),
+      decision: await pair('decision'),
+      nonce: await symmetric('nonce'),
+      resource: await symmetric('resource'),
+    }
+  } finally {
+    under.wipe()
   }
 }
 

@@ -103,9 +103,8 @@ export const ERROR_CODES = {
   'clock.backwards': 'The clock is behind the newest ledger entry.',
 
   'custody.sealed': 'The broker’s custody is sealed, so nothing secret is served.',
-  'custody.wrong-key': 'This is not the root key that the store’s keys are wrapped under.',
+  'custody.wrong-key': 'What is stored was wrapped under another key or for another place, or was changed.',
   'custody.passphrase': 'The custody file does not open: wrong passphrase, or altered.',
-  'custody.ciphertext': 'A stored ciphertext does not open as what its row says it is.',
 
   internal: 'A bug. Logged in full, sent to a peer as this code only.',
 } as const

@@ -49,3 +49,4 @@ export { makeIntelCollateral, signedResponse, type CollateralSpec, type TestColl
 export { makeVtpmQuote, signAttest, zeroRegisters, type VtpmQuote, type VtpmQuoteSpec } from './vtpm.ts'
 export { encodeHclReport, makeRuntimeData, runtimeDataDigest, type HclReportSpec } from './azure.ts'
 export { makeLaunchEndorsement, protobufBytes, protobufNumber, type LaunchEndorsementSpec } from './gce.ts'
+export { startFaultyServer, type Answer, type Fault, type FaultyServer } from './faulty-server.ts'

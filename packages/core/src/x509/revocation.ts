@@ -40,7 +40,7 @@ export async function checkRevocation(chain: readonly Certificate[], context: Co
     if (lists.length === 0 && (i > 0 || revocation.require === 'every'))
       throw refuse('endorsement.unavailable', issuer, `none given, needed for ${certificate.label}`)
     for (const list of lists) {
-      await checkList(list, issuer, context)
+      await verifyRevocationList(list, issuer, context)
       if (list.revoked.has(certificate.serial))
         throw new VouchsafeError(
           'endorsement.revoked',
@@ -59,7 +59,18 @@ export async function checkRevocation(chain: readonly Certificate[], context: Co
   }
 }
 
-async function checkList(list: RevocationList, issuer: Certificate, { at, crypto, memo }: Context): Promise<void> {
+/**
+ * Checks a revocation list by itself: signed by `issuer`, who may do so, and current at `at`.
+ *
+ * @throws {VouchsafeError} `endorsement.untrusted`, `endorsement.expired`, `endorsement.mismatch` for another issuer's list
+ */
+export async function verifyRevocationList(
+  list: RevocationList,
+  issuer: Certificate,
+  { at, crypto, memo }: Pick<Context, 'at' | 'crypto' | 'memo'>,
+): Promise<void> {
+  if (!sameBytes(list.issuer.raw, issuer.subject.raw))
+    throw refuse('endorsement.mismatch', issuer, `issued by ${list.issuer.text}`)
   if (issuer.keyUsage !== undefined && !issuer.keyUsage.has('cRLSign'))
     throw refuse('endorsement.untrusted', issuer, 'its issuer may not sign revocation lists')
   const { scheme, oid } = list.signatureAlgorithm

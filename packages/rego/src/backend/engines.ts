@@ -1,7 +1,8 @@
 import type { Program } from '../compile/compiler.ts'
 import type { Names } from '../compile/names.ts'
 import type { QueryPlan } from '../plan/ir.ts'
-import { collectReplacements, planProgram, planQuery, type Plan, type Replacements } from '../plan/planner.ts'
+import { planProgram, planQuery, type Plan } from '../plan/planner.ts'
+import { collectReplacements, type Replacements } from '../plan/replacements.ts'
 import type { Body } from '../syntax/ast.ts'
 import type { Backend } from './backend.ts'
 import { makeBackend, type BackendChoice } from './choose.ts'
@@ -32,17 +33,17 @@ export class Engines {
     readonly plan: QueryPlan
     readonly backend: Backend
   } {
-    const first = this.#list[0] as Engine
-    const draft = planQuery(query.body, query.names, first.plan)
-    const needs: Replacements = { masks: new Set(), mocks: new Set() }
-    collectReplacements(draft.block, needs)
-    let engine = this.#list.find(({ plan }) => allIn(needs.masks, plan.maskable) && allIn(needs.mocks, plan.mockable))
+    const needs: Replacements = { nodes: new Set(), functions: new Set() }
+    collectReplacements(query.body, this.#program.root, needs)
+    let engine = this.#list.find(
+      ({ plan: { replaceable } }) =>
+        allIn(needs.nodes, replaceable.nodes) && allIn(needs.functions, replaceable.functions),
+    )
     if (engine === undefined) {
       engine = this.#make(needs)
       this.#list.push(engine)
     }
-    const plan = engine === first ? draft : planQuery(query.body, query.names, engine.plan)
-    return { plan, backend: engine.backend }
+    return { plan: planQuery(query.body, query.names, engine.plan), backend: engine.backend }
   }
 }
 

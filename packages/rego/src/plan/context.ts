@@ -3,6 +3,7 @@ import type { RuleNode } from '../compile/tree.ts'
 import type { Body, Expr } from '../syntax/ast.ts'
 import type { Builder } from './builder.ts'
 import type { Operand } from './ir.ts'
+import type { Replacements } from './replacements.ts'
 
 /** Expressions that an explanation can name. */
 export type Sites = {
@@ -15,6 +16,8 @@ export type PlanContext = {
   readonly program: Program
   /** Number of each node of the rule tree. */
   readonly ids: ReadonlyMap<RuleNode, number>
+  /** What may be replaced by a `with`: nothing else has to be asked for when it is evaluated. */
+  readonly replaceable: Replacements
   /** Collects sites if the plan is to explain. */
   readonly explain: Sites | undefined
   /** Plans the expressions of a body. */

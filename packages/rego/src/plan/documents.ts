@@ -1,10 +1,12 @@
+import { isTrueBody } from '../compile/map.ts'
+import type { WorkRule } from '../compile/rule.ts'
 import type { RuleNode } from '../compile/tree.ts'
 import type { RefTerm, Term } from '../syntax/ast.ts'
 import type { Builder } from './builder.ts'
 import type { PlanContext } from './context.ts'
 import type { Operand, Reg } from './ir.ts'
 import type { Value } from '../value/index.ts'
-import { hasOpen, planMatch, planSteps, planTerm } from './terms.ts'
+import { constantTerm, hasOpen, planMatch, planSteps, planTerm } from './terms.ts'
 
 /**
  * A reference into `data`. As far as its steps are known strings, the tree of rules tells what they mean: a rule, base data
@@ -23,6 +25,8 @@ export function planData(ref: RefTerm, b: Builder, c: PlanContext): Operand {
     if (rule !== undefined && rule.rest.length === 0) {
       const id = c.ids.get(node) as number
       const { env } = b
+      const known = c.replaceable.nodes.has(node) ? undefined : constantOf(node)
+      if (known !== undefined) return planSteps(known, ref.path.slice(at + 1), b, c)
       // a function is no value
       if (rule.args !== undefined) b.add({ op: 'fail' })
       const value = b.value((out) => ({ op: 'rule', out, env, node: id }))
@@ -66,3 +70,20 @@ function fromDocument(node: RuleNode, rest: readonly Term[], b: Builder, c: Plan
   const from = at
   return b.value((out) => ({ op: 'doc-value', out, env, from }))
 }
+
+/** The value of a rule that is written as a literal: it is the same in every environment. */
+function constantOf(node: RuleNode): Operand | undefined {
+  const [rule] = node.rules
+  if (rule === undefined || node.rules.length > 1 || rule.else !== undefined || rule.args !== undefined)
+    return undefined
+  if (rule.value === undefined || !isTrueBody(rule.body)) return undefined
+  const known = constants.get(rule)
+  if (known !== undefined) return known
+  const value = constantTerm(rule.value)
+  if (value === undefined) return undefined
+  const constant = { value }
+  constants.set(rule, constant)
+  return constant
+}
+
+const constants = new WeakMap<WorkRule, Operand>()

@@ -4,6 +4,7 @@ import type { RuleNode } from '../compile/tree.ts'
 import type { Builder } from './builder.ts'
 import type { PlanContext } from './context.ts'
 import type { FunctionRef, Op, Operand, Target } from './ir.ts'
+import { functionName } from './replacements.ts'
 import { internal, isConst, planFound, planMatch, planTerm, siteOf } from './terms.ts'
 import { planUnify } from './unify.ts'
 
@@ -159,11 +160,6 @@ function planTarget(w: With, b: Builder, c: PlanContext): Target {
   if (root === 'input') return { kind: 'input', path, value }
   const masks = node === undefined ? [] : [...node.all()].map((n) => c.ids.get(n) as number)
   return { kind: 'data', path, value, masks }
-}
-
-/** How replacements name a function of the program. */
-export function functionName(node: { readonly path: readonly string[] }): string {
-  return `data.${node.path.join('.')}`
 }
 
 function planReplacement(w: With, b: Builder, c: PlanContext): FunctionRef | { readonly value: Operand } {

@@ -7,7 +7,8 @@ import { equal, type Value } from '../value/index.ts'
 import { Builder, Registers } from './builder.ts'
 import type { PlanContext, Sites } from './context.ts'
 import { planBody } from './expressions.ts'
-import type { Block, Clause, Emit, NodePlan, Operand, QueryPlan } from './ir.ts'
+import { replacementsOf, type Replacements } from './replacements.ts'
+import type { Clause, Emit, NodePlan, Operand, QueryPlan } from './ir.ts'
 import { isConst, planMatch, planTerm } from './terms.ts'
 
 export type Plan = {
@@ -16,14 +17,9 @@ export type Plan = {
   readonly ids: ReadonlyMap<RuleNode, number>
   readonly program: Program
   readonly sites: Sites | undefined
-  /** Rules that a `with` of the program may hide, by number. */
-  readonly maskable: ReadonlySet<number>
-  /** Functions that a `with` of the program may replace, by name. */
-  readonly mockable: ReadonlySet<string>
+  /** What a `with` of the program, or of the queries that this plan is for, may replace. */
+  readonly replaceable: Replacements
 }
-
-/** Rules that may be hidden and functions that may be replaced. */
-export type Replacements = { readonly masks: Set<number>; readonly mocks: Set<string> }
 
 /**
  * Turns a checked program into operations.
@@ -34,17 +30,17 @@ export function planProgram(program: Program, explain = false, more?: Replacemen
   const ids = new Map<RuleNode, number>()
   for (const node of program.root.all()) ids.set(node, ids.size)
   const sites: Sites | undefined = explain ? { list: [], ids: new Map() } : undefined
-  const context = contextOf(program, ids, sites)
+  const replaceable = replacementsOf(program)
+  for (const node of more?.nodes ?? []) replaceable.nodes.add(node)
+  for (const name of more?.functions ?? []) replaceable.functions.add(name)
+  const context = contextOf(program, ids, replaceable, sites)
   const nodes = [...ids.keys()].map((node) => planNode(node, context))
-  const { masks, mocks } = replacementsIn(nodes.flatMap((n) => [...n.clauses, ...(n.fallback ? [n.fallback] : [])]))
-  for (const id of more?.masks ?? []) masks.add(id)
-  for (const name of more?.mocks ?? []) mocks.add(name)
-  return { nodes, ids, program, sites, maskable: masks, mockable: mocks }
+  return { nodes, ids, program, sites, replaceable }
 }
 
 /** A query over a planned program. `names` are those of the query's compilation. */
 export function planQuery(body: Body, names: Names, plan: Plan): QueryPlan {
-  const context = contextOf(plan.program, plan.ids, plan.sites)
+  const context = contextOf(plan.program, plan.ids, plan.replaceable, plan.sites)
   const registers = new Registers(1)
   const b = new Builder(registers, 0, true)
   planBody(body, b, context)
@@ -54,10 +50,16 @@ export function planQuery(body: Body, names: Names, plan: Plan): QueryPlan {
   return { block: b.block, registers: registers.count, names: columns.map(([name]) => name) }
 }
 
-function contextOf(program: Program, ids: ReadonlyMap<RuleNode, number>, explain: Sites | undefined): PlanContext {
+function contextOf(
+  program: Program,
+  ids: ReadonlyMap<RuleNode, number>,
+  replaceable: Replacements,
+  explain: Sites | undefined,
+): PlanContext {
   const context: PlanContext = {
     program,
     ids,
+    replaceable,
     explain,
     body: (body, b) => planBody(body, b, context),
     input: (b) => {
@@ -129,26 +131,4 @@ function sameConstant(clauses: readonly Clause[]): boolean {
     }
   }
   return true
-}
-
-/** What the `with` operations of clauses can replace. */
-function replacementsIn(clauses: readonly Clause[]): Replacements {
-  const found: Replacements = { masks: new Set(), mocks: new Set() }
-  for (const first of clauses) {
-    for (let c: Clause | undefined = first; c !== undefined; c = c.else) collectReplacements(c.block, found)
-  }
-  return found
-}
-
-/** The same for one block. */
-export function collectReplacements(block: Block, into: Replacements): void {
-  for (const op of block.ops) {
-    if (op.op === 'with') {
-      for (const t of op.targets) {
-        if (t.kind === 'data') for (const id of t.masks) into.masks.add(id)
-        else if (t.kind === 'function') into.mocks.add(t.name)
-      }
-    } else if (op.op === 'either') for (const b of op.blocks) collectReplacements(b, into)
-    else if ('body' in op) collectReplacements(op.body, into)
-  }
 }

@@ -1,6 +1,6 @@
 import { RegoError } from '../errors.ts'
 import { refName, type Comprehension, type Expr, type RefTerm, type Term } from '../syntax/ast.ts'
-import { numberFromText, objectOf, RegoSet, type Value } from '../value/index.ts'
+import { numberFromText, objectOf, RegoSet, step, type Value } from '../value/index.ts'
 import type { Builder } from './builder.ts'
 import type { Block, Emit, Operand } from './ir.ts'
 import type { PlanContext } from './context.ts'
@@ -31,12 +31,10 @@ export function hasOpen(t: Term, b: Builder): boolean {
 export function planTerm(t: Term, b: Builder, c: PlanContext): Operand {
   switch (t.kind) {
     case 'null':
-      return { value: null }
     case 'boolean':
     case 'string':
-      return { value: t.value }
     case 'number':
-      return { value: numberValue(t.text, t) }
+      return { value: constantTerm(t) as Value }
     case 'var': {
       const bound = b.lookup(t.name)
       if (bound === undefined) throw internal(`variable ${t.name} has no value here`, t)
@@ -63,6 +61,41 @@ export function planTerm(t: Term, b: Builder, c: PlanContext): Operand {
     case 'call':
     case 'template':
       throw internal(`${t.kind} was not flattened`, t)
+  }
+}
+
+/** The value of a term of literals only. */
+export function constantTerm(t: Term): Value | undefined {
+  switch (t.kind) {
+    case 'null':
+      return null
+    case 'boolean':
+    case 'string':
+      return t.value
+    case 'number':
+      return numberValue(t.text, t)
+    case 'array':
+    case 'set': {
+      const items: Value[] = []
+      for (const x of t.items) {
+        const value = constantTerm(x)
+        if (value === undefined) return undefined
+        items.push(value)
+      }
+      return t.kind === 'array' ? items : RegoSet.of(items)
+    }
+    case 'object': {
+      const entries: [Value, Value][] = []
+      for (const [k, v] of t.entries) {
+        const key = constantTerm(k)
+        const value = constantTerm(v)
+        if (key === undefined || value === undefined) return undefined
+        entries.push([key, value])
+      }
+      return objectOf(entries)
+    }
+    default:
+      return undefined
   }
 }
 
@@ -128,11 +161,16 @@ export function planSteps(from: Operand, path: readonly Term[], b: Builder, c: P
 }
 
 function planStep(from: Operand, t: Term, b: Builder, c: PlanContext): Operand {
-  if (t.kind === 'string') {
+  if (t.kind === 'string' && !isConst(from)) {
     return b.value((out) => ({ op: 'load', out, from, key: t.value }))
   }
   if (!hasOpen(t, b)) {
     const key = planTerm(t, b, c)
+    if (isConst(from) && isConst(key)) {
+      const value = step(from.value, key.value)
+      if (value !== undefined) return { value }
+      b.add({ op: 'fail' })
+    }
     return b.value((out) => ({ op: 'step', out, from, key }))
   }
   const key = b.registers.next()

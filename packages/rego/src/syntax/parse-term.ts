@@ -117,7 +117,7 @@ function parseFreshTerm(p: ParserState): Term | undefined {
     case T.string:
       return parseString(p)
     case T.rawString:
-      return finish(p, { kind: 'string', loc, value: p.text.slice(1, -1).replaceAll('\r', '') })
+      return finish(p, { kind: 'string', loc, value: p.text.slice(1, -1) })
     case T.templatePart:
     case T.templateEnd:
       return parseTemplate(p, false)

@@ -1,4 +1,4 @@
-import { functionName } from '../../plan/expressions.ts'
+import { functionName } from '../../plan/replacements.ts'
 import type { Block, Clause, Emit, NodePlan, Op, Operand } from '../../plan/ir.ts'
 import { conditionOf, inlineCall } from './inline.ts'
 import { isDirect, propertyText } from './keys.ts'

@@ -106,7 +106,9 @@ export class Generated implements Backend, RuleEvaluator {
   }
 
   #names(direct: boolean): Names {
-    return { direct, maskable: (id) => this.#plan.maskable.has(id), mockable: (name) => this.#plan.mockable.has(name) }
+    const { replaceable, ids } = this.#plan
+    const maskable = new Set([...replaceable.nodes].map((n) => ids.get(n)))
+    return { direct, maskable: (id) => maskable.has(id), mockable: (name) => replaceable.functions.has(name) }
   }
 
   #link(direct: boolean): Linked {

@@ -19,8 +19,10 @@ export const ORIGIN = 'vouchsafe/simulated/broker:test/clinic'
 export const DIGEST = `sha256:${'ab'.repeat(32)}` as Digest
 
 /** A log key of the test's own, with the signer that belongs to it. */
-export function logKeyPair(origin = ORIGIN): { readonly key: LogKey; readonly signer: CheckpointSigner } {
-  const { privateKey } = generateKeyPairSync('ed25519')
+export function logKeyPair(
+  origin = ORIGIN,
+  privateKey = generateKeyPairSync('ed25519').privateKey,
+): { readonly key: LogKey; readonly signer: CheckpointSigner } {
   const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' })
   const key = logKeyOf(origin, new Uint8Array(Buffer.from(x, 'base64url')), nodeCrypto)
   const signer = {

@@ -120,15 +120,14 @@ function addedHeaders(credentials: Credentials, uri: RegoRecord, date: string, p
   return out
 }
 
-/** What the signature covers, by lower-case name in order. */
+/** What the signature covers, by lower-case name in order. A header that the request has itself is signed as it has it. */
 function signedHeaders(request: Obj, added: ReadonlyMap<string, string>): Array<readonly [string, string]> {
-  const all = new Map<string, string>()
+  const all = new Map(added)
   const given = objectGet(request, 'headers')
   for (const [name, value] of isObject(given) ? objectEntries(given) : []) {
     const lower = String(name).toLowerCase()
     if (!UNSIGNED.has(lower)) all.set(lower, typeof value === 'string' ? value.trim() : formatValue(value))
   }
-  for (const [name, value] of added) all.set(name, value)
   return [...all].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 

@@ -11,8 +11,11 @@ import {
   type RegoRecord,
   type Value,
 } from '../value/index.ts'
+import { RegoError } from '../errors.ts'
+import { parseModule } from '../syntax/parse-module.ts'
 import { BuiltinError, type Builtin, type BuiltinContext } from './contract.ts'
 import { declared, define, O } from './define.ts'
+import { moduleToJson } from './module-json.ts'
 import { T, type TypeDecl } from './types.ts'
 
 /** What a request to `http.send` may hold. The host decides what it honours. */
@@ -66,6 +69,16 @@ function runtime(ctx: BuiltinContext): Value {
   const ask = ctx.host.runtime
   if (ask === undefined) throw new Error('opa.runtime: the host does not provide it')
   return ctx.settle('opa.runtime', ask)
+}
+
+function parse(ctx: BuiltinContext, file: string, text: string): Value {
+  ctx.spend(1 + text.length)
+  try {
+    return moduleToJson(parseModule(file, text))
+  } catch (error) {
+    if (error instanceof RegoError) throw new BuiltinError(error.message, 'eval_builtin_error', { cause: error })
+    throw error
+  }
 }
 
 /** Text of a value as `print` and templates show it: strings bare. */
@@ -124,11 +137,7 @@ export const HOST_IO: readonly Builtin[] = [
     ctx.host.trace?.(printable(note))
     return true
   }),
-  define('rego.parse_module', [O.string, O.string], T.object(T.string), (ctx, file, text) => {
-    const parse = ctx.host.parseModule
-    if (parse === undefined) throw new Error('rego.parse_module: the engine does not provide it')
-    return parse(file, text)
-  }),
+  define('rego.parse_module', [O.string, O.string], T.object(T.string), parse),
   define('internal.template_string', [O.array], T.string, templateString),
   compiledAway('rego.metadata.chain', T.array()),
   compiledAway('rego.metadata.rule'),

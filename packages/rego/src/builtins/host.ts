@@ -11,8 +11,6 @@ export interface HostFunctions {
   readonly runtime?: () => Value | Promise<Value>
   /** `trace` notes. */
   readonly trace?: (note: string) => void
-  /** `rego.parse_module`: the syntax tree as OPA shows it. Provided by the engine, which knows the parser. */
-  readonly parseModule?: (file: string, text: string) => Value
   /** Signatures for tokens and certificates. Absent: WebCrypto, whose answers are promises. */
   readonly signatures?: Signatures
 }

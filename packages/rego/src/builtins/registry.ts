@@ -8,6 +8,7 @@ import { DIGESTS } from './digests.ts'
 import { ENCODING } from './encoding.ts'
 import { GLOB } from './glob.ts'
 import { GRAPH } from './graph.ts'
+import { GRAPHQL } from './graphql/index.ts'
 import { HOST_IO } from './host-io.ts'
 import { JSON_PATHS } from './json-paths.ts'
 import { JWT } from './jwt/index.ts'
@@ -50,6 +51,7 @@ const FAMILIES = [
   SCHEMA,
   TEMPLATE,
   AWS,
+  GRAPHQL,
   HOST_IO,
 ]
 

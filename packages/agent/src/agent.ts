@@ -196,7 +196,7 @@ async function sealResults(run: Run, releases: readonly OwnersRelease[], result:
 /** The launch log of a launch that is now measured. */
 async function measured(attester: Attester, launch: Launch): Promise<Uint8Array> {
   await using tpm = await attester.openTpm()
-  return measureLaunch(tpm, launch)
+  return await measureLaunch(tpm, launch)
 }
 
 async function readAgreement(config: Config): Promise<Agreement> {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import {
   Secret,
   VouchsafeError,
@@ -100,17 +101,14 @@ const ticketsSchema = z.record(nameSchema, z.string().min(1).max(256))
  * never by argument or environment.
  */
 export async function readTickets(ticketsFile: string): Promise<ReadonlyMap<string, Secret>> {
-  const tickets = parse(
-    'tickets',
-    ticketsSchema,
-    await read(ticketsFile === '-' ? '/dev/stdin' : ticketsFile, MAX_TICKETS_BYTES),
-  )
+  const tickets = parse('tickets', ticketsSchema, await read(ticketsFile, MAX_TICKETS_BYTES))
   return new Map(Object.entries(tickets).map(([owner, ticket]) => [owner, new Secret(utf8(ticket))]))
 }
 
+/** @param name - A file, or `-` for standard input. */
 export async function read(name: string, maxBytes: number): Promise<Uint8Array> {
   try {
-    const bytes = await readFile(name)
+    const bytes = name === '-' ? await buffer(process.stdin) : await readFile(name)
     if (bytes.length > maxBytes)
       throw new AgentError('config.malformed', `${name}: ${bytes.length} bytes, at most ${maxBytes}`)
     return new Uint8Array(bytes)

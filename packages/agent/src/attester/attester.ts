@@ -63,7 +63,7 @@ export class Attester {
     const { key } = await loadEndorsementKey(tpm)
     await using endorsementKey = key
     await using object = await makeAttestationKey(tpm)
-    return tpm.activateCredential({ endorsementKey, object, challenge })
+    return await tpm.activateCredential({ endorsementKey, object, challenge })
   }
 
   /** A quote over all registers of the SHA-256 bank that commits to `extraData`. */

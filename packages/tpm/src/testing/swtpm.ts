@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -15,8 +15,16 @@ export interface RunningSwtpm {
   stop(): Promise<void>
 }
 
-export async function startSwtpm(options: { readonly tcp?: boolean } = {}): Promise<RunningSwtpm> {
+export interface SwtpmOptions {
+  /** Listen on a TCP port of the loopback interface instead of a unix socket. */
+  readonly tcp?: boolean
+  /** Have swtpm_setup manufacture the TPM: EK certificates in NV, by an authority made for this TPM alone. */
+  readonly manufactured?: boolean
+}
+
+export async function startSwtpm(options: SwtpmOptions = {}): Promise<RunningSwtpm> {
   const directory = mkdtempSync(path.join(tmpdir(), 'swtpm-'))
+  if (options.manufactured === true) manufacture(directory)
   const socket = path.join(directory, 's')
   const flags = ['--tpm2', '--tpmstate', `dir=${directory}`, '--flags', 'not-need-init,startup-clear']
   const port = options.tcp === true ? await freePort() : undefined
@@ -37,6 +45,24 @@ export async function startSwtpm(options: { readonly tcp?: boolean } = {}): Prom
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** swtpm_setup's own authority is shared by all of a machine; each test gets one for itself. */
+function manufacture(directory: string): void {
+  const authority = path.join(directory, 'ca')
+  mkdirSync(authority)
+  const localCa = path.join(authority, 'localca.conf')
+  const files = { signingkey: 'key.pem', issuercert: 'cert.pem', certserial: 'serial' }
+  const lines = Object.entries(files).map(([name, file]) => `${name} = ${path.join(authority, file)}`)
+  writeFileSync(localCa, [`statedir = ${authority}`, ...lines, ''].join('\n'))
+  const setup = path.join(authority, 'setup.conf')
+  const optionsFile = path.join(authority, 'options')
+  writeFileSync(optionsFile, '--platform-manufacturer Test\n--platform-version 1\n--platform-model Test\n')
+  const tools = { create_certs_tool: 'swtpm_localca', create_certs_tool_config: localCa }
+  const all = { ...tools, create_certs_tool_options: optionsFile }
+  writeFileSync(setup, Object.entries(all).map(([name, value]) => `${name} = ${value}\n`).join(''))
+  const flags = ['--tpm2', '--tpmstate', directory, '--create-ek-cert', '--create-platform-cert', '--lock-nvram']
+  execFileSync('swtpm_setup', [...flags, '--config', setup], { stdio: 'pipe' })
 }
 
 function freePort(): Promise<number> {

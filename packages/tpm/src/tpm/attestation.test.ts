@@ -145,12 +145,23 @@ describe('other statements', () => {
   test('NV contents are attested with the name of their index', async () => {
     await using key = await get().createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.akEccP256 })
     const attributes = nvAttributes(['authRead', 'authWrite', 'ownerRead', 'ownerWrite'])
-    const area = { nvIndex: 0x01800200, nameAlg: 'sha256', attributes, authPolicy: new Uint8Array(), dataSize: 8 } as const
+    const area = {
+      nvIndex: 0x01800200,
+      nameAlg: 'sha256',
+      attributes,
+      authPolicy: new Uint8Array(),
+      dataSize: 8,
+    } as const
     await get().nvDefine({ public: area })
     await get().nvWrite(area.nvIndex, text('contents'))
     const index = await get().openNv(area.nvIndex)
     const { attest } = await get().certifyNv({ key, index, size: 4, offset: 2, extraData })
-    expect(parseTpmAttest(attest)).toMatchObject({ kind: 'nv', indexName: index.name, offset: 2, contents: text('nten') })
+    expect(parseTpmAttest(attest)).toMatchObject({
+      kind: 'nv',
+      indexName: index.name,
+      offset: 2,
+      contents: text('nten'),
+    })
   })
 
   test('an attestation key is no storage key', async () => {

@@ -150,7 +150,14 @@ export function certifyNv(
 ): Promise<SignedAttest> {
   return signed(tpm, options, async (signHandle, common) => {
     const { index, size, offset = 0 } = options
-    const args = { ...common, signHandle: options.key, authHandle: options.authority ?? index, nvIndex: index, size, offset }
+    const args = {
+      ...common,
+      signHandle: options.key,
+      authHandle: options.authority ?? index,
+      nvIndex: index,
+      size,
+      offset,
+    }
     const { certifyInfo, signature } = await tpm.run('NV_Certify', args, {
       auth: { signHandle },
       ...sessionsOf(options),

@@ -41,7 +41,12 @@ export async function duplicate(
     await satisfyPolicy(tpm, session, policy)
     const made = await tpm.run(
       'Duplicate',
-      { objectHandle: object, newParentHandle: newParent ?? TPM_RH.null, encryptionKeyIn: new Uint8Array(), symmetricAlg },
+      {
+        objectHandle: object,
+        newParentHandle: newParent ?? TPM_RH.null,
+        encryptionKeyIn: new Uint8Array(),
+        symmetricAlg,
+      },
       { auth: { objectHandle: { session, last: true } } },
     )
     return { duplicate: made.duplicate, encryptedSeed: made.outSymSeed, innerKey: made.encryptionKeyOut }

@@ -67,6 +67,9 @@ export function firstDer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const header = isLong ? 2 + more : 2
   const length = isLong ? bytes.subarray(2, header).reduce((sum, octet) => sum * 256 + octet, 0) : lengthOctet
   if (header + length > bytes.length)
-    throw new TpmError('input.malformed', `EK certificate: wants ${header + length} bytes, the index has ${bytes.length}`)
+    throw new TpmError(
+      'input.malformed',
+      `EK certificate: wants ${header + length} bytes, the index has ${bytes.length}`,
+    )
   return new Uint8Array(bytes.subarray(0, header + length))
 }

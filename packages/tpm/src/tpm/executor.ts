@@ -1,5 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
-import { TPM_PT } from '../codec/capability.ts'
 import { COMMANDS } from '../codec/commands/index.ts'
 import type { CommandName, Commands } from '../codec/commands/index.ts'
 import type { AnyCommand, HandlesOf, ParametersOf, ResponseOf } from '../codec/commands/command.ts'
@@ -15,7 +13,7 @@ import type { Transport } from '../transport/transport.ts'
 import { TpmEntity, TransientObject } from './entity.ts'
 import type { HandleArgument } from './entity.ts'
 import { ObjectSlots, SessionSlots } from './slots.ts'
-import type { SlotCommands } from './slots.ts'
+import { Wire } from './wire.ts'
 
 /** Handles and parameters of a command, under the specification's names. */
 export type Arguments<N extends CommandName> = {
@@ -60,14 +58,6 @@ const MAKES_KEYS: ReadonlySet<CommandName> = new Set<CommandName>([
   'CreateLoaded',
   'SelfTest',
 ])
-const RETRIED: ReadonlySet<number> = new Set([TPM_RC.retry, TPM_RC.yielded, TPM_RC.testing])
-const OUT_OF_SLOTS: ReadonlySet<number> = new Set([TPM_RC.objectMemory, TPM_RC.objectHandles])
-const FIRST_PAUSE_MS = 1
-const LONGEST_PAUSE_MS = 200
-/** What every TPM 2.0 must have at the least, should it not say. */
-const LEAST_SLOTS = 3
-/** The first transient handle. */
-const TRANSIENT_FIRST = 0x80000000
 
 /**
  * Runs commands of the table one at a time: loads the objects and sessions that a command needs, authorizes and
@@ -76,18 +66,15 @@ const TRANSIENT_FIRST = 0x80000000
 export class Executor {
   readonly objects: ObjectSlots
   readonly sessions: SessionSlots
-  readonly #transport: Transport
+  readonly #wire: Wire
   readonly #options: ExecutorOptions
-  readonly #rawHandles = new Set<number>()
-  #limits: Promise<{ objects: number; sessions: number }> | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(transport: Transport, options: ExecutorOptions) {
-    this.#transport = transport
+    this.#wire = new Wire(transport, options.timeoutMs)
     this.#options = options
-    const commands = this.#slotCommands()
-    this.objects = new ObjectSlots(commands)
-    this.sessions = new SessionSlots(commands)
+    this.objects = new ObjectSlots(this.#wire)
+    this.sessions = new SessionSlots(this.#wire)
   }
 
   /** Runs one command. See `Tpm.run`. */
@@ -125,16 +112,14 @@ export class Executor {
       const handles = targets.map(({ target }) =>
         target instanceof TransientObject ? this.objects.handleOf(target) : target.handle,
       )
-      return this.#send(
+      return this.#wire.send(
         encodeCommand(command.code, handles, secured.sessions, secured.parameters),
         this.#timeout(name, options),
       )
     }
     let raw = await send()
-    if (OUT_OF_SLOTS.has(responseCodeOf(raw)) && (await this.objects.evictAll(objects))) {
-      await this.objects.acquire(objects, 0)
-      raw = await send()
-    }
+    const responseCode = responseCodeOf(raw)
+    if (responseCode !== TPM_RC.success && (await this.#reclaim(responseCode, objects, used))) raw = await send()
     const response = parseResponse(name, command, slots.length, raw)
     const parameters = openResponse(command, slots, secured.sessions, response, changedAuthValue(name, args))
     const values = decodeParameters(name, command, parameters)
@@ -165,10 +150,21 @@ export class Executor {
     if (handles.length > 0 || newSession > 0) await this.sessions.acquire(handles, newSession)
   }
 
+  /** Makes room after a command found none: for somebody else's objects and sessions, or for what nobody foresaw. */
+  async #reclaim(
+    responseCode: number,
+    objects: readonly TransientObject[],
+    sessions: readonly TpmSession[],
+  ): Promise<boolean> {
+    if (await this.objects.reclaim(responseCode, objects)) return true
+    const handles = sessions.map(({ handle }) => handle)
+    return this.sessions.reclaim(responseCode, handles)
+  }
+
   /** Raw callers get raw handles; those must not be taken for somebody's leftovers. */
   #keepTrack(name: CommandName, args: object, newHandle: number | undefined, isRaw: boolean): void {
-    if (isRaw && newHandle !== undefined) this.#rawHandles.add(newHandle)
-    if (name === 'FlushContext') this.#rawHandles.delete((args as Arguments<'FlushContext'>).flushHandle)
+    if (isRaw && newHandle !== undefined) this.#wire.rawHandles.add(newHandle)
+    if (name === 'FlushContext') this.#wire.rawHandles.delete((args as Arguments<'FlushContext'>).flushHandle)
     const ends = name === 'SequenceComplete' || name === 'EventSequenceComplete'
     const sequence = ends ? (args as Arguments<'SequenceComplete'>).sequenceHandle : undefined
     if (sequence instanceof TransientObject) this.objects.forget(sequence)
@@ -176,54 +172,6 @@ export class Executor {
 
   #timeout(name: CommandName, options: RunOptions): number {
     return options.timeoutMs ?? (MAKES_KEYS.has(name) ? this.#options.keyGenerationTimeoutMs : this.#options.timeoutMs)
-  }
-
-  /** Sends until the TPM really answers: RETRY, YIELDED and TESTING only ask for patience. */
-  async #send(command: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const raw = await this.#transport.transact(command, timeoutMs)
-    if (!RETRIED.has(responseCodeOf(raw))) return raw
-    const deadline = performance.now() + timeoutMs
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      await setTimeout(pause)
-      const again = await this.#transport.transact(command, timeoutMs)
-      if (!RETRIED.has(responseCodeOf(again)) || performance.now() > deadline) return again
-    }
-  }
-
-  /** A command without sessions, from inside another. */
-  async #plain<N extends CommandName>(name: N, handles: readonly number[], parameters: ParametersOf<Commands[N]>) {
-    const command: AnyCommand = COMMANDS[name]
-    const bytes = encodeCommand(command.code, handles, [], encodeParameters(command, parameters as object as Values))
-    const response = parseResponse(name, command, 0, await this.#send(bytes, this.#options.timeoutMs))
-    const values = decodeParameters(name, command, response.parameters)
-    if (command.newHandle !== undefined) values[command.newHandle] = response.newHandle
-    return values as Results<N>
-  }
-
-  #slotCommands(): SlotCommands {
-    return {
-      saveContext: async (handle) => (await this.#plain('ContextSave', [handle], {})).context,
-      loadContext: async (context) => (await this.#plain('ContextLoad', [], { context })).loadedHandle,
-      flush: async (flushHandle) => {
-        await this.#plain('FlushContext', [], { flushHandle })
-      },
-      limits: () => (this.#limits ??= this.#readLimits()),
-      loadedObjects: async () => {
-        if (this.#transport.isManaged) return []
-        const first = { capability: 'handles', property: TRANSIENT_FIRST, propertyCount: 254 } as const
-        const { capabilityData } = await this.#plain('GetCapability', [], first)
-        const handles = capabilityData.capability === 'handles' ? capabilityData.values : []
-        return handles.filter((handle) => !this.#rawHandles.has(handle))
-      },
-    }
-  }
-
-  async #readLimits(): Promise<{ objects: number; sessions: number }> {
-    const first = { capability: 'tpm-properties', property: TPM_PT.transientMin, propertyCount: 3 } as const
-    const { capabilityData } = await this.#plain('GetCapability', [], first)
-    const properties = capabilityData.capability === 'tpm-properties' ? capabilityData.values : []
-    const value = (wanted: number) => properties.find(({ property }) => property === wanted)?.value ?? LEAST_SLOTS
-    return { objects: value(TPM_PT.transientMin), sessions: value(TPM_PT.loadedMin) }
   }
 }
 

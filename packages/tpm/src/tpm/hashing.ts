@@ -78,12 +78,7 @@ async function startSequence(tpm: Executor, hashAlg: TpmHash | 'null'): Promise<
   return assertMade(sequence)
 }
 
-async function startHmac(
-  tpm: Executor,
-  options: KeyUse,
-  key: TpmKey,
-  hashAlg: TpmHash | 'null',
-): Promise<TpmSequence> {
+async function startHmac(tpm: Executor, options: KeyUse, key: TpmKey, hashAlg: TpmHash | 'null'): Promise<TpmSequence> {
   let sequence: TpmSequence | undefined
   await authorizing(tpm, key, options.auth, (handle) =>
     tpm.run(

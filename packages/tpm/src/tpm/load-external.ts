@@ -1,9 +1,9 @@
 import { TPM_RH } from '../codec/handles.ts'
 import type { Hierarchy } from '../codec/handles.ts'
-import { tpmQualifiedName } from '../codec/name.ts'
+import { tpmName } from '../codec/name.ts'
 import { digest } from '../crypto/digest.ts'
 import type { TpmPublic, TpmSensitive } from '../codec/public-area.ts'
-import { adopt, assertName, flushObject, hierarchyName } from './adopt.ts'
+import { adopt, assertName, flushObject } from './adopt.ts'
 import { TpmObject } from './entity.ts'
 import type { Executor } from './executor.ts'
 
@@ -20,7 +20,8 @@ export async function loadExternal(
   const hierarchy = options.hierarchy ?? 'null'
   const object = new TpmObject(options.public, flushObject(tpm), {
     authValue: options.sensitive?.authValue,
-    qualifiedName: tpmQualifiedName(hierarchyName(hierarchy), options.public, digest),
+    // an external object has no ancestors: its qualified name is its name
+    qualifiedName: tpmName(options.public, digest),
   })
   await tpm.run(
     'LoadExternal',
@@ -29,4 +30,3 @@ export async function loadExternal(
   )
   return object
 }
-

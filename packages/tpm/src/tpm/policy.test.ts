@@ -35,7 +35,9 @@ let nextIndex = 0x01800100
 async function writtenIndex(value: number) {
   const attributes = nvAttributes(['authRead', 'authWrite', 'ownerRead', 'ownerWrite'])
   const nvIndex = nextIndex++
-  await get().nvDefine({ public: { nvIndex, nameAlg: 'sha256', attributes, authPolicy: new Uint8Array(), dataSize: 1 } })
+  await get().nvDefine({
+    public: { nvIndex, nameAlg: 'sha256', attributes, authPolicy: new Uint8Array(), dataSize: 1 },
+  })
   await get().nvWrite(nvIndex, Uint8Array.of(value))
   return get().openNv(nvIndex)
 }
@@ -51,14 +53,31 @@ describe('the digest computed here is the one that the TPM computes for the same
     ['a command', () => [{ kind: 'command-code', command: 'Certify' }]],
     ['a locality', () => [{ kind: 'locality', locality: 1 }]],
     ['written NV', () => [{ kind: 'nv-written', written: true }]],
-    ['a clock', () => [{ kind: 'counter-timer', operandB: new Uint8Array(8), offset: 0, operation: 'unsigned-greater-or-equal' }]],
+    [
+      'a clock',
+      () => [{ kind: 'counter-timer', operandB: new Uint8Array(8), offset: 0, operation: 'unsigned-greater-or-equal' }],
+    ],
     ['parameters', () => [{ kind: 'cp-hash', cpHash: new Uint8Array(32).fill(1) }]],
     ['names', () => [{ kind: 'name-hash', nameHash: new Uint8Array(32).fill(2) }]],
     ['a template', () => [{ kind: 'template', templateHash: new Uint8Array(32).fill(3) }]],
     ['a new parent', () => [{ kind: 'duplication-select', newParentName: name }]],
     ['a new parent for one object', () => [{ kind: 'duplication-select', newParentName: name, objectName: name }]],
-    ['an NV index', async () => [{ kind: 'nv', index: await writtenIndex(5), operandB: Uint8Array.of(5), offset: 0, operation: 'equal' }]],
-    ['one of several', () => [{ kind: 'or', branches: [EK_POLICY, [{ kind: 'password' }], [{ kind: 'auth-value' }, { kind: 'locality', locality: 1 }]], taken: 2 }]],
+    [
+      'an NV index',
+      async () => [
+        { kind: 'nv', index: await writtenIndex(5), operandB: Uint8Array.of(5), offset: 0, operation: 'equal' },
+      ],
+    ],
+    [
+      'one of several',
+      () => [
+        {
+          kind: 'or',
+          branches: [EK_POLICY, [{ kind: 'password' }], [{ kind: 'auth-value' }, { kind: 'locality', locality: 1 }]],
+          taken: 2,
+        },
+      ],
+    ],
     ['several in a row', async () => [...(await pcrPolicy([1])), ...EK_POLICY, { kind: 'auth-value' }]],
   ])('%s', async (_what, make) => {
     const policy = await make()
@@ -137,7 +156,9 @@ describe('a sealed object opens', () => {
   test('with a policy not by a password session, whatever the password', async () => {
     const { sealed, parent } = await sealWith([{ kind: 'auth-value' }], password)
     const object = await get().load({ parent, ...sealed, authValue: password })
-    await expect(get().run('Unseal', { itemHandle: object })).rejects.toMatchObject(tpmRefuses('TPM_RC_AUTH_UNAVAILABLE'))
+    await expect(get().run('Unseal', { itemHandle: object })).rejects.toMatchObject(
+      tpmRefuses('TPM_RC_AUTH_UNAVAILABLE'),
+    )
     await Promise.all([object.flush(), parent.flush()])
   })
 
@@ -168,7 +189,9 @@ describe('a sealed object opens', () => {
     const { open, parent } = await sealWith([{ kind: 'or', branches, taken: 0 }], password)
     expect(await open()).toEqual(secret)
     expect(await open({ policy: [{ kind: 'or', branches, taken: 1 }] })).toEqual(secret)
-    await expect(open({ policy: [{ kind: 'or', branches, taken: 7 }] })).rejects.toMatchObject(tpmRefuses('TPM_RC_VALUE'))
+    await expect(open({ policy: [{ kind: 'or', branches, taken: 7 }] })).rejects.toMatchObject(
+      tpmRefuses('TPM_RC_VALUE'),
+    )
     await expect(open({ policy: branches[1] ?? [] })).rejects.toMatchObject(tpmRefuses('TPM_RC_POLICY_FAIL'))
     await parent.flush()
   })

@@ -94,7 +94,8 @@ export async function unseal(tpm: Executor, options: UnsealOptions): Promise<Uin
     hash: policyHashOf(sealed.public),
     ...(encrypt ? { salt: parent } : {}),
   })
-  return endingSession(tpm, session, async () => {
+  // awaited here: the object must not be flushed before
+  return await endingSession(tpm, session, async () => {
     if (policy !== undefined) await satisfyPolicy(tpm, session, policy)
     const itemHandle = { session, encryptResponse: encrypt, last: true }
     return (await tpm.run('Unseal', { itemHandle: object }, { auth: { itemHandle } })).outData

@@ -2,16 +2,21 @@ import type { TpmSavedContext } from '../codec/commands/system.ts'
 import { TpmError } from '../codec/errors.ts'
 import { TPM_RC } from '../codec/response-code.ts'
 
-/** What the caches below ask of the TPM. No call of these may use a cache itself. */
+export type HandleKind = 'objects' | 'loaded-sessions' | 'saved-sessions'
+
+/** What the slots below ask of the TPM. None of these calls may use the slots itself. */
 export interface SlotCommands {
   saveContext(handle: number): Promise<TpmSavedContext>
   loadContext(context: TpmSavedContext): Promise<number>
   flush(handle: number): Promise<void>
   /** How many objects and sessions fit at once. */
   limits(): Promise<{ readonly objects: number; readonly sessions: number }>
-  /** Handles of all loaded transient objects. */
-  loadedObjects(): Promise<readonly number[]>
+  /** Handles that the TPM lists, without those of raw callers. */
+  foreignHandles(kind: HandleKind): Promise<readonly number[]>
 }
+
+const OUT_OF_OBJECT_SLOTS: readonly number[] = [TPM_RC.objectMemory, TPM_RC.objectHandles]
+const OUT_OF_SESSION_SLOTS: readonly number[] = [TPM_RC.sessionMemory, TPM_RC.sessionHandles]
 
 interface ObjectState {
   handle: number | undefined
@@ -25,6 +30,7 @@ interface ObjectState {
  */
 export class ObjectSlots {
   readonly #commands: SlotCommands
+  /** In the order of use: a Map remembers that of insertion. */
   readonly #states = new Map<object, ObjectState>()
 
   constructor(commands: SlotCommands) {
@@ -43,16 +49,18 @@ export class ObjectSlots {
 
   /** Loads what is needed, leaves `spare` slots free, and marks all as just used. */
   async acquire(objects: readonly object[], spare: number): Promise<void> {
-    if (objects.length === 0 && spare === 0) return
     for (const object of objects) {
       const state = this.#stateOf(object)
-      this.#states.delete(object) // to the end: a Map remembers the order of insertion, here that of use
+      this.#states.delete(object)
       this.#states.set(object, state)
     }
-    const missing = objects.filter((object) => this.#stateOf(object).handle === undefined)
+    const missing = new Set(
+      objects.map((object) => this.#stateOf(object)).filter((state) => state.handle === undefined),
+    )
+    if (missing.size === 0 && spare === 0) return
     const { objects: limit } = await this.#commands.limits()
-    await this.#makeRoom(limit - missing.length - spare, objects)
-    for (const object of new Set(missing)) await this.#load(this.#stateOf(object))
+    await this.#makeRoom(limit - missing.size - spare, objects)
+    for (const state of missing) await this.#load(state)
   }
 
   /** The handle of a loaded object, good until the next `acquire`. */
@@ -62,14 +70,12 @@ export class ObjectSlots {
     return handle
   }
 
-  /** Moves everything out except `kept`; then flushes what nobody here knows. False when there was nothing to move. */
-  async evictAll(kept: readonly object[]): Promise<boolean> {
-    const before = this.#loadedCount()
+  /** After a command failed: whether it was for want of a slot, and now there is one. */
+  async reclaim(responseCode: number, kept: readonly object[]): Promise<boolean> {
+    if (!OUT_OF_OBJECT_SLOTS.includes(responseCode)) return false
+    const before = this.#loaded().length
     await this.#makeRoom(0, kept)
-    const known = new Set(Array.from(this.#states.values(), ({ handle }) => handle))
-    const foreign = (await this.#commands.loadedObjects()).filter((handle) => !known.has(handle))
-    for (const handle of foreign) await this.#commands.flush(handle)
-    return foreign.length > 0 || this.#loadedCount() < before
+    return (await this.#flushForeign()) || this.#loaded().length < before
   }
 
   async release(object: object): Promise<void> {
@@ -89,35 +95,45 @@ export class ObjectSlots {
     return state
   }
 
-  #loadedCount(): number {
-    let count = 0
-    for (const { handle } of this.#states.values()) if (handle !== undefined) count += 1
-    return count
+  #loaded(): readonly ObjectState[] {
+    return Array.from(this.#states.values()).filter(({ handle }) => handle !== undefined)
   }
 
   async #makeRoom(room: number, kept: readonly object[]): Promise<void> {
+    let surplus = this.#loaded().length - room
     for (const [object, state] of this.#states) {
-      if (this.#loadedCount() <= room) return
-      if (state.handle !== undefined && !kept.includes(object)) await this.#evict(state)
+      if (surplus <= 0) return
+      if (state.handle === undefined || kept.includes(object)) continue
+      if (state.context === undefined || state.isVolatile)
+        state.context = await this.#commands.saveContext(state.handle)
+      await this.#commands.flush(state.handle)
+      state.handle = undefined
+      surplus -= 1
     }
   }
 
-  async #evict(state: ObjectState): Promise<void> {
-    if (state.handle === undefined) return
-    if (state.context === undefined || state.isVolatile) state.context = await this.#commands.saveContext(state.handle)
-    await this.#commands.flush(state.handle)
-    state.handle = undefined
+  async #load(state: ObjectState): Promise<void> {
+    const { context } = state
+    if (context === undefined) throw new TpmError('internal', 'no context to load')
+    state.handle = await this.#commands.loadContext(context).catch(async (error: unknown) => {
+      if (!OUT_OF_OBJECT_SLOTS.includes(responseCodeIn(error)) || !(await this.#flushForeign())) throw error
+      return this.#commands.loadContext(context)
+    })
   }
 
-  async #load(state: ObjectState): Promise<void> {
-    if (state.context === undefined) throw new TpmError('internal', 'no context to load')
-    state.handle = await this.#commands.loadContext(state.context)
+  /** Objects that neither this connection nor a raw caller made can have no user any more. */
+  async #flushForeign(): Promise<boolean> {
+    const own = new Set(this.#loaded().map(({ handle }) => handle))
+    const foreign = (await this.#commands.foreignHandles('objects')).filter((handle) => !own.has(handle))
+    for (const handle of foreign) await this.#commands.flush(handle)
+    return foreign.length > 0
   }
 }
 
 /** Virtual slots for sessions. A session keeps its handle through saving; its context loads only once. */
 export class SessionSlots {
   readonly #commands: SlotCommands
+  /** In the order of use. Without a context the session is loaded. */
   readonly #contexts = new Map<number, TpmSavedContext | undefined>()
 
   constructor(commands: SlotCommands) {
@@ -133,49 +149,83 @@ export class SessionSlots {
   }
 
   async acquire(handles: readonly number[], spare: number): Promise<void> {
-    if (handles.length === 0 && spare === 0) return
-    for (const handle of handles) {
+    const known = handles.filter((handle) => this.#contexts.has(handle))
+    for (const handle of known) {
       const context = this.#contexts.get(handle)
       this.#contexts.delete(handle)
       this.#contexts.set(handle, context)
     }
-    const missing = handles.filter((handle) => this.#contexts.get(handle) !== undefined)
+    const missing = new Set(known.filter((handle) => this.#contexts.get(handle) !== undefined))
+    if (missing.size === 0 && spare === 0) return
     const { sessions: limit } = await this.#commands.limits()
-    await this.#makeRoom(limit - missing.length - spare, handles)
-    for (const handle of new Set(missing)) await this.#load(handle)
+    await this.#makeRoom(limit - missing.size - spare, handles)
+    for (const handle of missing) await this.#load(handle)
+  }
+
+  /** After a command failed: whether it was for want of a slot or handle, and now there is one. */
+  async reclaim(responseCode: number, kept: readonly number[]): Promise<boolean> {
+    if (!OUT_OF_SESSION_SLOTS.includes(responseCode)) return false
+    const before = this.#loaded().length
+    if (responseCode === TPM_RC.sessionMemory) await this.#makeRoom(0, kept)
+    return (await this.#flushForeign()) || this.#loaded().length < before
+  }
+
+  #loaded(): readonly number[] {
+    return Array.from(this.#contexts)
+      .filter(([, context]) => context === undefined)
+      .map(([handle]) => handle)
   }
 
   async #makeRoom(room: number, kept: readonly number[]): Promise<void> {
-    const loaded = Array.from(this.#contexts).filter(([, context]) => context === undefined)
-    const out = loaded.map(([handle]) => handle).filter((handle) => !kept.includes(handle))
-    for (const handle of out.slice(0, Math.max(0, loaded.length - room))) await this.#save(handle)
+    const loaded = this.#loaded()
+    const movable = loaded.filter((handle) => !kept.includes(handle))
+    for (const handle of movable.slice(0, Math.max(0, loaded.length - room))) await this.#save(handle)
   }
 
   async #save(handle: number): Promise<void> {
-    try {
-      this.#contexts.set(handle, await this.#commands.saveContext(handle))
-    } catch (error) {
-      if (!(error instanceof TpmError) || error.response?.value !== TPM_RC.contextGap) throw error
-      await this.#renewOldest()
-      this.#contexts.set(handle, await this.#commands.saveContext(handle))
-    }
-  }
-
-  /** A TPM numbers saved sessions and lets the oldest lag behind only so far. */
-  async #renewOldest(): Promise<void> {
-    let oldest: [number, TpmSavedContext] | undefined
-    for (const [handle, context] of this.#contexts)
-      if (context !== undefined && (oldest === undefined || context.sequence < oldest[1].sequence))
-        oldest = [handle, context]
-    if (oldest === undefined) throw new TpmError('internal', 'a context gap without saved sessions')
-    await this.#load(oldest[0])
-    this.#contexts.set(oldest[0], await this.#commands.saveContext(oldest[0]))
+    const save = () => this.#commands.saveContext(handle)
+    this.#contexts.set(handle, await save().catch((error: unknown) => this.#afterReclaim(error, save)))
   }
 
   async #load(handle: number): Promise<void> {
     const context = this.#contexts.get(handle)
     if (context === undefined) return
-    await this.#commands.loadContext(context)
+    const load = () => this.#commands.loadContext(context)
+    await load().catch((error: unknown) => this.#afterReclaim(error, load))
     this.#contexts.set(handle, undefined)
   }
+
+  /** Does once more what failed for a reason that can be put right. */
+  async #afterReclaim<T>(error: unknown, again: () => Promise<T>): Promise<T> {
+    const code = responseCodeIn(error)
+    if (code === TPM_RC.contextGap) await this.#renewOldest()
+    else if (!OUT_OF_SESSION_SLOTS.includes(code) || !(await this.#flushForeign())) throw error
+    return again()
+  }
+
+  /** A TPM numbers saved sessions and lets the oldest lag behind only so far; then it takes no other. */
+  async #renewOldest(): Promise<void> {
+    const saved = Array.from(this.#contexts).flatMap(([handle, context]) =>
+      context === undefined ? [] : [{ handle, context }],
+    )
+    const [first, ...others] = saved
+    if (first === undefined) throw new TpmError('internal', 'a context gap without saved sessions')
+    const oldest = others.reduce((a, b) => (b.context.sequence < a.context.sequence ? b : a), first)
+    await this.#commands.loadContext(oldest.context)
+    this.#contexts.set(oldest.handle, await this.#commands.saveContext(oldest.handle))
+  }
+
+  async #flushForeign(): Promise<boolean> {
+    const listed = await Promise.all([
+      this.#commands.foreignHandles('loaded-sessions'),
+      this.#commands.foreignHandles('saved-sessions'),
+    ])
+    const foreign = new Set(listed.flat().filter((handle) => !this.#contexts.has(handle)))
+    for (const handle of foreign) await this.#commands.flush(handle)
+    return foreign.size > 0
+  }
+}
+
+function responseCodeIn(error: unknown): number {
+  return error instanceof TpmError ? (error.response?.value ?? 0) : 0
 }

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { TPM_PT } from '../codec/capability.ts'
 import { WELL_KNOWN_HANDLES, TEMPLATES } from '../codec/templates.ts'
 import { digest } from '../crypto/digest.ts'
+import { startSwtpm } from '../testing/swtpm.ts'
 import { tpmRefuses, useTpm } from '../testing/tpm-fixture.ts'
 import { permanentEntity, TpmObject } from './entity.ts'
+import { Tpm } from './tpm.ts'
 
 const text = (value: string) => new TextEncoder().encode(value)
 const get = useTpm()
@@ -100,24 +102,6 @@ describe('objects', () => {
     await Promise.all(keys.map((key) => key.flush()))
   })
 
-  test('left over by somebody else are flushed when the slots run out', async () => {
-    const tpm = get()
-    const none = { userAuth: new Uint8Array(), data: new Uint8Array() }
-    // raw handles belong to their caller and are left alone; saved and loaded again they are nobody's
-    const { objectHandle } = await tpm.run('CreatePrimary', {
-      primaryHandle: 'owner',
-      inSensitive: none,
-      inPublic: TEMPLATES.srkEccP256,
-      outsideInfo: new Uint8Array(),
-      creationPCR: [],
-    })
-    const { context } = await tpm.run('ContextSave', { saveHandle: objectHandle })
-    await tpm.run('FlushContext', { flushHandle: objectHandle })
-    const { loadedHandle } = await tpm.run('ContextLoad', { context })
-    expect(await tpm.getCapability('handles', 0x80000000)).toEqual([loadedHandle])
-    await tpm.run('FlushContext', { flushHandle: loadedHandle })
-  })
-
   test('that were flushed are refused here, before the TPM is asked', async () => {
     const tpm = get()
     const key = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.akEccP256 })
@@ -201,4 +185,55 @@ test('a refused command names itself, the code, the place and a way out', async 
 
 test('a missing handle is refused before anything is sent', async () => {
   await expect(get().run('ReadPublic', {} as never)).rejects.toMatchObject({ code: 'input.malformed' })
+})
+
+describe('slots that somebody else has left full', () => {
+  test('are freed: objects and sessions of a process that ended without flushing', async () => {
+    const swtpm = await startSwtpm()
+    const before = await Tpm.open(swtpm.address)
+    for (let count = 0; count < 3; count++) {
+      await before.createPrimary({ hierarchy: 'owner', template: TEMPLATES.srkEccP256 })
+      await before.startSession({ type: 'hmac' })
+    }
+    await before.close()
+    const tpm = await Tpm.open(swtpm.address)
+    const key = await tpm.createPrimary({ hierarchy: 'owner', template: TEMPLATES.srkEccP256 })
+    const session = await tpm.startSession({ type: 'hmac', salt: key })
+    expect(await tpm.getCapability('handles', 0x80000000)).toHaveLength(1)
+    expect(await tpm.getCapability('handles', 0x02000000)).toEqual([session.handle])
+    await tpm.close()
+    await swtpm.stop()
+  })
+
+  test('are freed: all 64 session handles', async () => {
+    const swtpm = await startSwtpm()
+    const before = await Tpm.open(swtpm.address)
+    for (let count = 0; count < 64; count++) await before.startSession({ type: 'hmac' })
+    await before.close()
+    const tpm = await Tpm.open(swtpm.address)
+    const sessions = []
+    for (let count = 0; count < 5; count++) sessions.push(await tpm.startSession({ type: 'hmac' }))
+    for (const session of sessions) await tpm.endSession(session)
+    await tpm.close()
+    await swtpm.stop()
+  })
+
+  test('are not taken from callers of raw commands: those keep what they made', async () => {
+    const tpm = get()
+    const none = new Uint8Array()
+    const raw = {
+      primaryHandle: 'owner',
+      inSensitive: { userAuth: none, data: none },
+      inPublic: TEMPLATES.srkEccP256,
+      outsideInfo: none,
+      creationPCR: [],
+    } as const
+    const { objectHandle } = await tpm.run('CreatePrimary', raw)
+    const keys = []
+    for (let count = 0; count < 4; count++)
+      keys.push(await tpm.createPrimary({ hierarchy: 'owner', template: TEMPLATES.srkEccP256 }))
+    await expect(tpm.run('ReadPublic', { objectHandle })).resolves.toBeDefined()
+    await tpm.run('FlushContext', { flushHandle: objectHandle })
+    for (const key of keys) await key.flush()
+  })
 })

@@ -63,6 +63,7 @@ export class Attester {
     const { key } = await loadEndorsementKey(tpm)
     await using endorsementKey = key
     await using object = await makeAttestationKey(tpm)
+    // awaited here: a promise that is returned would be waited for only after the keys are flushed
     return await tpm.activateCredential({ endorsementKey, object, challenge })
   }
 

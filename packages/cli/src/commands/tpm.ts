@@ -24,7 +24,7 @@ const tpmVerb = (name: string, description: string) =>
 
 async function withTpm<T>(options: At, run: (tpm: Tpm) => Promise<T>): Promise<T> {
   await using tpm = await Tpm.open(options.tpm ?? process.env['VOUCHSAFE_TPM'] ?? 'device')
-  return run(tpm)
+  return await run(tpm)
 }
 
 /** `vouchsafe tpm …`: the TPM itself. */

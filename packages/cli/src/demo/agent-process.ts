@@ -43,7 +43,10 @@ export async function enrolAgent(world: World, clinics: readonly Clinic[], setup
   const ticketsFile = path.join(directory, 'tickets.json')
   writeFileSync(ticketsFile, JSON.stringify(tickets), { mode: 0o600 })
   const start = (name: string, args: readonly string[]) => {
-    const agent = new JsonProcess(name, [programs.agent, ...args], { logFile: world.file(`${setup.name}.log`) })
+    const agent = new JsonProcess(name, [programs.agent, ...args], {
+      logFile: world.file(`${setup.name}.log`),
+      codeCache: world.codeCache,
+    })
     world.cleanup.add(() => agent.stop())
     return agent
   }

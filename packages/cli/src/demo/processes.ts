@@ -13,7 +13,11 @@ export class JsonProcess {
   #exit: number | null = null
   #log = ''
 
-  constructor(name: string, args: readonly string[], options: { readonly logFile: string }) {
+  constructor(
+    name: string,
+    args: readonly string[],
+    options: { readonly logFile: string; readonly codeCache: string },
+  ) {
     this.name = name
     // the parent's environment is not a secret's place, and the child needs no more than this of it
     const env = {
@@ -61,15 +65,12 @@ export class JsonProcess {
         if (found !== null) return found
       }
       if (this.#exit !== null)
-        throw new VouchsafeError(
-          'peer.unreachable',
-          `${this.name} ended with ${this.#exit}: ${this.#log.trim().split('\n').at(-1) ?? ''}`,
-        )
+        throw new VouchsafeError('peer.unreachable', `${this.name} ended with ${this.#exit}: ${this.#lastWords()}`)
       const left = deadline - performance.now()
       if (left <= 0)
         throw new VouchsafeError(
           'peer.unreachable',
-          `${this.name} did not answer within ${timeoutMs} ms: ${this.#log.trim().split('\n').at(-1) ?? ''}`,
+          `${this.name} did not answer within ${timeoutMs} ms: ${this.#lastWords()}`,
         )
       await this.#change(left)
     }
@@ -85,6 +86,11 @@ export class JsonProcess {
     const late = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)
     await this.#exited
     clearTimeout(late)
+  }
+
+  /** The end of its log, for whoever has to find out why. */
+  #lastWords(): string {
+    return this.#log.trim().split('\n').slice(-12).join('\n')
   }
 
   #change(timeoutMs: number): Promise<void> {

@@ -50,6 +50,11 @@ export class World {
     this.cleanup.add(() => rmSync(this.directory, { recursive: true, force: true }))
   }
 
+  /** Compiled code that the processes share: private to this run, so nobody else can have put anything there. */
+  get codeCache(): string {
+    return this.file('code')
+  }
+
   file(name: string): string {
     return path.join(this.directory, name)
   }
@@ -84,6 +89,7 @@ export class World {
     writeFileSync(requestFile, JSON.stringify(request), { mode: 0o600 })
     const init = new JsonProcess(`broker init of ${id}`, [programs.broker, 'init', requestFile], {
       logFile: this.file(`${id}.log`),
+      codeCache: this.codeCache,
     })
     const { config, pins } = await init.line((line) => line as { config: string; pins: BrokerPin[] }, START_MS)
     await init.exited()
@@ -113,6 +119,7 @@ export class World {
   ): Promise<JsonProcess> {
     const broker = new JsonProcess(`broker of ${id}`, [...preload, programs.broker, 'serve', config, ...flags], {
       logFile: this.file(`${id}.log`),
+      codeCache: this.codeCache,
     })
     this.cleanup.add(() => broker.stop())
     return broker

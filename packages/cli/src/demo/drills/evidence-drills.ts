@@ -15,7 +15,10 @@ const HOSTILE = fileURLToPath(new URL('../../attack/hostile.ts', import.meta.url
 async function attack({ world }: DrillContext, at: Clinic, captured: Captured): Promise<RefusalCard> {
   const file = world.file(`captured-${captured.attack}.json`)
   writeFileSync(file, JSON.stringify(captured), { mode: 0o600 })
-  const hostile = new JsonProcess(`hostile ${captured.attack}`, [HOSTILE, file], { logFile: world.file('hostile.log') })
+  const hostile = new JsonProcess(`hostile ${captured.attack}`, [HOSTILE, file], {
+    logFile: world.file('hostile.log'),
+    codeCache: world.codeCache,
+  })
   world.cleanup.add(() => hostile.stop('SIGKILL'))
   const outcome = await hostile.line((line) => line as HostileOutcome, 30_000)
   await hostile.exited()

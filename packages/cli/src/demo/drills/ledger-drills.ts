@@ -37,5 +37,8 @@ function decoded(line: string): string {
 
 function edited(line: string): string {
   const { entry, checkpoint } = parseExportedEntry(line)
-  return formatExportedEntry({ entry: utf8(fromUtf8(entry).replace('"outcome":"wait"', '"outcome":"open"')), checkpoint })
+  return formatExportedEntry({
+    entry: utf8(fromUtf8(entry).replace('"outcome":"wait"', '"outcome":"open"')),
+    checkpoint,
+  })
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const AGENT = fileURLToPath(new URL('../../bin/agent.ts', import.meta.url))
@@ -31,47 +32,39 @@ export function startAgent(
   })
   child.stdin.end(options.stdin ?? '')
   const events: SeenEvent[] = []
-  const waiting = new Set<() => void>()
+  const news = new EventEmitter()
   let all = ''
   let partial = ''
+  let status: number | string | undefined
   child.stdout.on('data', (chunk: Buffer) => {
     all += chunk.toString('utf8')
     const lines = (partial + chunk.toString('utf8')).split('\n')
     partial = lines.pop() ?? ''
     for (const line of lines) events.push(JSON.parse(line) as SeenEvent)
-    for (const wake of waiting) wake()
+    news.emit('more')
   })
   child.stderr.on('data', (chunk: Buffer) => (all += chunk.toString('utf8')))
-  const exit = new Promise<number | string>((resolve) =>
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'gone')),
-  )
+  const exit = new Promise<number | string>((resolve) => {
+    child.once('close', (code, signal) => {
+      status = code ?? signal ?? 'gone'
+      news.emit('more')
+      resolve(status)
+    })
+  })
   return {
     pid: child.pid ?? 0,
     events,
     said: () => all,
     exit,
     signal: (signal) => void child.kill(signal),
-    until: (name, timeoutMs = 20_000) =>
-      new Promise((resolve, reject) => {
-        const done = (settle: () => void) => {
-          waiting.delete(look)
-          clearTimeout(timer)
-          settle()
-        }
-        const look = () => {
-          const found = events.find((e) => e.event === name)
-          if (found !== undefined) done(() => resolve(found))
-        }
-        const timer = setTimeout(
-          () => done(() => reject(new Error(`no ${name} in ${timeoutMs} ms: ${all}`))),
-          timeoutMs,
-        )
-        waiting.add(look)
-        void exit.then((status) => {
-          look()
-          if (waiting.has(look)) done(() => reject(new Error(`the agent ended with ${status} without ${name}: ${all}`)))
-        })
-        look()
-      }),
+    until: async (name, timeoutMs = 60_000) => {
+      const signal = AbortSignal.timeout(timeoutMs)
+      for (;;) {
+        const found = events.find((e) => e.event === name)
+        if (found !== undefined) return found
+        if (status !== undefined) throw new Error(`the agent ended with ${status} without ${name}: ${all}`)
+        await once(news, 'more', { signal })
+      }
+    },
   }
 }

@@ -54,6 +54,8 @@ export class PostgresServer {
       `-k ${this.directory}`,
       "-c listen_addresses=''",
       '-c max_connections=60',
+      // after a crash: one call for the file system, not one for each of thousands of files
+      '-c recovery_init_sync_method=syncfs',
       ...settings.map((s) => `-c ${s}`),
     ]
     const log = path.join(this.directory, 'log')

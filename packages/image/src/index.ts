@@ -25,3 +25,15 @@ export { listReferrers, putManifest } from './registry/referrers.ts'
 export { uploadBlob, type UploadOptions, type UploadSource } from './registry/upload.ts'
 export { parseAuthFile } from './registry/auth-file.ts'
 export { copyToLayout, pushImage, type TransferOptions } from './registry/transfer.ts'
+export type { EncryptionRules, LayerDecryptor, OpenedLayer } from './unpack/open-layer.ts'
+export {
+  type PullAnswer,
+  type PullPolicy,
+  type PullProgress,
+  type PullReport,
+  type PullRequest,
+  type PullSubject,
+  pullToDirectory,
+  pullToStore,
+} from './pull/pull-image.ts'
+export { SnapshotStore, type StoredImage } from './pull/store.ts'

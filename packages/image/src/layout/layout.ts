@@ -21,6 +21,7 @@ const READ_BYTES = 1024 * 1024
 export class ImageLayout implements ImageSource {
   readonly directory: string
   readonly index: ImageIndex
+  readonly isLocal = true
 
   private constructor(directory: string, index: ImageIndex) {
     this.directory = directory

@@ -16,6 +16,8 @@ export interface ImageSource {
   readManifest(digest: Digest, maxBytes: number): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string }>
   /** A blob's bytes, not verified. Ends early or late where the source lies; `verifiedWhileRead` finds out. */
   openBlob(blob: Content): AsyncIterable<Uint8Array>
+  /** Blobs come from this machine: nothing is won by fetching several at a time. */
+  readonly isLocal?: boolean
 }
 
 export interface ResolvedLayer {
@@ -25,14 +27,19 @@ export interface ResolvedLayer {
   readonly diffId: Digest
 }
 
-/** An image whose documents are verified down to the configuration. Layers are not: they are checked while read. */
-export interface ResolvedImage {
+/** A manifest that was reached and verified by digest; nothing it points at was looked at yet. */
+export interface ResolvedManifest {
   /** What the caller asked for: an index or a manifest. */
   readonly requested: Digest
+  readonly platform: Platform
   readonly index?: { readonly digest: Digest; readonly bytes: Uint8Array; readonly document: ImageIndex }
   readonly manifestDigest: Digest
   readonly manifestBytes: Uint8Array
   readonly manifest: ImageManifest
+}
+
+/** An image whose documents are verified down to the configuration. Layers are not: they are checked while read. */
+export interface ResolvedImage extends ResolvedManifest {
   readonly configDigest: Digest
   readonly configBytes: Uint8Array
   readonly config: ImageConfig
@@ -40,21 +47,20 @@ export interface ResolvedImage {
 }
 
 /**
- * Follows index → manifest → configuration, each by digest, size and media type (H02, H06). The bytes that were
- * hashed are the bytes that are parsed. An index in an index is refused.
+ * Follows index → manifest, each by digest, size and media type (H02, H06). The bytes that were hashed are the bytes
+ * that are parsed. An index in an index is refused.
  *
- * @param platform - Chooses from an index: exactly one entry must fit. Also demanded of the configuration.
+ * @param platform - Chooses from an index: exactly one entry must fit.
  * @throws {ImageError} `digest.mismatch`, `chain.*`, `document.*`, and whatever the source throws.
  */
-export async function resolveImage(
+export async function resolveManifest(
   source: ImageSource,
   digest: Digest,
-  options: { readonly platform: Platform },
-): Promise<ResolvedImage> {
-  const { platform } = options
+  platform: Platform,
+): Promise<ResolvedManifest> {
   const first = await fetchDocument(source, digest)
   if (first.document.kind === 'manifest')
-    return resolveManifest(source, { requested: digest }, digest, first.bytes, first.document, platform)
+    return { requested: digest, platform, manifestDigest: digest, manifestBytes: first.bytes, manifest: first.document }
   const chosen = choosePlatform(first.document, platform, digest)
   const { bytes, mediaType } = await source.readManifest(chosen.digest, MAX_MANIFEST_BYTES)
   assertContent(bytes, chosen, `manifest ${chosen.digest}`)
@@ -65,7 +71,41 @@ export async function resolveImage(
     )
   const manifest = parseManifest(bytes, chosen.mediaType, `manifest ${chosen.digest}`)
   const index = { digest, bytes: first.bytes, document: first.document }
-  return resolveManifest(source, { requested: digest, index }, chosen.digest, bytes, manifest, platform)
+  return { requested: digest, platform, index, manifestDigest: chosen.digest, manifestBytes: bytes, manifest }
+}
+
+/**
+ * Goes on to the configuration: verified by digest, made for the platform, and of one mind with the manifest about
+ * the layers.
+ *
+ * @throws {ImageError} as `resolveManifest`.
+ */
+export async function resolveConfig(source: ImageSource, at: ResolvedManifest): Promise<ResolvedImage> {
+  const { manifest, manifestDigest, platform } = at
+  const what = `configuration ${manifest.config.digest}`
+  if (!CONFIG_TYPES.has(manifest.config.mediaType))
+    throw new ImageError(
+      'chain.media-type',
+      `manifest ${manifestDigest}: its configuration is ${manifest.config.mediaType}, not that of an image`,
+    )
+  const configBytes = await readVerified(source, manifest.config, MAX_CONFIG_BYTES, 'configuration')
+  const config = parseImageConfig(configBytes, what)
+  if (!samePlatform(config.platform, platform))
+    throw new ImageError(
+      'chain.platform',
+      `${what}: made for ${platformText(config.platform)}, wanted ${platformText(platform)}`,
+    )
+  const layers = pairLayers(manifest, config, manifestDigest)
+  return { ...at, configDigest: manifest.config.digest, configBytes, config, layers }
+}
+
+/** `resolveManifest`, then `resolveConfig`. */
+export async function resolveImage(
+  source: ImageSource,
+  digest: Digest,
+  options: { readonly platform: Platform },
+): Promise<ResolvedImage> {
+  return resolveConfig(source, await resolveManifest(source, digest, options.platform))
 }
 
 async function fetchDocument(source: ImageSource, digest: Digest) {
@@ -101,38 +141,6 @@ export function choosePlatform(index: ImageIndex, platform: Platform, digest: Di
       `index ${digest}: two manifests for ${platformText(platform)}: ${chosen.digest}, ${second.digest}`,
     )
   return chosen
-}
-
-async function resolveManifest(
-  source: ImageSource,
-  asked: Pick<ResolvedImage, 'requested' | 'index'>,
-  manifestDigest: Digest,
-  manifestBytes: Uint8Array,
-  manifest: ImageManifest,
-  platform: Platform,
-): Promise<ResolvedImage> {
-  if (!CONFIG_TYPES.has(manifest.config.mediaType))
-    throw new ImageError(
-      'chain.media-type',
-      `manifest ${manifestDigest}: its configuration is ${manifest.config.mediaType}, not that of an image`,
-    )
-  const configBytes = await readVerified(source, manifest.config, MAX_CONFIG_BYTES, 'configuration')
-  const config = parseImageConfig(configBytes, `configuration ${manifest.config.digest}`)
-  if (!samePlatform(config.platform, platform))
-    throw new ImageError(
-      'chain.platform',
-      `configuration ${manifest.config.digest}: made for ${platformText(config.platform)}, wanted ${platformText(platform)}`,
-    )
-  return {
-    ...asked,
-    manifestDigest,
-    manifestBytes,
-    manifest,
-    configDigest: manifest.config.digest,
-    configBytes,
-    config,
-    layers: pairLayers(manifest, config, manifestDigest),
-  }
 }
 
 function pairLayers(manifest: ImageManifest, config: ImageConfig, digest: Digest): readonly ResolvedLayer[] {

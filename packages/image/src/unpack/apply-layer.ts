@@ -16,7 +16,7 @@ import {
   type Tree,
   type TreeNode,
 } from './tree.ts'
-import { removeNode, type WhiteoutSink } from './whiteout.ts'
+import { detach, hideAllLower, hideLower } from './whiteout.ts'
 
 /** Something the profile left out. */
 export interface Dropped {
@@ -30,8 +30,6 @@ export interface ApplyPorts {
   readonly special: SpecialNodes
   readonly meter: Meter
   readonly profile: UnpackProfile
-  /** `delete` takes hidden files away; `overlay` leaves marks that overlayfs understands. */
-  readonly whiteouts: WhiteoutSink
   readonly onDropped: (dropped: Dropped) => void
 }
 
@@ -60,7 +58,7 @@ export class LayerApplier implements TarVisitor {
   }
 
   begin(entry: TarEntry): void {
-    const { meter, tree, whiteouts } = this.#ports
+    const { meter, tree } = this.#ports
     meter.countEntry(entry.kind === 'file' ? entry.size : 0, toDisplay(entry.path))
     const target = parseTarget(entry.path)
     switch (target.kind) {
@@ -69,13 +67,15 @@ export class LayerApplier implements TarVisitor {
         this.#describe({ node: tree.root, path: '' }, entry)
         return
       case 'whiteout':
+      case 'opaque': {
         assertEmptyFile(entry)
-        whiteouts.hide(tree.resolve(target.parents, entry.path), target.parents, target.name, entry.path)
+        const place = tree.resolve(target.parents, entry.path)
+        // a directory that lower layers do not have holds nothing to hide
+        if (place === undefined) return
+        if (target.kind === 'whiteout') hideLower(this.#ports, place, target.name, this.#layer)
+        else hideAllLower(this.#ports, place, this.#layer)
         return
-      case 'opaque':
-        assertEmptyFile(entry)
-        whiteouts.hideAll(tree.resolve(target.parents, entry.path), target.parents, entry.path)
-        return
+      }
       case 'entry':
         this.#place(this.parent(target.parents, entry.path), target.name, entry)
     }
@@ -122,7 +122,8 @@ export class LayerApplier implements TarVisitor {
       this.#refuseDuplicate(existing, entry)
       if (existing.kind === 'directory' && entry.kind === 'directory')
         return this.#describe({ node: existing, path }, entry)
-      removeNode(this.#ports, parent, name)
+      this.#ports.disk.replaceLower(path, existing)
+      detach(this.#ports.tree, parent, name)
     }
     switch (entry.kind) {
       case 'directory':
@@ -163,6 +164,7 @@ export class LayerApplier implements TarVisitor {
   }
 
   #describe(place: Place, entry: TarEntry): void {
+    this.#ports.disk.keepDirectory(place.path)
     place.node.metadata = metadataOf(entry)
     place.node.describedBy = this.#layer
     this.#ports.tree.touch(place.node, this.#layer)
@@ -197,7 +199,7 @@ export class LayerApplier implements TarVisitor {
       throw refused('unpack.link', entry, `a hard link to ${shown}, which is not there`)
     if (node.kind === 'directory') throw refused('unpack.link', entry, `a hard link to ${shown}, a directory`)
     if (node.kind === 'symlink') checkTwin(parent.node, name, 'symlink', entry.path)
-    this.#ports.disk.hardlink(join(from.path, last), join(parent.path, name))
+    this.#ports.disk.hardlink(join(from.path, last), join(parent.path, name), node)
     const own =
       node.kind === 'symlink'
         ? { ...node, layer: this.#layer }
@@ -208,12 +210,12 @@ export class LayerApplier implements TarVisitor {
   }
 
   #special(parent: Place, name: ByteString, entry: TarEntry): void {
-    const { profile, special, disk, onDropped, whiteouts } = this.#ports
+    const { profile, special, disk, onDropped } = this.#ports
     const fifo = entry.kind === 'fifo'
     const rule = fifo ? profile.fifos : profile.devices
     if (rule === 'refuse') throw refused('unpack.special', entry, `a ${entry.kind}`)
     if (rule === 'drop') return onDropped({ entry: toDisplay(entry.path), what: fifo ? 'fifo' : 'device' })
-    if (whiteouts.marks && entry.kind === 'character-device' && entry.deviceMajor === 0 && entry.deviceMinor === 0)
+    if (entry.kind === 'character-device' && entry.deviceMajor === 0 && entry.deviceMinor === 0)
       throw refused('unpack.whiteout', entry, 'a device 0:0, which overlayfs would take for a whiteout')
     const path = join(parent.path, name)
     disk.adopt(special.make(entry), path, metadataOf(entry))

@@ -21,7 +21,7 @@ import {
 import { ImageError } from '../errors.ts'
 import { type ByteString, fromText, toDisplay, toFsPath } from '../tar/format.ts'
 import type { Timestamp } from '../tar/pax.ts'
-import type { Metadata } from './tree.ts'
+import { join, type Metadata, type TreeNode } from './tree.ts'
 
 /** `apply` gives files the owners of the image, which takes root; `squash` leaves all to the user who unpacks. */
 export type Ownership = 'apply' | 'squash'
@@ -33,20 +33,27 @@ const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | const
  * none follows a link at its end.
  */
 export class Disk {
+  readonly root: string
   readonly #root: ByteString
-  readonly #ownership: Ownership
+  protected readonly ownership: Ownership
 
   constructor(root: string, ownership: Ownership) {
+    this.root = root
     this.#root = fromText(root)
-    this.#ownership = ownership
+    this.ownership = ownership
   }
 
   makeDirectory(path: ByteString): void {
-    attempt(path, () => mkdirSync(this.#at(path), 0o700))
+    attempt(path, () => mkdirSync(this.at(path), 0o700))
+  }
+
+  /** A layer describes a directory that is there; it may be of a lower layer. */
+  keepDirectory(_path: ByteString): void {
+    // nothing to do on one disk for all layers
   }
 
   createFile(path: ByteString): number {
-    return attempt(path, () => openSync(this.#at(path), CREATE, 0o600))
+    return attempt(path, () => openSync(this.at(path), CREATE, 0o600))
   }
 
   write(path: ByteString, file: number, chunk: Uint8Array, position: number | null): void {
@@ -62,7 +69,7 @@ export class Disk {
     attempt(path, () => {
       try {
         if (truncateTo !== undefined) ftruncateSync(file, truncateTo)
-        if (this.#ownership === 'apply') fchownSync(file, metadata.uid, metadata.gid)
+        if (this.ownership === 'apply') fchownSync(file, metadata.uid, metadata.gid)
         fchmodSync(file, metadata.mode) // after chown, which takes setuid away
         const time = toNodeTime(metadata.mtime)
         futimesSync(file, time, time)
@@ -78,51 +85,66 @@ export class Disk {
 
   symlink(path: ByteString, target: ByteString, metadata: Metadata): void {
     attempt(path, () => {
-      const file = this.#at(path)
+      const file = this.at(path)
       symlinkSync(toFsPath(target), file)
-      if (this.#ownership === 'apply') lchownSync(file, metadata.uid, metadata.gid)
+      if (this.ownership === 'apply') lchownSync(file, metadata.uid, metadata.gid)
       const time = toNodeTime(metadata.mtime)
       lutimesSync(file, time, time)
     })
   }
 
-  /** link(2): does not follow a link at the end of `from`. */
-  hardlink(from: ByteString, path: ByteString): void {
-    attempt(path, () => linkSync(this.#at(from), this.#at(path)))
+  /**
+   * link(2): does not follow a link at the end of `from`.
+   *
+   * @param _node - What is at `from`; it may be of a lower layer.
+   */
+  hardlink(from: ByteString, path: ByteString, _node: TreeNode): void {
+    attempt(path, () => linkSync(this.at(from), this.at(path)))
   }
 
   /** Takes over a node that was made elsewhere on the same file system. Exclusive, unlike rename. */
   adopt(from: string, path: ByteString, metadata: Metadata): void {
     attempt(path, () => {
-      const file = this.#at(path)
+      const file = this.at(path)
       linkSync(from, file)
       unlinkSync(from)
-      if (this.#ownership === 'apply') lchownSync(file, metadata.uid, metadata.gid)
+      if (this.ownership === 'apply') lchownSync(file, metadata.uid, metadata.gid)
       chmodSync(file, metadata.mode)
       const time = toNodeTime(metadata.mtime)
       utimesSync(file, time, time)
     })
   }
 
-  describeDirectory(path: ByteString, metadata: Metadata): void {
+  /** Owner, mode and time of something that exists and is no link. */
+  describe(path: ByteString, metadata: Metadata): void {
     attempt(path, () => {
-      const directory = this.#at(path)
-      if (this.#ownership === 'apply') chownSync(directory, metadata.uid, metadata.gid)
+      const directory = this.at(path)
+      if (this.ownership === 'apply') chownSync(directory, metadata.uid, metadata.gid)
       chmodSync(directory, metadata.mode)
       const time = toNodeTime(metadata.mtime)
       utimesSync(directory, time, time)
     })
   }
 
-  unlink(path: ByteString): void {
-    attempt(path, () => unlinkSync(this.#at(path)))
+  /** A whiteout: what lower layers have here is gone. */
+  hideLower(path: ByteString, node: TreeNode): void {
+    this.#delete(path, node)
   }
 
-  removeDirectory(path: ByteString): void {
-    attempt(path, () => rmdirSync(this.#at(path)))
+  /** Something else is about to be put where a lower layer has `node`. */
+  replaceLower(path: ByteString, node: TreeNode): void {
+    this.#delete(path, node)
   }
 
-  #at(path: ByteString): string | Buffer {
+  /** Walks the tree, never the disk: no link is followed. */
+  #delete(path: ByteString, node: TreeNode): void {
+    if (node.kind === 'directory') {
+      for (const [name, child] of node.children) this.#delete(join(path, name), child)
+      attempt(path, () => rmdirSync(this.at(path)))
+    } else attempt(path, () => unlinkSync(this.at(path)))
+  }
+
+  protected at(path: ByteString): string | Buffer {
     return toFsPath(path === '' ? this.#root : `${this.#root}/${path}`)
   }
 }
@@ -137,7 +159,7 @@ function toNodeTime(time: Timestamp): number | Date {
 }
 
 /** One border for errors of the operating system. */
-function attempt<T>(path: ByteString, action: () => T): T {
+export function attempt<T>(path: ByteString, action: () => T): T {
   try {
     return action()
   } catch (cause) {

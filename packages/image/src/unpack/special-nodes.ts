@@ -18,6 +18,13 @@ export class SpecialNodes {
     this.#scratch = scratch
   }
 
+  /** A device 0:0, which overlayfs reads as "what was here is gone". */
+  makeWhiteout(): string {
+    const file = path.join(this.#scratch, randomBytes(8).toString('hex'))
+    run('mknod', ['-m', '000', file, 'c', '0', '0'], 'whiteout')
+    return file
+  }
+
   /** @returns Where the node was made. */
   make(entry: TarEntry): string {
     const file = path.join(this.#scratch, randomBytes(8).toString('hex'))

@@ -8,12 +8,12 @@ import type { ApplyPorts, Dropped } from './apply-layer.ts'
 import { Disk, type Ownership } from './disk.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from './limits.ts'
 import { HARDENED, type UnpackProfile } from './profile.ts'
+import { type EncryptionRules, openLayers, type ReadableLayer } from './open-layer.ts'
 import { SpecialNodes } from './special-nodes.ts'
 import { join, type Place, Tree } from './tree.ts'
 import { unpackLayer } from './unpack-layer.ts'
-import { deletingWhiteouts } from './whiteout.ts'
 
-export interface UnpackOptions {
+export interface UnpackOptions extends EncryptionRules {
   /** `linux/amd64` unless told. */
   readonly platform?: Platform
   /** `HARDENED` unless told. */
@@ -43,9 +43,9 @@ const MAX_DROPPED = 1000
  *
  * Everything is staged in a private directory beside the target: documents are verified by digest, each layer's blob
  * and archive likewise, and only when all of that held does the tree get its name, in one rename. On any error the
- * staging directory is removed and the target was never there. Encrypted layers are refused here; `pull` opens them.
+ * staging directory is removed and the target was never there.
  *
- * @throws {ImageError} `unpack.*`, `tar.*`, `compression.*`, `digest.*`, `chain.*`, `encryption.no-key`, `aborted`.
+ * @throws {ImageError} `unpack.*`, `tar.*`, `compression.*`, `digest.*`, `chain.*`, `encryption.*`, `aborted`.
  * @source OCI image specification, layer: applying changesets
  */
 export async function unpackImage(
@@ -55,20 +55,26 @@ export async function unpackImage(
   options: UnpackOptions = {},
 ): Promise<UnpackReport> {
   const platform = options.platform ?? { os: 'linux', architecture: 'amd64' }
+  assertAbsent(path.resolve(targetDir))
+  const image = await resolveImage(source, digest, { platform })
+  return unpackResolved(source, image, targetDir, options)
+}
+
+/** The second half of `unpackImage`, for an image whose documents are verified, and accepted if need be. */
+export async function unpackResolved(
+  source: ImageSource,
+  image: ResolvedImage,
+  targetDir: string,
+  options: UnpackOptions,
+): Promise<UnpackReport> {
   const target = path.resolve(targetDir)
   assertAbsent(target)
-  const image = await resolveImage(source, digest, { platform })
-  for (const { form, descriptor } of image.layers)
-    if (form.encrypted)
-      throw new ImageError(
-        'encryption.no-key',
-        `layer ${descriptor.digest} is encrypted: pull it with a decryption hook`,
-      )
+  const layers = await openLayers(image.layers, options)
   const staging = makeStaging(target)
   try {
     const root = path.join(staging, 'rootfs')
     mkdirSync(root, { mode: 0o700 })
-    const report = await unpackInto(source, image, { staging, root }, options)
+    const report = await unpackInto(source, { image, layers, staging, root }, options)
     renameSync(root, target)
     return report
   } finally {
@@ -78,37 +84,36 @@ export async function unpackImage(
 
 async function unpackInto(
   source: ImageSource,
-  image: ResolvedImage,
-  { staging, root }: { readonly staging: string; readonly root: string },
+  job: {
+    readonly image: ResolvedImage
+    readonly layers: readonly ReadableLayer[]
+    readonly staging: string
+    readonly root: string
+  },
   options: UnpackOptions,
 ): Promise<UnpackReport> {
+  const { image, layers, staging, root } = job
   const limits = { ...DEFAULT_UNPACK_LIMITS, ...options.limits }
   const tree = new Tree(limits.maxDepth)
   const disk = new Disk(root, options.ownership ?? (process.getuid?.() === 0 ? 'apply' : 'squash'))
   const dropped: Dropped[] = []
   let droppedCount = 0
-  let current = 0
   const ports: ApplyPorts = {
     tree,
     disk,
     special: new SpecialNodes(staging),
     meter: new Meter(limits),
     profile: options.profile ?? HARDENED,
-    whiteouts: deletingWhiteouts({ tree, disk }, () => current),
     onDropped: (drop) => {
       if (++droppedCount <= MAX_DROPPED) dropped.push(drop)
     },
   }
-  for (const [number, layer] of image.layers.entries()) {
-    current = number
+  for (const [number, readable] of layers.entries()) {
     let bytes = 0
     const onBytes = (more: number) =>
-      options.onProgress?.({ layer: number, layers: image.layers.length, bytes: (bytes += more) })
-    await unpackLayer({ layer, blob: source.openBlob(layer.descriptor), content: layer.descriptor, number }, ports, {
-      root,
-      onBytes,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    })
+      options.onProgress?.({ layer: number, layers: layers.length, bytes: (bytes += more) })
+    const stored = source.openBlob(readable.layer.descriptor)
+    await unpackLayer({ readable, stored, number }, ports, { onBytes, signal: options.signal })
   }
   describeDirectories({ node: tree.root, path: '' }, disk)
   return { image, entries: ports.meter.entries, bytes: ports.meter.totalBytes, dropped, droppedCount }
@@ -121,7 +126,7 @@ async function unpackInto(
 export function describeDirectories(place: Place, disk: Disk): void {
   for (const [name, child] of place.node.children)
     if (child.kind === 'directory') describeDirectories({ node: child, path: join(place.path, name) }, disk)
-  disk.describeDirectory(place.path, place.node.metadata)
+  disk.describe(place.path, place.node.metadata)
 }
 
 function assertAbsent(target: string): void {

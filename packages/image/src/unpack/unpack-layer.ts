@@ -1,16 +1,15 @@
 import { ImageError } from '../errors.ts'
-import { type Digest, Digester, digestAlgorithm, verifiedWhileRead } from '../oci/digest.ts'
-import type { ResolvedLayer } from '../oci/chain.ts'
+import { Digester, digestAlgorithm, verifiedWhileRead } from '../oci/digest.ts'
 import { TarReader } from '../tar/read-tar.ts'
 import { type ApplyPorts, LayerApplier } from './apply-layer.ts'
 import { decompressLayer } from './decompress.ts'
+import type { ReadableLayer } from './open-layer.ts'
 import { setAttributes } from './special-nodes.ts'
 
 export interface LayerInput {
-  readonly layer: ResolvedLayer
-  /** The plain (decrypted) blob's bytes and what they must be; for a layer that is not encrypted, its descriptor. */
-  readonly blob: AsyncIterable<Uint8Array>
-  readonly content: { readonly digest: Digest; readonly size: number }
+  readonly readable: ReadableLayer
+  /** The bytes as they are stored: verified here, or in the decryption. */
+  readonly stored: AsyncIterable<Uint8Array>
   /** Position in the image, lowest 0. */
   readonly number: number
 }
@@ -21,17 +20,16 @@ export interface LayerInput {
  *
  * A broken archive inside a blob that is not what its digest says is reported as `digest.mismatch`, which is the
  * cause, and not as a broken archive.
- *
- * @param root - Of the files on disk, for extended attributes.
  */
 export async function unpackLayer(
   input: LayerInput,
   ports: ApplyPorts,
-  options: { readonly root: string; readonly signal?: AbortSignal; readonly onBytes?: (bytes: number) => void },
+  options: { readonly signal?: AbortSignal | undefined; readonly onBytes?: (bytes: number) => void },
 ): Promise<void> {
-  const { layer, content } = input
+  const { layer, content, read } = input.readable
   const what = `layer ${layer.descriptor.digest}`
-  const verified = verifiedWhileRead(watched(input.blob, options), content, what)
+  const plain = layer.form.encrypted ? `${what}, decrypted` : what
+  const verified = verifiedWhileRead(read(watched(input.stored, options)), content, plain)
   const diff = new Digester(digestAlgorithm(layer.diffId))
   const applier = new LayerApplier(input.number, ports)
   const reader = new TarReader(applier)
@@ -51,12 +49,12 @@ export async function unpackLayer(
   const actual = isPlain ? content.digest : diff.digest()
   if (actual !== layer.diffId)
     throw new ImageError('digest.mismatch', `${what}: its archive is ${actual}, the configuration says ${layer.diffId}`)
-  setAttributes(options.root, applier.attributes)
+  setAttributes(ports.disk.root, applier.attributes)
 }
 
 async function* watched(
   blob: AsyncIterable<Uint8Array>,
-  options: { readonly signal?: AbortSignal; readonly onBytes?: (bytes: number) => void },
+  options: { readonly signal?: AbortSignal | undefined; readonly onBytes?: (bytes: number) => void },
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of blob) {
     if (options.signal?.aborted === true)

@@ -1,13 +1,6 @@
-export {
-  compile,
-  type Policy,
-  type PolicyOptions,
-  type PreparedQuery,
-  type Sources,
-  type EvalOptions,
-  type Answer,
-  type Row,
-} from './policy.ts'
+export { compile, type Policy, type PolicyOptions, type Sources } from './policy.ts'
+export { type PreparedQuery, type Answer, type Row, type Input, readInput, parseInput } from './query.ts'
+export { type EvalOptions } from './eval/machine.ts'
 export { type HostFunction } from './eval/host-function.ts'
 export { type Bounds } from './eval/bounds.ts'
 export { type BackendChoice } from './backend/choose.ts'

@@ -1,6 +1,6 @@
 import type { Builtin } from '../builtins/index.ts'
 import { Cursor, baseAt, cursorAt, cursorKeys, cursorStep, cursorValue, type RuleEvaluator } from '../eval/documents.ts'
-import { ABSENT, type Env, type Mock } from '../eval/env.ts'
+import { ABSENT, type Env, type Memo, type Mock } from '../eval/env.ts'
 import { completeConflict, functionConflict, keyConflict } from '../eval/errors.ts'
 import { Branch } from '../eval/nested.ts'
 import { replaced } from '../eval/with.ts'
@@ -19,6 +19,7 @@ import {
   step,
   type Value,
 } from '../value/index.ts'
+import { Walker } from './fast/walker.ts'
 import { iterate } from './iterate.ts'
 
 /** Registers of one call, by number; register 0 is the environment. */
@@ -37,13 +38,12 @@ type Sink = (e: Emit) => Step
  */
 export class Closures implements RuleEvaluator {
   readonly nodes: readonly NodePlan[]
-  readonly #plan: Plan
+  readonly #constants: Memo = []
   readonly #rules: (((env: Env) => Value | undefined) | undefined)[] = []
   readonly #extents: (((env: Env) => Branch) | undefined)[] = []
   readonly #functions: (((env: Env, args: readonly Value[]) => Value | undefined) | undefined)[] = []
 
   constructor(plan: Plan) {
-    this.#plan = plan
     this.nodes = plan.nodes
   }
 
@@ -69,7 +69,8 @@ export class Closures implements RuleEvaluator {
   }
 
   #remembered(env: Env, id: number, compute: () => Value | undefined): Value | undefined {
-    const known = env.memo[id]
+    const memo = (this.nodes[id] as NodePlan).constant ? this.#constants : env.memo
+    const known = memo[id]
     if (known !== undefined) return known === ABSENT ? undefined : known
     const { budget } = env.machine
     if (--budget.fuel < 0) budget.refuel()
@@ -80,7 +81,7 @@ export class Closures implements RuleEvaluator {
       value = compute()
       budget.leave()
     }
-    env.memo[id] = value === undefined ? ABSENT : value
+    memo[id] = value === undefined ? ABSENT : value
     return value
   }
 
@@ -341,6 +342,21 @@ export class Closures implements RuleEvaluator {
           if (!isArray(answers)) return FAIL
           for (const answer of answers) {
             f[op.out] = answer
+            if (body(f) === STOP) return STOP
+          }
+          return FAIL
+        }
+      }
+      case 'walk': {
+        const from = this.#read(op.from)
+        const body = this.#block(op.body, sink)
+        return (f) => {
+          const { budget } = f[0] as Env
+          const walker = new Walker(from(f), op.ordered)
+          while (walker.next()) {
+            if (--budget.fuel < 0) budget.refuel()
+            f[op.value] = walker.value
+            if (op.path !== undefined) f[op.path] = walker.path
             if (body(f) === STOP) return STOP
           }
           return FAIL

@@ -21,8 +21,7 @@ export class Env {
   readonly input: Value | undefined
   readonly data: Value
   readonly memo: Memo
-  /** What rules with variables in their heads add, by node. */
-  readonly extents = new Map<number, Branch>()
+  #extents: Map<number, Branch> | undefined
   /** Rules that a replacement hides, by number. */
   readonly masks: ReadonlySet<number> | undefined
   /** Replaced functions, by name. */
@@ -43,6 +42,11 @@ export class Env {
     this.memo = memo
     this.masks = masks
     this.mocks = mocks
+  }
+
+  /** What rules with variables in their heads add, by node. */
+  get extents(): Map<number, Branch> {
+    return (this.#extents ??= new Map())
   }
 
   /** The environment in which a function that stands in for another runs: nothing is replaced for it. */

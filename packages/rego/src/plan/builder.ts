@@ -23,22 +23,24 @@ export class Builder {
   #ops: Op[]
   readonly #first: Op[]
   readonly #bound: Map<string, Operand>
+  readonly #known: Map<string, Reg>
   /** A block that cannot go on: what follows is never reached. */
   dead = false
   /** The block has a scan. */
   scans = false
 
-  constructor(registers: Registers, env: EnvReg, ordered: boolean, bound: ReadonlyMap<string, Operand> = new Map()) {
+  constructor(registers: Registers, env: EnvReg, ordered: boolean, outer?: Builder) {
     this.registers = registers
     this.env = env
     this.ordered = ordered
     this.#first = this.#ops = []
-    this.#bound = new Map(bound)
+    this.#bound = new Map(outer?.bound)
+    this.#known = new Map(outer === undefined ? [] : outer.#known)
   }
 
   /** A block inside this one that sees its variables and keeps its own to itself. */
   nested(ordered: boolean): Builder {
-    return new Builder(this.registers, this.env, ordered, this.#bound)
+    return new Builder(this.registers, this.env, ordered, this)
   }
 
   add(op: Op): void {
@@ -50,6 +52,18 @@ export class Builder {
   value(make: (out: Reg) => Op): Reg {
     const out = this.registers.next()
     this.add(make(out))
+    return out
+  }
+
+  /**
+   * The same for an operation that gives one value wherever it stands: looking a member up, or asking for a document. What was
+   * asked before is not asked again.
+   */
+  pure(key: string, make: (out: Reg) => Op): Reg {
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const out = this.value(make)
+    this.#known.set(key, out)
     return out
   }
 

@@ -29,7 +29,7 @@ export function planData(ref: RefTerm, b: Builder, c: PlanContext): Operand {
       if (known !== undefined) return planSteps(known, ref.path.slice(at + 1), b, c)
       // a function is no value
       if (rule.args !== undefined) b.add({ op: 'fail' })
-      const value = b.value((out) => ({ op: 'rule', out, env, node: id }))
+      const value = b.pure(`rule ${env} ${id}`, (out) => ({ op: 'rule', out, env, node: id }))
       return planSteps(value, ref.path.slice(at + 1), b, c)
     }
   }
@@ -45,7 +45,7 @@ function fromBase(path: Value[], rest: readonly Term[], b: Builder, c: PlanConte
     at++
   }
   const { env } = b
-  const value = b.value((out) => ({ op: 'base', out, env, path }))
+  const value = b.pure(`base ${env} ${JSON.stringify(path.map(String))}`, (out) => ({ op: 'base', out, env, path }))
   return planSteps(value, rest.slice(at), b, c)
 }
 

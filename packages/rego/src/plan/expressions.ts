@@ -1,4 +1,4 @@
-import { refName, type Body, type Expr, type RefTerm, type Term, type With } from '../syntax/ast.ts'
+import { isWildcard, refName, type Body, type Expr, type RefTerm, type Term, type With } from '../syntax/ast.ts'
 import { isEquation } from '../compile/map.ts'
 import type { RuleNode } from '../compile/tree.ts'
 import type { Builder } from './builder.ts'
@@ -96,10 +96,15 @@ function planCall(e: Expr & { kind: 'call' }, b: Builder, c: PlanContext): void 
   const args = e.args.slice(0, arity).map((a) => planTerm(a, b, c))
   const result = e.args[arity]
   const callee = functionOf(e.op, c)
+  const name = refName(e.op)
   const { env } = b
   if (callee === undefined) throw internal(`function ${refName(e.op) ?? '?'} does not exist`, e)
   if ('builtin' in callee && callee.builtin.name === 'internal.print') {
     b.add({ op: 'print', env, from: args[0] as Operand, loc: e.loc })
+    return
+  }
+  if (name === 'walk' && result?.kind === 'array' && result.items.length === 2) {
+    planWalk(args[0] as Operand, result.items as [Term, Term], b, c)
     return
   }
   if ('builtin' in callee && callee.builtin.relation === true) {
@@ -115,6 +120,17 @@ function planCall(e: Expr & { kind: 'call' }, b: Builder, c: PlanContext): void 
   })
   if (result !== undefined) planMatch(result, out, b, c)
   else if (!('builtin' in callee) || callee.builtin.decl.result !== undefined) b.add({ op: 'truthy', from: out })
+}
+
+/** `walk(x, [path, value])`, the way it is always written. */
+function planWalk(from: Operand, [path, value]: [Term, Term], b: Builder, c: PlanContext): void {
+  const unused = path.kind === 'var' && isWildcard(path.name)
+  const pathReg = unused ? undefined : b.registers.next()
+  const valueReg = b.registers.next()
+  const { ordered } = b
+  b.iterate((body) => ({ op: 'walk', from, path: pathReg, value: valueReg, ordered, body }))
+  if (pathReg !== undefined) planMatch(path, pathReg, b, c)
+  planMatch(value, valueReg, b, c)
 }
 
 function functionOf(op: RefTerm, c: PlanContext): FunctionRef | undefined {

@@ -76,6 +76,15 @@ export type Op =
       readonly loc: Location
       readonly body: Block
     }
+  /** `walk` with its answers taken apart: the path, where somebody needs it, and the value. */
+  | {
+      readonly op: 'walk'
+      readonly from: Operand
+      readonly path: Reg | undefined
+      readonly value: Reg
+      readonly ordered: boolean
+      readonly body: Block
+    }
   /** Prints the operands of a call of `print`: an array of sets, empty where an operand is undefined. */
   | { readonly op: 'print'; readonly env: EnvReg; readonly from: Operand; readonly loc: Location }
   /** Fails if the value is `false`. */
@@ -170,6 +179,8 @@ export type NodePlan = {
   readonly clauses: readonly Clause[]
   /** The value where no clause has one. */
   readonly fallback: Clause | undefined
+  /** The value depends on nothing but the program: it is computed once and kept. */
+  readonly constant: boolean
   /** All clauses give the same constant: the first solution decides. */
   readonly firstDecides: boolean
   readonly children: ReadonlyMap<string, number>

@@ -5,6 +5,7 @@ import type { Names } from '../compile/names.ts'
 import { isGenerated, type Body } from '../syntax/ast.ts'
 import { equal, type Value } from '../value/index.ts'
 import { Builder, Registers } from './builder.ts'
+import { constantNodes } from './constants.ts'
 import type { PlanContext, Sites } from './context.ts'
 import { planBody } from './expressions.ts'
 import { replacementsOf, type Replacements } from './replacements.ts'
@@ -34,7 +35,14 @@ export function planProgram(program: Program, explain = false, more?: Replacemen
   for (const node of more?.nodes ?? []) replaceable.nodes.add(node)
   for (const name of more?.functions ?? []) replaceable.functions.add(name)
   const context = contextOf(program, ids, replaceable, sites)
-  const nodes = [...ids.keys()].map((node) => planNode(node, context))
+  const drafts = [...ids.keys()].map((node) => planNode(node, context))
+  const hidden = new Set([...replaceable.nodes].map((n) => ids.get(n)))
+  const constant = constantNodes(
+    drafts,
+    (id) => hidden.has(id),
+    (name) => replaceable.functions.has(name),
+  )
+  const nodes = drafts.map((n): NodePlan => ({ ...n, constant: constant.has(n.id) }))
   return { nodes, ids, program, sites, replaceable }
 }
 
@@ -64,13 +72,13 @@ function contextOf(
     body: (body, b) => planBody(body, b, context),
     input: (b) => {
       const { env } = b
-      return b.value((out) => ({ op: 'input', out, env }))
+      return b.pure(`input ${env}`, (out) => ({ op: 'input', out, env }))
     },
   }
   return context
 }
 
-function planNode(node: RuleNode, c: PlanContext): NodePlan {
+function planNode(node: RuleNode, c: PlanContext): Omit<NodePlan, 'constant'> {
   const [first] = node.rules
   const kind = first === undefined ? 'none' : ruleKind(first)
   const arity = first?.args?.length ?? 0

@@ -162,7 +162,7 @@ export function planSteps(from: Operand, path: readonly Term[], b: Builder, c: P
 
 function planStep(from: Operand, t: Term, b: Builder, c: PlanContext): Operand {
   if (t.kind === 'string' && !isConst(from)) {
-    return b.value((out) => ({ op: 'load', out, from, key: t.value }))
+    return b.pure(`load ${from} ${t.value}`, (out) => ({ op: 'load', out, from, key: t.value }))
   }
   if (!hasOpen(t, b)) {
     const key = planTerm(t, b, c)
@@ -171,7 +171,8 @@ function planStep(from: Operand, t: Term, b: Builder, c: PlanContext): Operand {
       if (value !== undefined) return { value }
       b.add({ op: 'fail' })
     }
-    return b.value((out) => ({ op: 'step', out, from, key }))
+    if (isConst(from) || isConst(key)) return b.value((out) => ({ op: 'step', out, from, key }))
+    return b.pure(`step ${from} ${key}`, (out) => ({ op: 'step', out, from, key }))
   }
   const key = b.registers.next()
   const value = b.registers.next()

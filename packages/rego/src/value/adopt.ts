@@ -72,7 +72,7 @@ function visitArray(v: readonly unknown[], copy: boolean, depth: number): Value 
   for (let i = 0; i < v.length; i++) {
     const was = v[i]
     const is = visit(was, copy, depth - 1)
-    if (out === undefined && !Object.is(is, was)) out = v.slice(0, i) as Value[]
+    if (out === undefined && is !== was) out = v.slice(0, i) as Value[]
     out?.push(is)
   }
   return out ?? (v as readonly Value[])
@@ -81,11 +81,12 @@ function visitArray(v: readonly unknown[], copy: boolean, depth: number): Value 
 function visitRecord(v: Readonly<Record<string, unknown>>, copy: boolean, foreign: boolean, depth: number): Value {
   const keys = Object.keys(v)
   let out: MutableRecord | undefined = copy || foreign ? newRecord() : undefined
-  for (const [i, k] of keys.entries()) {
+  for (let i = 0; i < keys.length; i++) {
+    const k = keys[i] as string
     const was = v[k]
     const is = was === undefined ? undefined : visit(was, copy, depth - 1)
     const key = wellFormed(k)
-    if (out === undefined && (is === undefined || key !== k || !Object.is(is, was))) {
+    if (out === undefined && (is === undefined || key !== k || (is !== was && !Object.is(is, was)))) {
       out = newRecord()
       for (const done of keys.slice(0, i)) out[done] = v[done] as Value
     }

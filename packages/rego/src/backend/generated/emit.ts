@@ -1,6 +1,8 @@
+import { BUILTINS } from '../../builtins/index.ts'
 import { functionName } from '../../plan/replacements.ts'
 import type { Block, Clause, Emit, NodePlan, Op, Operand } from '../../plan/ir.ts'
-import { conditionOf, inlineCall } from './inline.ts'
+import { FAST_CALLS, Site } from '../fast/calls.ts'
+import { conditionOf, equality, inlineCall } from './inline.ts'
 import { isDirect, propertyText } from './keys.ts'
 import type { Writer } from './writer.ts'
 
@@ -69,7 +71,7 @@ export class FunctionWriter {
       case 'input':
         return this.#define(op.out, `${this.env(op.env)}.input`, flow)
       case 'load':
-        return this.#load(op.out, this.read(op.from), op.key, flow)
+        return this.#load(`v${op.out}`, this.read(op.from), op.key, flow)
       case 'step':
         return this.#step(op, flow)
       case 'scan':
@@ -111,6 +113,18 @@ export class FunctionWriter {
         w.line(`if (${all} === undefined) ${flow.fail}`)
         w.line(`${label}: for (const v${op.out} of ${all}) {`)
         this.#fuel()
+        this.block(op.body, { ...flow, fail: `continue ${label};` })
+        w.line('}')
+        return w.line(flow.fail)
+      }
+      case 'walk': {
+        const label = w.label('L')
+        const walker = w.label('w')
+        w.line(`const ${walker} = new Walker(${this.read(op.from)}, ${op.ordered});`)
+        w.line(`${label}: while (${walker}.next()) {`)
+        this.#fuel()
+        w.line(`const v${op.value} = ${walker}.value;`)
+        if (op.path !== undefined) w.line(`const v${op.path} = ${walker}.path;`)
         this.block(op.body, { ...flow, fail: `continue ${label};` })
         w.line('}')
         return w.line(flow.fail)
@@ -165,15 +179,16 @@ export class FunctionWriter {
     this.#w.line('if (--M.fuel < 0) M.refuel();')
   }
 
-  #load(out: number, from: string, key: string, flow: Flow): void {
+  /** Loads a member at a known key. On plain objects that is one load behind an inline cache. */
+  #load(name: string, from: string, key: string, flow: Flow): void {
     const w = this.#w
     if (!this.#names.direct || !isDirect(key)) {
-      return this.#define(out, `step(${from}, ${JSON.stringify(key)})`, flow)
+      w.line(`const ${name} = step(${from}, ${JSON.stringify(key)});`)
+      return w.line(`if (${name} === undefined) ${flow.fail}`)
     }
-    const property = propertyText(key)
-    w.line(`let v${out} = ${from}${property.startsWith('.') ? '?' : '?.'}${property};`)
+    w.line(`let ${name} = typeof ${from} === 'object' && ${from} !== null ? ${from}${propertyText(key)} : undefined;`)
     w.line(
-      `if (v${out} === undefined && (v${out} = member(${from}, ${JSON.stringify(key)})) === undefined) ${flow.fail}`,
+      `if (${name} === undefined && (${name} = member(${from}, ${JSON.stringify(key)})) === undefined) ${flow.fail}`,
     )
   }
 
@@ -183,7 +198,12 @@ export class FunctionWriter {
     if (typeof key === 'object' && typeof key.value === 'number' && key.value >= 0) {
       return this.#define(op.out, `Array.isArray(${from}) ? ${from}[${key.value}] : step(${from}, ${key.value})`, flow)
     }
-    this.#define(op.out, `step(${from}, ${this.read(key)})`, flow)
+    const k = this.read(key)
+    this.#define(
+      op.out,
+      `Array.isArray(${from}) && typeof ${k} === 'number' ? ${from}[${k}] : step(${from}, ${k})`,
+      flow,
+    )
   }
 
   #base(op: Op & { op: 'base' }, flow: Flow): void {
@@ -193,19 +213,11 @@ export class FunctionWriter {
     }
     let from = `${this.env(op.env)}.data`
     for (const [i, key] of op.path.entries()) {
-      const last = i === op.path.length - 1
-      const out = last ? op.out : undefined
-      const name = out === undefined ? w.label('b') : `v${out}`
-      w.line(`const ${name} = ${this.#loadText(from, key as string)};`)
-      w.line(`if (${name} === undefined) ${flow.fail}`)
+      const name = i === op.path.length - 1 ? `v${op.out}` : w.label('b')
+      this.#load(name, from, key as string, flow)
       from = name
     }
     if (op.path.length === 0) w.line(`const v${op.out} = ${from};`)
-  }
-
-  #loadText(from: string, key: string): string {
-    const text = JSON.stringify(key)
-    return `step(${from}, ${text})`
   }
 
   #scan(op: Op & { op: 'scan' }, flow: Flow): void {
@@ -238,21 +250,20 @@ export class FunctionWriter {
     if (this.#names.mockable(op.builtin.name)) return `R.builtin(${env}, ${b}, [${args.join(', ')}], ${loc})`
     const inline = inlineCall(op, (o) => this.read(o), `${b}, ${loc}`, env)
     if (inline !== undefined) return inline
+    const fast = FAST_CALLS.get(op.builtin.name)
+    if (op.builtin.name === 'count' && typeof op.args[0] === 'number') {
+      return `Array.isArray(${args[0]}) ? ${args[0]}.length : count(${env}, ${w.constant(new Site(op.builtin, op.loc))}, ${args[0]})`
+    }
+    if (fast !== undefined && BUILTINS.get(op.builtin.name) === op.builtin) {
+      return `${fast}(${[env, w.constant(new Site(op.builtin, op.loc)), ...args].join(', ')})`
+    }
     if (args.length === 1) return `call1(${env}, ${b}, ${loc}, ${args[0]})`
     if (args.length === 2) return `call2(${env}, ${b}, ${loc}, ${args[0]}, ${args[1]})`
     return `callN(${env}, ${b}, ${loc}, [${args.join(', ')}])`
   }
 
   #equal(a: Operand, b: Operand): string {
-    const x = this.read(a)
-    const y = this.read(b)
-    for (const o of [a, b]) {
-      if (typeof o !== 'object') continue
-      const { value } = o
-      // nothing but itself equals a string, a boolean or null
-      if (value === null || typeof value === 'string' || typeof value === 'boolean') return `${x} === ${y}`
-    }
-    return `${x} === ${y} || equal(${x}, ${y})`
+    return equality([a, b], (o) => this.read(o))
   }
 
   #object(op: Op & { op: 'object' }): void {
@@ -382,8 +393,10 @@ export class FunctionWriter {
   #ruleWrapper(node: NodePlan, body: () => void): void {
     const w = this.#w
     const { id } = node
+    const memo = node.constant ? `constant${id}` : `env.memo[${id}]`
+    if (node.constant) w.line(`let ${memo};`)
     w.line(`function r${id}(env) {`)
-    w.line(`const known = env.memo[${id}];`)
+    w.line(`const known = ${memo};`)
     w.line('if (known !== undefined) return known === ABSENT ? undefined : known;')
     w.line('const M = env.budget;')
     this.#fuel()
@@ -396,7 +409,7 @@ export class FunctionWriter {
     w.line(`out = s${id}(env, M);`)
     w.line('M.depth++;')
     w.line('}')
-    w.line(`env.memo[${id}] = out === undefined ? ABSENT : out;`)
+    w.line(`${memo} = out === undefined ? ABSENT : out;`)
     w.line('return out;')
     w.line('}')
     w.line(`function s${id}(env, M) {`)

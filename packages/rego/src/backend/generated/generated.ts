@@ -5,8 +5,10 @@ import type { Branch } from '../../eval/nested.ts'
 import type { NodePlan, QueryPlan } from '../../plan/ir.ts'
 import type { Plan } from '../../plan/planner.ts'
 import type { Location } from '../../syntax/source.ts'
-import { compare, equal, isArray, isObject, objectEntries, RegoSet, type Value } from '../../value/index.ts'
+import type { Value } from '../../value/index.ts'
 import type { Backend } from '../backend.ts'
+import { FAST } from '../fast/calls.ts'
+import { Walker } from '../fast/walker.ts'
 import { FunctionWriter, type Names } from './emit.ts'
 import { isPolluted } from './keys.ts'
 import { RUNTIME } from './runtime.ts'
@@ -22,20 +24,7 @@ export function canGenerate(): boolean {
   }
 }
 
-/** `x in xs`. */
-function isMember(x: Value, xs: Value): boolean {
-  if (xs instanceof RegoSet) return xs.has(x)
-  if (isArray(xs)) {
-    if (typeof x === 'string') return xs.includes(x)
-    for (let i = 0; i < xs.length; i++) if (equal(x, xs[i] as Value)) return true
-    return false
-  }
-  if (!isObject(xs)) return false
-  for (const [, y] of objectEntries(xs)) if (equal(x, y)) return true
-  return false
-}
-
-const HELPERS = { ...RUNTIME, isMember, order: compare }
+const HELPERS = { ...RUNTIME, ...FAST, Walker }
 
 type Linked = {
   readonly rules: Readonly<Record<number, (env: Env) => Value | undefined>>

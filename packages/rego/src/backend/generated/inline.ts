@@ -31,13 +31,15 @@ export function conditionOf(op: Call, read: Read): string | undefined {
   }
 }
 
-function equality(args: readonly Operand[], read: Read): string {
+/** `a == b` as a condition. Of unequal primitives and boxed numbers, only the latter need a closer look. */
+export function equality(args: readonly Operand[], read: Read): string {
   const [a, b] = args.map(read)
   const exact = args.some((o) => {
     if (typeof o !== 'object') return false
     return o.value === null || typeof o.value === 'string' || typeof o.value === 'boolean'
   })
-  return exact ? `${a} === ${b}` : `${a} === ${b} || equal(${a}, ${b})`
+  if (exact) return `${a} === ${b}`
+  return `${a} === ${b} || ((typeof ${a} === 'object' || typeof ${b} === 'object') && equal(${a}, ${b}))`
 }
 
 /** A call as an expression, with a fast path for the usual operands; undefined if there is none. */
@@ -54,8 +56,6 @@ export function inlineCall(op: Call, read: Read, rest: string, env: string): str
       return `typeof ${a} === 'string' && typeof ${b} === 'string' ? ${a}.endsWith(${b}) : ${slow}`
     case 'contains':
       return `typeof ${a} === 'string' && typeof ${b} === 'string' ? ${a}.includes(${b}) : ${slow}`
-    case 'count':
-      return `Array.isArray(${a}) ? ${a}.length : ${slow}`
     case 'is_string':
       return `typeof ${a} === 'string'`
     case 'is_array':

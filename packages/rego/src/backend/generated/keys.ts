@@ -1,10 +1,10 @@
 import { BoxedNumber, RegoMap, RegoSet } from '../../value/index.ts'
 
-/** Names that arrays, strings, numbers or our own classes have themselves: a direct load would find something there. */
+/** Names that arrays or our own classes have themselves: a direct load would find something there. */
 const TAKEN: ReadonlySet<string> = takenNames()
 
 function takenNames(): Set<string> {
-  const names = new Set<string>(['length', '__proto__', 'constructor', 'description'])
+  const names = new Set<string>(['length', '__proto__', 'constructor'])
   const samples: unknown[] = [
     [],
     '',
@@ -26,8 +26,8 @@ function takenNames(): Set<string> {
 }
 
 /**
- * True if `v.key` on any value but null is the member `key` of an object, or undefined. Names that look like an index are not:
- * arrays and strings answer to them.
+ * True if `v.key` on anything that is `typeof` object, but null, is the member `key` or undefined. Names that look like an index
+ * are not: arrays answer to them.
  */
 export function isDirect(key: string): boolean {
   return !TAKEN.has(key) && !/^\d+$/.test(key)
@@ -38,15 +38,15 @@ export function propertyText(key: string): string {
   return /^[A-Za-z_$][A-Za-z0-9_$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
-const PROBES: readonly object[] = [[], Object(''), Object(0), Object(0n), Object(false), new RegoSet(), new RegoMap()]
+const ARRAY: readonly unknown[] = []
+const OBJECT: object = {}
 
 /**
- * True if somebody gave a built-in prototype further names that a load could find. Assigned names can be enumerated, and
- * asking costs next to nothing, so it is asked before every evaluation; direct loads are then not used.
+ * True if somebody gave the prototypes of arrays or objects further names that a load could find. Names that were assigned can be
+ * enumerated, and asking costs next to nothing, so it is asked before every evaluation; direct loads are then not used.
  */
 export function isPolluted(): boolean {
-  for (const probe of PROBES) {
-    for (const name in probe) if (!Object.hasOwn(probe, name)) return true
-  }
+  for (const _ in ARRAY) return true
+  for (const _ in OBJECT) return true
   return false
 }

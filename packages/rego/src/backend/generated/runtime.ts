@@ -63,7 +63,7 @@ export function failed(env: Env, e: unknown, builtin: Builtin, at: Location): un
 export function call1(env: Env, b: Builtin, at: Location, x: Value): Value | undefined {
   if (--env.budget.fuel < 0) env.budget.refuel()
   try {
-    return b.call(env.machine.context, x)
+    return b.call(env.machine, x)
   } catch (e) {
     return env.machine.failed(e, b, at)
   }
@@ -72,7 +72,7 @@ export function call1(env: Env, b: Builtin, at: Location, x: Value): Value | und
 export function call2(env: Env, b: Builtin, at: Location, x: Value, y: Value): Value | undefined {
   if (--env.budget.fuel < 0) env.budget.refuel()
   try {
-    return b.call(env.machine.context, x, y)
+    return b.call(env.machine, x, y)
   } catch (e) {
     return env.machine.failed(e, b, at)
   }

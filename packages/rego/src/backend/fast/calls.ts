@@ -1,0 +1,228 @@
+import type { Builtin } from '../../builtins/index.ts'
+import { compileRegex } from '../../builtins/regex.ts'
+import type { Env } from '../../eval/env.ts'
+import type { Location } from '../../syntax/source.ts'
+import {
+  compare,
+  equal,
+  isArray,
+  isObject,
+  isRecord,
+  objectEntries,
+  recordGet,
+  RegoMap,
+  RegoSet,
+  type Value,
+} from '../../value/index.ts'
+import { simplePattern } from './simple-pattern.ts'
+
+// The built-ins that policies call most, for the operands that they mostly get. Everything else goes to the built-in itself,
+// which decides what is right: these only do the same sooner.
+
+/** One call in a policy: the built-in, where it stands, and what is worth keeping from one evaluation to the next. */
+export class Site {
+  readonly builtin: Builtin
+  readonly loc: Location
+  #pattern: string | undefined
+  #matches: (text: string) => boolean = () => false
+
+  constructor(builtin: Builtin, loc: Location) {
+    this.builtin = builtin
+    this.loc = loc
+  }
+
+  /** The test for a pattern; the last one is kept, since most calls have only one. */
+  matcher(pattern: string): (text: string) => boolean {
+    if (pattern === this.#pattern) return this.#matches
+    const known = matchers.get(pattern)
+    const matches = known ?? matcherOf(pattern)
+    if (known === undefined) {
+      if (matchers.size >= MAX_MATCHERS) matchers.clear()
+      matchers.set(pattern, matches)
+    }
+    this.#pattern = pattern
+    this.#matches = matches
+    return matches
+  }
+}
+
+const MAX_MATCHERS = 512
+const matchers = new Map<string, (text: string) => boolean>()
+
+/** @throws {BuiltinError} for a pattern that is none */
+function matcherOf(pattern: string): (text: string) => boolean {
+  const simple = simplePattern(pattern)
+  if (simple !== undefined) return simple
+  const re = compileRegex(pattern)
+  return (text) => re.test(text)
+}
+
+function slow(env: Env, site: Site, ...args: Value[]): Value | undefined {
+  return env.machine.call(site.builtin, args, site.loc)
+}
+
+/** `x in xs`. */
+export function isMember(x: Value, xs: Value): boolean {
+  if (xs instanceof RegoSet) return xs.has(x)
+  if (isArray(xs)) {
+    if (typeof x === 'string') return xs.includes(x)
+    for (let i = 0; i < xs.length; i++) if (equal(x, xs[i] as Value)) return true
+    return false
+  }
+  if (!isObject(xs)) return false
+  for (const [, y] of objectEntries(xs)) if (equal(x, y)) return true
+  return false
+}
+
+export const order = compare
+
+export function regexMatch(env: Env, site: Site, pattern: Value, text: Value): Value | undefined {
+  if (typeof pattern !== 'string' || typeof text !== 'string') return slow(env, site, pattern, text)
+  env.budget.spend(1 + (text.length >> 4))
+  try {
+    return site.matcher(pattern)(text)
+  } catch (e) {
+    return env.machine.failed(e, site.builtin, site.loc)
+  }
+}
+
+export function replace(env: Env, site: Site, s: Value, from: Value, to: Value): Value | undefined {
+  if (typeof s !== 'string' || typeof from !== 'string' || typeof to !== 'string' || from === '') {
+    return slow(env, site, s, from, to)
+  }
+  env.budget.spend(1 + (s.length >> 4))
+  if (!s.includes(from)) return s
+  return slow(env, site, s, from, to)
+}
+
+/** Replaces whichever of several texts comes first, again and again; where two begin at one place, the first by key. */
+export function replaceN(env: Env, site: Site, table: Value, s: Value): Value | undefined {
+  if (typeof s !== 'string' || !isRecord(table)) return slow(env, site, table, s)
+  let hit = false
+  for (const key of Object.keys(table)) {
+    if (key === '' || typeof table[key] !== 'string') return slow(env, site, table, s)
+    if (s.includes(key)) hit = true
+  }
+  env.budget.spend(1 + (s.length >> 4))
+  if (!hit) return s
+  if (!s.isWellFormed()) return slow(env, site, table, s)
+  return replaceFound(env, objectEntries(table) as readonly (readonly [string, string])[], s)
+}
+
+function replaceFound(env: Env, entries: readonly (readonly [string, string])[], s: string): string {
+  const next = entries.map(([key]) => s.indexOf(key))
+  let out = ''
+  for (let at = 0; ;) {
+    let best = -1
+    for (let i = 0; i < next.length; i++) {
+      const [key] = entries[i] as readonly [string, string]
+      let found = next[i] as number
+      if (found >= 0 && found < at) next[i] = found = s.indexOf(key, at)
+      if (found >= 0 && (best < 0 || found < (next[best] as number))) best = i
+    }
+    if (best < 0) return out + s.slice(at)
+    const [key, value] = entries[best] as readonly [string, string]
+    const found = next[best] as number
+    out += s.slice(at, found) + value
+    env.budget.spend(1)
+    env.budget.reserve(out.length)
+    at = found + key.length
+  }
+}
+
+export function split(env: Env, site: Site, s: Value, by: Value): Value | undefined {
+  if (typeof s !== 'string' || typeof by !== 'string' || by === '' || !by.isWellFormed()) return slow(env, site, s, by)
+  env.budget.spend(1 + (s.length >> 4))
+  return s.split(by)
+}
+
+export function concat(env: Env, site: Site, by: Value, parts: Value): Value | undefined {
+  if (typeof by !== 'string' || !isArray(parts)) return slow(env, site, by, parts)
+  let size = 0
+  for (const p of parts) {
+    if (typeof p !== 'string') return slow(env, site, by, parts)
+    size += p.length + by.length
+  }
+  env.budget.spend(1 + (size >> 4))
+  env.budget.reserve(size)
+  const out = parts.join(by)
+  return out.isWellFormed() ? out : slow(env, site, by, parts)
+}
+
+export function count(env: Env, site: Site, v: Value): Value | undefined {
+  if (isArray(v)) return v.length
+  if (v instanceof RegoSet || v instanceof RegoMap) return v.size
+  return isRecord(v) ? Object.keys(v).length : slow(env, site, v)
+}
+
+export function objectGet(env: Env, site: Site, o: Value, key: Value, otherwise: Value): Value | undefined {
+  if (typeof key !== 'string' || !isRecord(o)) return slow(env, site, o, key, otherwise)
+  const found = recordGet(o, key)
+  return found === undefined ? otherwise : found
+}
+
+export function trimPrefix(env: Env, site: Site, s: Value, prefix: Value): Value | undefined {
+  if (typeof s !== 'string' || typeof prefix !== 'string' || !prefix.isWellFormed()) return slow(env, site, s, prefix)
+  return s.startsWith(prefix) ? s.slice(prefix.length) : s
+}
+
+export function trimSuffix(env: Env, site: Site, s: Value, suffix: Value): Value | undefined {
+  if (typeof s !== 'string' || typeof suffix !== 'string' || !suffix.isWellFormed()) return slow(env, site, s, suffix)
+  return suffix !== '' && s.endsWith(suffix) ? s.slice(0, -suffix.length) : s
+}
+
+export function arrayConcat(env: Env, site: Site, a: Value, b: Value): Value | undefined {
+  if (!isArray(a) || !isArray(b)) return slow(env, site, a, b)
+  env.budget.spend(1 + ((a.length + b.length) >> 4))
+  env.budget.reserve(a.length + b.length)
+  return a.length === 0 ? b : b.length === 0 ? a : [...a, ...b]
+}
+
+export function plus(env: Env, site: Site, a: Value, b: Value): Value | undefined {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const sum = a + b
+    if (Number.isInteger(a) && Number.isInteger(b) && Number.isSafeInteger(sum)) return sum
+  }
+  return slow(env, site, a, b)
+}
+
+export function minus(env: Env, site: Site, a: Value, b: Value): Value | undefined {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const difference = a - b
+    if (Number.isInteger(a) && Number.isInteger(b) && Number.isSafeInteger(difference)) return difference
+  }
+  return slow(env, site, a, b)
+}
+
+/** The built-ins above, by name. */
+export const FAST_CALLS: ReadonlyMap<string, string> = new Map([
+  ['regex.match', 'regexMatch'],
+  ['replace', 'replace'],
+  ['strings.replace_n', 'replaceN'],
+  ['split', 'split'],
+  ['concat', 'concat'],
+  ['count', 'count'],
+  ['object.get', 'objectGet'],
+  ['trim_prefix', 'trimPrefix'],
+  ['trim_suffix', 'trimSuffix'],
+  ['array.concat', 'arrayConcat'],
+  ['plus', 'plus'],
+  ['minus', 'minus'],
+])
+
+export const FAST = {
+  isMember,
+  order,
+  regexMatch,
+  replace,
+  replaceN,
+  split,
+  concat,
+  count,
+  objectGet,
+  trimPrefix,
+  trimSuffix,
+  arrayConcat,
+  plus,
+  minus,
+} as const

@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { RE2JS } from 're2js'
+import { describe, expect, test } from 'vitest'
+import { simplePattern } from './simple-pattern.ts'
+
+const accepted = [
+  '^[0-9a-f]{64}$',
+  '^sha256:[0-9a-f]{4}$',
+  '^[a-z][a-z0-9-]*$',
+  '^https://[a-z.]+/',
+  '^a?b*c+$',
+  '^\\d{1,3}\\.\\d{1,3}$',
+  '^[^/]+/x$',
+  'needle',
+  '^$',
+  '^a{2,}$',
+  '^[\\w.-]+=',
+  '^[]a]$',
+  '^a.*$',
+]
+const refused = [
+  'a.*b',
+  '^(a|b)$',
+  '^a+ab$',
+  '^.*a$',
+  '(?i)^a$',
+  '^a+?$',
+  '^[[:alpha:]]$',
+  '^é$',
+  '[ab]',
+  '^a{1001}$',
+  '^\\pL$',
+  'a$',
+  '^\\b',
+]
+
+describe('simple patterns', () => {
+  test.each(accepted)('takes %s', (pattern) => {
+    expect(simplePattern(pattern)).toBeDefined()
+  })
+
+  test.each(refused)('leaves %s to the engine', (pattern) => {
+    expect(simplePattern(pattern)).toBeUndefined()
+  })
+
+  const piece = fc.constantFrom(
+    'a',
+    'b',
+    '-',
+    '[ab]',
+    '[^a]',
+    '[a-c0-9]',
+    '\\d',
+    '\\w',
+    '\\.',
+    '[^/\\s]',
+    'é',
+    '.',
+    '$',
+    '(a)',
+  )
+  const repeat = fc.constantFrom('', '', '', '*', '+', '?', '{2}', '{1,2}', '{2,}', '+?')
+  const patterns = fc
+    .tuple(fc.constantFrom('^', '^', ''), fc.array(fc.tuple(piece, repeat), { maxLength: 5 }), fc.constantFrom('$', ''))
+    .map(([start, parts, end]) => start + parts.map(([p, r]) => p + r).join('') + end)
+  const texts = fc.string({
+    unit: fc.constantFrom('a', 'b', 'c', '-', '.', '/', '5', ' ', 'é', '😀', '\n'),
+    maxLength: 12,
+  })
+
+  test('agree with RE2 wherever they decide', () => {
+    fc.assert(
+      fc.property(patterns, fc.array(texts, { minLength: 1, maxLength: 8 }), (pattern, samples) => {
+        const simple = simplePattern(pattern)
+        if (simple === undefined) return
+        const re2 = RE2JS.compile(pattern)
+        for (const text of samples)
+          expect([pattern, text, simple(text)]).toEqual([pattern, text, re2.matcher(text).find()])
+      }),
+      { numRuns: 3000, seed: 7 },
+    )
+  })
+
+  test('K09 stay linear in texts that make backtracking engines explode', () => {
+    const simple = simplePattern('^[a-z]+[0-9]+x$')
+    const started = performance.now()
+    expect(simple?.('a'.repeat(200_000) + '1'.repeat(200_000))).toBe(false)
+    expect(performance.now() - started).toBeLessThan(500)
+  })
+})

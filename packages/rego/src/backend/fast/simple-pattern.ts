@@ -1,0 +1,212 @@
+/**
+ * Tests whether a text matches a regular expression, for the expressions that need no engine: `^` or a literal beginning, then
+ * literals and classes with repeats, each of which must end where the next part begins. One pass over the text, never back.
+ * These are nearly all patterns of field policies: digests, names, identifiers.
+ */
+export type SimplePattern = (text: string) => boolean
+
+/** The code units below 128 that a part accepts, and whether it accepts all others. */
+type CharSet = { readonly ascii: Uint8Array; readonly others: boolean }
+type Part = { readonly set: CharSet; readonly min: number; readonly max: number }
+
+/** @returns undefined if the pattern is not that simple: then an engine has to decide */
+export function simplePattern(pattern: string): SimplePattern | undefined {
+  const parsed = new PatternReader(pattern).read()
+  if (parsed === undefined) return undefined
+  const { parts, start, end } = parsed
+  if (!start) return end ? undefined : unanchored(parts)
+  if (!isDeterministic(parts, end)) return undefined
+  return (text) => matchParts(parts, end, text)
+}
+
+/** Without `^`, only a bare literal: then it is a search. */
+function unanchored(parts: readonly Part[]): SimplePattern | undefined {
+  let literal = ''
+  for (const { set, min, max } of parts) {
+    const only = set.ascii.indexOf(1)
+    if (set.others || min !== 1 || max !== 1 || only < 0 || set.ascii.indexOf(1, only + 1) >= 0) return undefined
+    literal += String.fromCharCode(only)
+  }
+  return (text) => text.includes(literal)
+}
+
+function overlaps(a: CharSet, b: CharSet): boolean {
+  if (a.others && b.others) return true
+  return a.ascii.some((x, i) => x === 1 && b.ascii[i] === 1)
+}
+
+/** Whether taking as much as possible at each part is always right. */
+function isDeterministic(parts: readonly Part[], end: boolean): boolean {
+  for (const [i, part] of parts.entries()) {
+    if (part.min === part.max) continue
+    for (let j = i + 1; ; j++) {
+      const next = parts[j]
+      // at the end of a pattern without `$` everything is taken already; with it, only the end of the text can follow
+      if (next === undefined) break
+      if (overlaps(part.set, next.set)) return false
+      if (next.min > 0) break
+    }
+  }
+  return end || parts.length > 0
+}
+
+function matchParts(parts: readonly Part[], end: boolean, text: string): boolean {
+  const { length } = text
+  let at = 0
+  for (let i = 0; i < parts.length; i++) {
+    const { set, min, max } = parts[i] as Part
+    const { ascii, others } = set
+    let count = 0
+    while (count < max && at < length) {
+      const c = text.charCodeAt(at)
+      if (c < 128) {
+        if (ascii[c] === 0) break
+        at++
+      } else {
+        if (!others) break
+        // a character beyond the basic plane is one character
+        const next = (c & 0xfc00) === 0xd800 ? text.charCodeAt(at + 1) : 0
+        at += (next & 0xfc00) === 0xdc00 ? 2 : 1
+      }
+      count++
+    }
+    if (count < min) return false
+  }
+  return !end || at === length
+}
+
+const MAX_REPEAT = 1000
+const ESCAPED = '\\.+*?()|[]{}^$/-_=:,;@#%&<>"\'~`! '
+
+class PatternReader {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  read(): { parts: readonly Part[]; start: boolean; end: boolean } | undefined {
+    const start = this.#take('^')
+    const parts: Part[] = []
+    let end = false
+    while (this.#at < this.#text.length) {
+      if (this.#text[this.#at] === '$' && this.#at === this.#text.length - 1) {
+        this.#at++
+        end = true
+        break
+      }
+      const set = this.#set()
+      if (set === undefined) return undefined
+      const repeat = this.#repeat()
+      if (repeat === undefined) return undefined
+      parts.push({ set, ...repeat })
+    }
+    return { parts, start, end }
+  }
+
+  #take(c: string): boolean {
+    if (this.#text[this.#at] !== c) return false
+    this.#at++
+    return true
+  }
+
+  #set(): CharSet | undefined {
+    const c = this.#text.charAt(this.#at)
+    if (c === '[') return this.#class()
+    if (c === '\\') return this.#escape()
+    if (c === '.') {
+      this.#at++
+      return { ascii: new Uint8Array(128).fill(1).fill(0, 10, 11), others: true }
+    }
+    if ('^$.*+?()|{}'.includes(c) || c > '~') return undefined
+    this.#at++
+    return single(c)
+  }
+
+  #escape(): CharSet | undefined {
+    const c = this.#text.charAt(this.#at + 1)
+    this.#at += 2
+    const known = perl(c)
+    if (known !== undefined) return { ascii: known, others: false }
+    return c !== '' && ESCAPED.includes(c) ? single(c) : undefined
+  }
+
+  #class(): CharSet | undefined {
+    this.#at++
+    const negated = this.#take('^')
+    const ascii = new Uint8Array(128)
+    for (let first = true; ; first = false) {
+      const c = this.#text.charAt(this.#at)
+      if (c === '' || c > '~' || (c === '[' && this.#text[this.#at + 1] === ':')) return undefined
+      if (c === ']' && !first) break
+      const from = this.#classChar(ascii)
+      if (from === undefined) return undefined
+      if (from < 0) continue
+      let to = from
+      if (this.#text[this.#at] === '-' && this.#text[this.#at + 1] !== ']') {
+        this.#at++
+        const last = this.#classChar(undefined)
+        if (last === undefined || last < from) return undefined
+        to = last
+      }
+      for (let x = from; x <= to; x++) ascii[x] = 1
+    }
+    this.#at++
+    if (!negated) return { ascii, others: false }
+    return { ascii: ascii.map((x) => 1 - x), others: true }
+  }
+
+  /** @returns a code, -1 for a class of several that was added to `into`, undefined if it is something else */
+  #classChar(into: Uint8Array | undefined): number | undefined {
+    const c = this.#text.charAt(this.#at)
+    if (c === '' || c > '~' || c === '[') return undefined
+    this.#at++
+    if (c !== '\\') return c.charCodeAt(0)
+    const e = this.#text.charAt(this.#at++)
+    const known = perl(e)
+    if (known !== undefined) {
+      if (into === undefined) return undefined
+      for (let x = 0; x < 128; x++) if (known[x] === 1) into[x] = 1
+      return -1
+    }
+    return e !== '' && ESCAPED.includes(e) ? e.charCodeAt(0) : undefined
+  }
+
+  #repeat(): { min: number; max: number } | undefined {
+    let repeat = { min: 1, max: 1 }
+    const c = this.#text[this.#at]
+    if (c === '*' || c === '+' || c === '?') {
+      this.#at++
+      repeat = { min: c === '+' ? 1 : 0, max: c === '?' ? 1 : Infinity }
+    } else if (c === '{') {
+      const m = /^\{(\d{1,4})(,(\d{0,4}))?\}/.exec(this.#text.slice(this.#at))
+      if (m === null) return undefined
+      this.#at += m[0].length
+      const min = Number(m[1])
+      const max = m[2] === undefined ? min : m[3] === '' ? Infinity : Number(m[3])
+      if (min > MAX_REPEAT || (max !== Infinity && max > MAX_REPEAT) || max < min) return undefined
+      repeat = { min, max }
+    }
+    // `a+?` and `a**` are for the engine
+    const next = this.#text.charAt(this.#at)
+    return next !== '' && '*+?{'.includes(next) ? undefined : repeat
+  }
+}
+
+function single(c: string): CharSet {
+  const ascii = new Uint8Array(128)
+  ascii[c.charCodeAt(0)] = 1
+  return { ascii, others: false }
+}
+
+function perl(c: string): Uint8Array | undefined {
+  const ascii = new Uint8Array(128)
+  const ranges =
+    c === 'd' ? ['09'] : c === 'w' ? ['09', 'az', 'AZ', '__'] : c === 's' ? ['\t\n', '\f\r', '  '] : undefined
+  if (ranges === undefined) return undefined
+  for (const range of ranges) {
+    for (let x = range.charCodeAt(0); x <= range.charCodeAt(1); x++) ascii[x] = 1
+  }
+  return ascii
+}

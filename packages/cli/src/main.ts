@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander'
+import { agentCommand } from './commands/agent.ts'
 import { agreementCommand } from './commands/agreement.ts'
+import { brokerCommand } from './commands/broker.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { evidenceCommand } from './commands/evidence.ts'
@@ -31,6 +33,8 @@ export async function main(args: readonly string[]): Promise<number> {
     doctorCommand,
     whyCommand,
     ownerCommand,
+    brokerCommand,
+    agentCommand,
     agreementCommand,
     resourceCommand,
     evidenceCommand,

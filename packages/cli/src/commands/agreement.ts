@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type Agreement, type Statement, parseAgreement, signStatement } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { Command } from 'commander'
 import { diffAgreements } from '../agreement-diff.ts'
+import { newAgreement, readNewAgreement } from '../new-agreement.ts'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
 import { type Done, outputOf, ownerVerb, table, verb } from './options.ts'
@@ -53,6 +54,25 @@ export function agreementCommand(done: Done): Command {
     }
   return new Command('agreement')
     .description('what owners sign together')
+    .addCommand(
+      verb('new', 'write a first version, strict throughout; edit it before anybody approves')
+        .argument(
+          '<request>',
+          'JSON: name, purpose, owners [{id, key, pin}], resources [owner/path], image, args, class, registers, recipients [{id, key}]',
+        )
+        .requiredOption('--out <file>', 'file to write')
+        .option('--days <n>', 'how long it is in force', '30')
+        .action((request: string, options: { json?: boolean; out: string; days: string }) => {
+          const body = newAgreement(readNewAgreement(request, Number(options.days), new Date()))
+          writeFileSync(options.out, `${JSON.stringify(body, null, 2)}\n`, { flag: 'wx' })
+          const agreement = readAgreement(options.out)
+          outputOf(options).answer(
+            { file: options.out, digest: agreement.digest },
+            `${options.out}\n${describe(agreement)}`,
+          )
+          done(EXIT.yes)
+        }),
+    )
     .addCommand(
       verb('show', 'read an agreement and say what it means')
         .argument('<file>')

@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RawGuest } from '../attack/raw-guest.ts'
 import { JsonProcess } from './processes.ts'
-import { type Clinic, type World, programs } from './world.ts'
+import { programs } from '../programs.ts'
+import type { Clinic, World } from './world.ts'
 
 /** What the operator gives the agent: everything but secrets. */
 export interface AgentSetup {

@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { OwnerClient, PrincipalKey } from '@vouchsafe/client'
 import {
   type Agreement,
@@ -15,6 +14,7 @@ import {
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { RawGuest, newP256 } from '../attack/raw-guest.ts'
+import { programs } from '../programs.ts'
 import { Cleanup, JsonProcess } from './processes.ts'
 
 const START_MS = 30_000
@@ -29,12 +29,6 @@ export interface Clinic {
   pin: BrokerPin
   broker: JsonProcess
   owner: OwnerClient
-}
-
-/** Where the product's processes begin. The command line starts them; it imports nothing of theirs. */
-export const programs = {
-  broker: fileURLToPath(import.meta.resolve('@vouchsafe/broker/bin')),
-  agent: fileURLToPath(import.meta.resolve('@vouchsafe/agent/bin')),
 }
 
 /** Everything that the demo made, and how to end it. */

@@ -60,9 +60,15 @@ function manufacture(directory: string): void {
   writeFileSync(optionsFile, '--platform-manufacturer Test\n--platform-version 1\n--platform-model Test\n')
   const tools = { create_certs_tool: 'swtpm_localca', create_certs_tool_config: localCa }
   const all = { ...tools, create_certs_tool_options: optionsFile }
-  writeFileSync(setup, Object.entries(all).map(([name, value]) => `${name} = ${value}\n`).join(''))
+  writeFileSync(
+    setup,
+    Object.entries(all)
+      .map(([name, value]) => `${name} = ${value}\n`)
+      .join(''),
+  )
   const flags = ['--tpm2', '--tpmstate', directory, '--create-ek-cert', '--create-platform-cert', '--lock-nvram']
-  execFileSync('swtpm_setup', [...flags, '--config', setup], { stdio: 'pipe' })
+  const banks = ['--pcr-banks', 'sha1,sha256,sha384,sha512']
+  execFileSync('swtpm_setup', [...flags, ...banks, '--config', setup], { stdio: 'pipe' })
 }
 
 function freePort(): Promise<number> {

@@ -1,0 +1,8 @@
+export { readGotpm, writeGotpm } from './messages.ts'
+export type { GotpmFormat, GotpmKind, GotpmMessage } from './messages.ts'
+export { gotpmAttestation, pcrValues } from './attestation.ts'
+export type { CollectedAttestation } from './attestation.ts'
+export { verifyGotpmAttestation } from './verify-attestation.ts'
+export type { GotpmAnchor, GotpmVerification, VerifiedGotpmAttestation } from './verify-attestation.ts'
+export { machineState, machineStateJson } from './machine-state.ts'
+export type { GceInstance } from './machine-state.ts'

@@ -1,0 +1,56 @@
+import { fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { MessageShape } from '@bufbuild/protobuf'
+import { fromText, toText } from '@bufbuild/protobuf/txtpb'
+import { TpmError } from '../codec/errors.ts'
+import { AttestationSchema, MachineStateSchema, SevSnpSvsmAttestationSchema } from './gen/attest_pb.js'
+import { CertifiedBlobSchema, ImportBlobSchema, SealedBytesSchema } from './gen/tpm_pb.js'
+
+/** As gotpm's `--format` has it: protobuf's wire format, or its text format. */
+export type GotpmFormat = 'binarypb' | 'textproto'
+
+const SCHEMAS = {
+  attestation: AttestationSchema,
+  'svsm-attestation': SevSnpSvsmAttestationSchema,
+  'machine-state': MachineStateSchema,
+  'sealed-bytes': SealedBytesSchema,
+  'import-blob': ImportBlobSchema,
+  'certified-blob': CertifiedBlobSchema,
+} as const
+
+/** The files that gotpm reads and writes. */
+export type GotpmKind = keyof typeof SCHEMAS
+export type GotpmMessage<K extends GotpmKind> = MessageShape<(typeof SCHEMAS)[K]>
+
+const MAX_BYTES = 32 * 1024 * 1024
+/** The deepest message, a TDX attestation, has six levels. */
+const MAX_DEPTH = 16
+
+/**
+ * Reads a file of go-tpm-tools. Nothing in it is authentic.
+ *
+ * @throws {TpmError} `input.malformed`; `input.too-large` over 32 MiB.
+ */
+export function readGotpm<K extends GotpmKind>(kind: K, bytes: Uint8Array, format: GotpmFormat): GotpmMessage<K> {
+  if (bytes.length > MAX_BYTES)
+    throw new TpmError('input.too-large', `${kind}: ${bytes.length} bytes are over ${MAX_BYTES}`)
+  const schema: (typeof SCHEMAS)[GotpmKind] = SCHEMAS[kind]
+  try {
+    // a copy: the message keeps parts of what it was read from
+    if (format === 'binarypb') return fromBinary(schema, new Uint8Array(bytes)) as GotpmMessage<K>
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return fromText(schema, text, { recursionLimit: MAX_DEPTH }) as GotpmMessage<K>
+  } catch (cause) {
+    throw new TpmError('input.malformed', `${kind}: not ${format}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Writes a file that go-tpm-tools reads. */
+export function writeGotpm<K extends GotpmKind>(
+  kind: K,
+  message: GotpmMessage<K>,
+  format: GotpmFormat,
+): Uint8Array<ArrayBuffer> {
+  const schema: (typeof SCHEMAS)[GotpmKind] = SCHEMAS[kind]
+  const bytes = format === 'binarypb' ? toBinary(schema, message) : new TextEncoder().encode(toText(schema, message))
+  return new Uint8Array(bytes)
+}

@@ -1,8 +1,16 @@
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { bundleAgent } from '../../bin/bundle.ts'
 
-const AGENT = fileURLToPath(new URL('../../bin/agent.ts', import.meta.url))
+// bundled once a test file: it starts four times faster, and the bundle is what guests run
+const directory = mkdtempSync(path.join(tmpdir(), 'vsa-bundle-'))
+process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+const AGENT = path.join(directory, 'agent.mjs')
+chmodSync(directory, 0o755) // some tests run it as another user
+await bundleAgent(AGENT)
 
 export interface SeenEvent {
   readonly event: string

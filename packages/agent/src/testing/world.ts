@@ -1,10 +1,17 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type RunningBroker, initBroker, readConfig as readBrokerConfig, serveBroker } from '@vouchsafe/broker'
-import { OwnerClient, PrincipalKey, dataRecipient, encryptDataFile, generateDataKey } from '@vouchsafe/client'
+import {
+  OwnerClient,
+  PrincipalKey,
+  dataRecipient,
+  encryptDataFile,
+  generateDataKey,
+  openResult,
+} from '@vouchsafe/client'
 import {
   type Agreement,
   type AgreementBody,
@@ -17,7 +24,9 @@ import {
   utf8,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { type SimulatedGuest, startSimulatedGuest } from '@vouchsafe/simulator'
+import { type SimulatedGuest, SimulatorManufacturer, startSimulatedGuest } from '@vouchsafe/simulator'
+import { enrolMachine } from '../agent.ts'
+import { readConfig } from '../config.ts'
 import { type AgentProcess, startAgent } from './agent-process.ts'
 import { SHELL_ARGS, buildShellImage } from './shell-image.ts'
 
@@ -33,52 +42,94 @@ export interface Clinic {
   readonly plain: string
 }
 
-/** Two clinics and a guest, all real: brokers over TLS, a software TPM, runc. */
+export interface ScenarioOptions {
+  /** What the workload runs; descriptors 4 and 5 are the clinics' data, 6 is for the result. */
+  readonly script: string
+  /** Replaces members of the agreement. */
+  readonly agreement?: (body: AgreementBody) => Partial<AgreementBody>
+  readonly image?: Parameters<typeof buildShellImage>[2]
+  /** Default: both clinics. */
+  readonly approvedBy?: readonly ('clinic-a' | 'clinic-b')[]
+}
+
+/** Two clinics with real brokers over TLS, in this process. Each scenario has a machine of its own. */
 export class World {
   readonly directory: string
-  readonly guest: SimulatedGuest
   readonly clinics: readonly [Clinic, Clinic]
-  readonly agreement: Agreement
-  readonly image: string
-  readonly recipientKey: KeyObject
+  readonly #manufacturer: SimulatorManufacturer
+  readonly #guests: SimulatedGuest[] = []
+  #scenarios = 0
 
-  private constructor(parts: {
-    directory: string
-    guest: SimulatedGuest
-    clinics: readonly [Clinic, Clinic]
-    agreement: Agreement
-    image: string
-    recipientKey: KeyObject
-  }) {
-    this.directory = parts.directory
-    this.guest = parts.guest
-    this.clinics = parts.clinics
-    this.agreement = parts.agreement
-    this.image = parts.image
-    this.recipientKey = parts.recipientKey
+  private constructor(directory: string, clinics: readonly [Clinic, Clinic], manufacturer: SimulatorManufacturer) {
+    this.directory = directory
+    this.clinics = clinics
+    this.#manufacturer = manufacturer
   }
 
-  /** @param script - What the workload runs; descriptors 4 and 5 are the clinics' data, 6 is for the result. */
-  static async start(
-    script: string,
-    change: (body: AgreementBody) => Partial<AgreementBody> = () => ({}),
-    image: Parameters<typeof buildShellImage>[2] = {},
-  ): Promise<World> {
+  /** @param log - Called by a broker before it answers. */
+  static async start(log: (event: string) => void = () => undefined): Promise<World> {
     const directory = mkdtempSync(path.join(tmpdir(), 'vsa-'))
-    const guest = await startSimulatedGuest({ directory: path.join(directory, 'g') })
-    const clinics = await Promise.all([
-      startClinic(directory, 'clinic-a', guest.manufacturerCertificate),
-      startClinic(directory, 'clinic-b', guest.manufacturerCertificate),
-    ])
-    const digest = await buildShellImage(path.join(directory, 'image'), script, image)
+    const manufacturer = SimulatorManufacturer.create()
+    const start = (id: string) => startClinic(directory, id, manufacturer.certificate, log)
+    return new World(directory, [await start('clinic-a'), await start('clinic-b')], manufacturer)
+  }
+
+  /** A new machine, enrolled with both clinics, and an agreement over one image. */
+  async scenario(options: ScenarioOptions): Promise<Scenario> {
+    const directory = path.join(this.directory, `s${++this.#scenarios}`)
+    mkdirSync(directory, { mode: 0o711 })
+    const guest = await startSimulatedGuest({ directory: path.join(directory, 'g'), manufacturer: this.#manufacturer })
+    this.#guests.push(guest)
+    const image = await buildShellImage(path.join(directory, 'image'), options.script, options.image)
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
-    const body = agreementBody(clinics, guest, digest, { kty: 'EC', crv: 'P-256', x, y })
-    const bytes = utf8(JSON.stringify({ ...body, ...change(body) }))
+    const body = agreementBody(`overlap-${this.#scenarios}`, this.clinics, guest, image, {
+      kty: 'EC',
+      crv: 'P-256',
+      x,
+      y,
+    })
+    const bytes = utf8(JSON.stringify({ ...body, ...options.agreement?.(body) }))
     writeFileSync(path.join(directory, 'agreement.json'), bytes)
-    const agreement = parseAgreement(bytes, nodeCrypto)
-    for (const { owner } of clinics) await owner.proposeAgreement(bytes)
-    return new World({ directory, guest, clinics, agreement, image: digest, recipientKey: privateKey })
+    for (const { owner } of this.clinics) await owner.proposeAgreement(bytes)
+    const scenario = new Scenario(this, directory, guest, parseAgreement(bytes, nodeCrypto), privateKey)
+    const approving = options.approvedBy ?? ['clinic-a', 'clinic-b']
+    await scenario.say('approve', ...this.clinics.filter(({ id }) => (approving as readonly string[]).includes(id)))
+    return scenario
+  }
+
+  /** One-time tickets of both clinics, by owner. */
+  async tickets(): Promise<Readonly<Record<string, string>>> {
+    const issued = await Promise.all(
+      this.clinics.map(async ({ id, owner }) => [id, (await owner.issueTicket('guest', 60)).ticket] as const),
+    )
+    return Object.fromEntries(issued)
+  }
+
+  async stop(): Promise<void> {
+    for (const guest of this.#guests) await guest.stop()
+    for (const { owner, broker } of this.clinics) {
+      owner.close()
+      await broker.stop()
+    }
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** One machine, one image, one agreement. */
+export class Scenario {
+  readonly world: World
+  readonly directory: string
+  readonly guest: SimulatedGuest
+  readonly agreement: Agreement
+  readonly #recipientKey: KeyObject
+
+  constructor(world: World, directory: string, guest: SimulatedGuest, agreement: Agreement, recipientKey: KeyObject) {
+    this.world = world
+    this.directory = directory
+    this.guest = guest
+    this.agreement = agreement
+    this.#recipientKey = recipientKey
   }
 
   /** Writes the agent's configuration; `change` replaces members. */
@@ -89,7 +140,7 @@ export class World {
       bootLog: this.guest.bootLog,
       agreement: 'agreement.json',
       imageLayout: 'image',
-      data: Object.fromEntries(this.clinics.map((c) => [`${c.id}/patients/key`, c.dataFile])),
+      data: Object.fromEntries(this.world.clinics.map((c) => [`${c.id}/patients/key`, c.dataFile])),
       results: 'results',
       state: 'state',
       workspace: '.',
@@ -100,56 +151,48 @@ export class World {
     return file
   }
 
-  /** Enrols with tickets of both clinics, over standard input. */
-  async enrol(): Promise<AgentProcess> {
-    const tickets = await Promise.all(
-      this.clinics.map(async (c) => [c.id, (await c.owner.issueTicket('guest', 60)).ticket]),
-    )
-    const agent = startAgent(['enrol', this.config(), '-'], { stdin: JSON.stringify(Object.fromEntries(tickets)) })
-    await agent.exit
-    return agent
+  /** Enrols within this process: quicker than starting the agent for it. */
+  async enrol(): Promise<this> {
+    const tickets = path.join(this.directory, 'tickets.json')
+    writeFileSync(tickets, JSON.stringify(await this.world.tickets()), { mode: 0o600 })
+    await enrolMachine(await readConfig(this.config()), tickets, () => undefined)
+    return this
   }
 
-  run(change: Readonly<Record<string, unknown>> = {}): AgentProcess {
-    return startAgent(['run', this.config(change)])
+  run(change: Readonly<Record<string, unknown>> = {}, options: { readonly uid?: number } = {}): AgentProcess {
+    return startAgent(['run', this.config(change)], options)
+  }
+
+  /** The one recipient opens the result. */
+  async result(): Promise<unknown> {
+    const sealed = readFileSync(path.join(this.directory, 'results', 'clinic-a.jwe'), 'utf8')
+    const expected = { agreement: this.agreement.digest, recipient: 'clinic-a' }
+    return JSON.parse((await openResult(sealed, expected, this.#recipientKey)).text)
   }
 
   /** Signs an approval, or a withdrawal, and brings it to both brokers. */
   async say(says: 'approve' | 'withdraw', ...speakers: readonly Clinic[]): Promise<void> {
-    const now = Date.now()
+    const { digest, body } = this.agreement
+    const issued = new Date(Date.now() - 1000).toISOString()
+    const expires = new Date(Date.now() + 3_600_000).toISOString()
     for (const clinic of speakers) {
-      const common = {
-        agreement: this.agreement.digest,
-        owner: clinic.id,
-        key: clinic.key.key,
-        issued: new Date(now - 1000).toISOString(),
-      }
-      const statement =
-        says === 'approve'
-          ? ({
-              says,
-              ...common,
-              purpose: this.agreement.body.purpose,
-              expires: new Date(now + 3_600_000).toISOString(),
-            } as const)
-          : ({ says, ...common, reason: 'test' } as const)
-      const envelope = signStatement(statement, (bytes) => clinic.key.sign(bytes))
-      const copy = { ...envelope, signatures: envelope.signatures.map((s) => ({ ...s })) }
-      for (const { owner } of this.clinics) await owner.bringStatement(copy)
+      const common = { agreement: digest, owner: clinic.id, key: clinic.key.key, issued }
+      const envelope = signStatement(
+        says === 'approve' ? { says, ...common, purpose: body.purpose, expires } : { says, ...common, reason: 'test' },
+        (bytes) => clinic.key.sign(bytes),
+      )
+      const statement = { ...envelope, signatures: envelope.signatures.map((s) => ({ ...s })) }
+      for (const { owner } of this.world.clinics) await owner.bringStatement(statement)
     }
-  }
-
-  async stop(): Promise<void> {
-    for (const { owner, broker } of this.clinics) {
-      owner.close()
-      await broker.stop()
-    }
-    await this.guest.stop()
-    rmSync(this.directory, { recursive: true, force: true })
   }
 }
 
-async function startClinic(directory: string, id: string, manufacturer: Uint8Array): Promise<Clinic> {
+async function startClinic(
+  directory: string,
+  id: string,
+  manufacturer: Uint8Array,
+  log: (event: string) => void,
+): Promise<Clinic> {
   const key = PrincipalKey.generate()
   const { config } = await initBroker(
     {
@@ -168,7 +211,7 @@ async function startClinic(directory: string, id: string, manufacturer: Uint8Arr
     },
     new Date(),
   )
-  const broker = await serveBroker(readBrokerConfig(config), { log: () => undefined })
+  const broker = await serveBroker(readBrokerConfig(config), { log })
   const pinFile = path.join(path.dirname(config), `${id}.pin.json`)
   const pin = { ...(JSON.parse(readFileSync(pinFile, 'utf8')) as BrokerPin), url: broker.url }
   const owner = new OwnerClient(pin, key, { timeoutMs: 20_000 })
@@ -185,6 +228,7 @@ async function startClinic(directory: string, id: string, manufacturer: Uint8Arr
 }
 
 function agreementBody(
+  name: string,
   clinics: readonly Clinic[],
   guest: SimulatedGuest,
   image: string,
@@ -193,7 +237,7 @@ function agreementBody(
   const registers = Object.fromEntries(Object.entries(guest.registers).map(([n, value]) => [n, [value]]))
   return {
     vouchsafe: 'agreement/v1',
-    name: 'overlap',
+    name,
     purpose: 'count shared patients',
     previous: null,
     notBefore: '2026-01-01T00:00:00Z',

@@ -35,7 +35,8 @@ export async function prepareImage(
   if (image.manifestDigest !== launch.image)
     throw new AgentError('workload.image', `${launch.image} is an index; agree on the manifest ${image.manifestDigest}`)
   const { execution } = image.config
-  const user = await imageUser(execution.user, rootfs)
+  // without root there is one user in the container, and outside it is nobody but the agent's own
+  const user = launch.isolation === 'runc' ? await imageUser(execution.user, rootfs) : { uid: 0, gid: 0 }
   const spec = runtimeSpec({ launch, image: execution, user, limits })
   await writeFile(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 })
   return user

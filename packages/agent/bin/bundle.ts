@@ -1,0 +1,45 @@
+import { chmodSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Plugin, build } from 'esbuild'
+
+/**
+ * Makes the agent one file that needs nothing but Node: what goes into a guest's image. Starting it takes a quarter of
+ * what starting from source does, since there is one module to read and nothing to strip.
+ *
+ * @returns Its size in bytes.
+ */
+export async function bundleAgent(outfile: string): Promise<number> {
+  await build({
+    entryPoints: [fileURLToPath(new URL('./agent.ts', import.meta.url))],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    minify: true,
+    keepNames: true, // errors are told apart by the names of their classes
+    legalComments: 'linked',
+    logLevel: 'warning',
+    plugins: [englishOnly],
+  })
+  chmodSync(outfile, 0o755)
+  return statSync(outfile).size
+}
+
+/** zod's messages in forty languages are a third of the bundle; the agent's users read codes. */
+const englishOnly: Plugin = {
+  name: 'english-only',
+  setup: (setup) => {
+    setup.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path: file }) => ({
+      contents: "export { default as en } from './en.js'",
+      resolveDir: path.dirname(file),
+    }))
+  },
+}
+
+if (import.meta.main) {
+  const outfile = path.resolve(process.argv[2] ?? fileURLToPath(new URL('../dist/agent.mjs', import.meta.url)))
+  const bytes = await bundleAgent(outfile)
+  console.log(`${outfile}: ${bytes} bytes`)
+}

@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import {
   formatValue,
   isObject,
+  jsonName,
   newRecord,
   numberToBigInt,
   objectEntries,
@@ -125,7 +126,7 @@ function signedHeaders(request: Obj, added: ReadonlyMap<string, string>): Array<
   const all = new Map(added)
   const given = objectGet(request, 'headers')
   for (const [name, value] of isObject(given) ? objectEntries(given) : []) {
-    const lower = String(name).toLowerCase()
+    const lower = jsonName(name).toLowerCase()
     if (!UNSIGNED.has(lower)) all.set(lower, typeof value === 'string' ? value.trim() : formatValue(value))
   }
   return [...all].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -142,7 +143,7 @@ function sign({ secretKey }: Credentials, scope: readonly string[], date: string
 function withHeaders(request: Obj, added: ReadonlyMap<string, string>): Value {
   const headers = newRecord()
   const given = objectGet(request, 'headers')
-  for (const [name, value] of isObject(given) ? objectEntries(given) : []) headers[String(name)] = value
+  for (const [name, value] of isObject(given) ? objectEntries(given) : []) headers[jsonName(name)] = value
   for (const [name, value] of added) headers[name] = value
   const out = new ObjectBuilder()
   for (const [k, v] of objectEntries(request)) out.set(k, v)

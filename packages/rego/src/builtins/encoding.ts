@@ -1,4 +1,5 @@
 import {
+  formatValue,
   fromJson,
   objectEntries,
   bytesToText,
@@ -70,7 +71,7 @@ function marshalWithOptions(ctx: BuiltinContext, v: Value, options: RegoRecord |
     if (k === 'pretty' && typeof x === 'boolean') pretty = x
     else if (k === 'indent' && typeof x === 'string') indent = x
     else if (k === 'prefix' && typeof x === 'string') prefix = x
-    else throw operandProblem(2, `object contained unknown key ${JSON.stringify(k)}`)
+    else throw operandProblem(2, `object contained unknown key ${formatValue(k)}`)
   }
   const laidOut = pretty ?? (indent !== undefined || prefix !== undefined)
   const text = laidOut ? marshal(v, { prefix: prefix ?? '', indent: indent ?? '\t' }) : marshal(v)

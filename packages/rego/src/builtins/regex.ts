@@ -39,7 +39,7 @@ function* matches(ctx: BuiltinContext, re: RE2JS, s: string): Generator<Span> {
   const m = re.matcher(s)
   let previousEnd = -1
   for (let at = 0; at <= s.length;) {
-    ctx.spend(1 + ((s.length - at) >> 4))
+    spendOnMatch(ctx, re, s.length - at)
     if (!m.find(at)) return
     const span = spanOf(m)
     const empty = span.end === at
@@ -68,7 +68,7 @@ function replace(ctx: BuiltinContext, s: string, pattern: string, template: stri
   let out = ''
   let done = 0
   for (let at = 0; at <= s.length;) {
-    ctx.spend(1 + ((s.length - at) >> 4))
+    spendOnMatch(ctx, re, s.length - at)
     if (!m.find(at)) break
     const span = spanOf(m)
     out += s.slice(done, span.start)
@@ -152,10 +152,10 @@ function quoteMeta(s: string): string {
   return s.replaceAll(/[\\.+*?()|[\]{}^$]/g, String.raw`\$&`)
 }
 
-function templateMatch(_: BuiltinContext, template: string, s: string, open: string, close: string): Value {
+function templateMatch(ctx: BuiltinContext, template: string, s: string, open: string, close: string): Value {
   if (codePoints(open).length !== 1) throw new BuiltinError('start delimiter has to be exactly one character long')
   if (codePoints(close).length !== 1) throw new BuiltinError('end delimiter has to be exactly one character long')
-  return compileRegex(templatePattern(template, open, close)).test(s)
+  return match(ctx, templatePattern(template, open, close), s)
 }
 
 function isValid(pattern: Value): boolean {
@@ -169,9 +169,15 @@ function isValid(pattern: Value): boolean {
   }
 }
 
+/** What matching may cost: text times pattern. Most patterns cost far less. */
+function spendOnMatch(ctx: BuiltinContext, re: RE2JS, length: number): void {
+  ctx.spend(1 + Math.ceil((length * re.programSize()) / 256))
+}
+
 function match(ctx: BuiltinContext, pattern: string, s: string): Value {
-  ctx.spend(1 + (s.length >> 4))
-  return compileRegex(pattern).test(s)
+  const re = compileRegex(pattern)
+  spendOnMatch(ctx, re, s.length)
+  return re.test(s)
 }
 
 const validOperand = { decl: T.string, take: (v: Value) => v }

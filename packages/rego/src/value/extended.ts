@@ -1,4 +1,4 @@
-import { numberFromText, numberToBigInt, numberToDecimal, type NumberValue } from './number.ts'
+import { MAX_INTEGER_DIGITS, numberFromText, numberToBigInt, numberToDecimal, type NumberValue } from './number.ts'
 
 /**
  * Arithmetic on numbers that are not both integers: binary floats with a mantissa of 64 bits, rounded to nearest even,
@@ -8,8 +8,6 @@ type Extended = { readonly mantissa: bigint; readonly exponent: number }
 
 const BITS = 64
 const ZERO: Extended = { mantissa: 0n, exponent: 0 }
-/** Powers of ten past this are not computed: their digits alone would fill memory. */
-const MAX_DECIMAL_EXPONENT = 20_000
 
 /** The operation has no result that can be computed within bounds. */
 export class NumberRangeError extends Error {
@@ -62,7 +60,8 @@ function fromNumber(v: NumberValue): Extended {
   const integer = numberToBigInt(v)
   if (integer !== undefined) return round(integer, 0)
   const { negative, digits, exponent } = numberToDecimal(v)
-  if (Math.abs(exponent) > MAX_DECIMAL_EXPONENT) throw new NumberRangeError('number out of range')
+  const magnitude = digits.length + Math.abs(exponent)
+  if (magnitude > MAX_INTEGER_DIGITS) throw new NumberRangeError('number out of range')
   const n = BigInt((negative ? '-' : '') + digits)
   return exponent >= 0 ? round(n * 10n ** BigInt(exponent), 0) : divide(n, 10n ** BigInt(-exponent))
 }

@@ -11,6 +11,8 @@
 export type NumberValue = number | bigint | BoxedNumber
 
 const MAX_BIGINT_DIGITS = 1000
+/** Integers with more digits are kept and compared, but nothing is computed with them. */
+export const MAX_INTEGER_DIGITS = 10_000
 const MAX_BIGINT = 10n ** BigInt(MAX_BIGINT_DIGITS)
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 
@@ -113,7 +115,7 @@ export function numberToDecimal(v: NumberValue): Decimal {
   return d
 }
 
-/** The exact integer value, also of `1.0` and `1e3`; undefined for fractions and for integers of over 100,000 digits. */
+/** The exact integer value, also of `1.0` and `1e3`; undefined for fractions and for integers of over 10,000 digits. */
 export function numberToBigInt(v: NumberValue): bigint | undefined {
   if (typeof v === 'number') return Number.isInteger(v) ? BigInt(v) : undefined
   if (typeof v === 'bigint') return v
@@ -121,7 +123,7 @@ export function numberToBigInt(v: NumberValue): bigint | undefined {
   if (typeof key === 'bigint') return key
   if (typeof key === 'number') return Number.isInteger(key) ? BigInt(key) : undefined
   const d = numberToDecimal(v)
-  if (d.exponent < 0 || d.digits.length + d.exponent > 100_000) return undefined
+  if (d.exponent < 0 || d.digits.length + d.exponent > MAX_INTEGER_DIGITS) return undefined
   return BigInt((d.negative ? '-' : '') + d.digits + '0'.repeat(d.exponent))
 }
 

@@ -1,5 +1,6 @@
 import {
   compareNumbers,
+  formatValue,
   isArray,
   isNumber,
   newRecord,
@@ -47,7 +48,7 @@ function takeConstraints(ctx: BuiltinContext, given: RegoRecord | RegoMap): Cons
       if (typeof v !== 'string') throw new BuiltinError(`${k} constraint: must be a string`)
       texts.set(k, v)
     } else {
-      throw new BuiltinError(`unknown token validation constraint: ${String(k)}`)
+      throw new BuiltinError(`unknown token validation constraint: ${formatValue(k)}`)
     }
   }
   const cert = texts.get('cert')

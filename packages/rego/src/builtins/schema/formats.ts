@@ -37,7 +37,7 @@ const FORMATS: ReadonlyMap<string, (s: string) => boolean> = new Map([
   ['uri-reference', (s) => works(() => parseUri(s))],
   ['uuid', (s) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(s)],
   ['regex', (s) => works(() => compileRegex(s))],
-  ['json-pointer', (s) => s === '' || /^(\/([^~]|~[01])*)+$/.test(s)],
+  ['json-pointer', (s) => s === '' || /^(?:\/(?:[^~/]|~[01])*)+$/.test(s)],
 ])
 
 /** Does the text have the format? Formats that nobody knows accept everything, as the standard says. */

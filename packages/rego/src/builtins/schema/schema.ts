@@ -1,4 +1,4 @@
-import { isArray, isObject, isRecord, recordGet, type RegoRecord, type Value } from '../../value/index.ts'
+import { isArray, isObject, isRecord, jsonName, recordGet, type RegoRecord, type Value } from '../../value/index.ts'
 import { BuiltinError } from '../contract.ts'
 import { percentDecode } from '../percent.ts'
 import { compileRegex } from '../regex.ts'
@@ -51,7 +51,7 @@ function checkTypes(type: Value | undefined): void {
   for (const name of isArray(type) ? type : type === undefined ? [] : [type]) {
     if (typeof name !== 'string' || !PRIMITIVES.includes(name)) {
       throw new BuiltinError(
-        `has a primitive type that is NOT VALID -- given: /${String(name)}/ Expected valid values are:[${PRIMITIVES.join(' ')}]`,
+        `has a primitive type that is NOT VALID -- given: /${jsonName(name)}/ Expected valid values are:[${PRIMITIVES.join(' ')}]`,
       )
     }
   }

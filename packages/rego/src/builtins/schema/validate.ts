@@ -5,6 +5,7 @@ import {
   isArray,
   isNumber,
   isRecord,
+  jsonName,
   numberToBigInt,
   numberToSafeInteger,
   recordGet,
@@ -164,7 +165,7 @@ export class Matcher {
       if (!isArray(needs)) return this.#match(needs as Schema, v, path, depth)
       return needs
         .filter((need) => typeof need !== 'string' || !Object.hasOwn(v, need))
-        .map((need) => misfit(path, 'missing_dependency', `Has a dependency on ${String(need)}`))
+        .map((need) => misfit(path, 'missing_dependency', `Has a dependency on ${jsonName(need)}`))
     })
   }
 }
@@ -310,7 +311,7 @@ function recordMisfits(schema: RegoRecord, v: RegoRecord, path: readonly string[
   const required = recordGet(schema, 'required')
   const missing = (isArray(required) ? required : [])
     .filter((name) => typeof name === 'string' && !Object.hasOwn(v, name))
-    .map((name) => misfit(path, 'required', `${String(name)} is required`))
+    .map((name) => misfit(path, 'required', `${jsonName(name)} is required`))
   return [
     ...missing,
     ...sizeMisfits(

@@ -59,9 +59,10 @@ function certificateOf(node: DerNode): Certificate {
   }
   const fields = tbs.expect(TAG.sequence).children()
   const versionField = fields[0]?.tag === 0xa0 ? fields.shift() : undefined
-  const [serial, , issuer, validity, subject, keyInfo, ...optional] = fields
+  const [serial, innerAlgorithm, issuer, validity, subject, keyInfo, ...optional] = fields
   if (
     serial === undefined ||
+    innerAlgorithm === undefined ||
     issuer === undefined ||
     validity === undefined ||
     subject === undefined ||
@@ -69,6 +70,10 @@ function certificateOf(node: DerNode): Certificate {
   ) {
     throw malformed('a certificate lacks fields')
   }
+  if (!sameBytes(innerAlgorithm.raw, algorithm.raw)) throw malformed('inner and outer signature algorithms differ')
+  // unique identifiers of issuer and subject, then extensions; nothing else, each at most once, in this order
+  const tags = optional.map((f) => f.tag)
+  if (!/^(?:129,)?(?:130,)?(?:163,)?$/.test(tags.map((tag) => `${tag},`).join(''))) throw malformed('unknown field')
   const [notBefore, notAfter] = validity.expect(TAG.sequence).children()
   if (notBefore === undefined || notAfter === undefined) throw malformed('validity')
   return {
@@ -85,6 +90,10 @@ function certificateOf(node: DerNode): Certificate {
     signatureAlgorithm: algorithm.expect(TAG.sequence),
     signature: signature.bits(),
   }
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i])
 }
 
 /** The element inside an explicit tag. */

@@ -2,6 +2,7 @@ import {
   bytesToText,
   isArray,
   isNumber,
+  jsonName,
   newRecord,
   numberToBigInt,
   objectEntries,
@@ -78,7 +79,7 @@ function takeOptions(ctx: BuiltinContext, given: RegoRecord | RegoMap): ChainOpt
     else if (k === 'DNSName' && typeof v === 'string') dnsName = v
     else if (k === 'KeyUsages' && isArray(v)) usages = v.map(usageNamed)
     // comparisons of name constraints: chains with such constraints are refused, so there is nothing to count
-    else if (k !== 'MaxConstraintComparisons' || !isNumber(v)) badOption(String(k))
+    else if (k !== 'MaxConstraintComparisons' || !isNumber(v)) badOption(jsonName(k))
   }
   return { at, dnsName, usages: usages.length === 0 ? [SERVER_AUTH] : usages }
 }

@@ -1,7 +1,7 @@
 import type { BuiltinContext } from '../contract.ts'
 import { verifySignature } from '../signatures/verify.ts'
 import { COORDINATE_BYTES, CURVES, signatureAlgorithmOf } from './algorithms.ts'
-import type { Certificate } from './certificate.ts'
+import { sameBytes, type Certificate } from './certificate.ts'
 import { readDer, TAG } from './der.ts'
 import { concatBytes } from './der-write.ts'
 import {
@@ -117,10 +117,6 @@ function joseSignature(
   const size = COORDINATE_BYTES[curve]
   if (r.length > size || s.length > size) return undefined
   return concatBytes(new Uint8Array(size - r.length), r, new Uint8Array(size - s.length), s)
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i])
 }
 
 function isFor(leaf: Certificate, dnsName: string | undefined): boolean {

@@ -14,6 +14,7 @@ import type { Functions } from './functions.ts'
 import { buildGraph, checkRecursion, type Graph } from './graph.ts'
 import { Locals, namesIn } from './locals.ts'
 import { appendTo, capture, isScalar } from './map.ts'
+import { replaceMetadataCalls } from './metadata.ts'
 import { Names } from './names.ts'
 import { globalsOf, Resolver } from './resolve.ts'
 import { clauses, Findings, type WorkRule } from './rule.ts'
@@ -73,6 +74,7 @@ class Compiler {
     this.#stage(() => this.#resolve())
     this.#stage(() => this.#checkNames())
     this.#stage(() => this.#eachRule((r) => this.#declare(r)))
+    this.#stage(() => replaceMetadataCalls(this.#rules, this.#modules, this.#findings))
     const keepPrint = this.#options.print === true
     const printing = new Printing(this.#names, this.#findings, this.#functions, keepPrint)
     this.#stage(() => this.#eachClause((r) => printing.rule(r)))

@@ -14,8 +14,8 @@ export interface PostgresOptions extends StoreOptions {
   readonly onStatement?: (statement: Statement) => void
 }
 
-// "C": text compares as bytes, as it does in SQLite and JavaScript; the half-full pages let head rows be updated in place
-const TYPES = { TEXT: 'text collate "C"', BYTES: 'bytea', INT: 'bigint', tableSuffix: '' }
+// "C": text compares as bytes, as it does in SQLite and JavaScript
+const DIALECT = { TEXT: 'text collate "C"', BYTES: 'bytea', INT: 'bigint', TREE: '', ROWS: '' }
 
 /** Any number will do, as long as every replica takes the same. */
 const MIGRATION_LOCK = 7_236_541
@@ -31,7 +31,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   try {
     await runner.write(function* () {
       yield* all('select pg_advisory_xact_lock(?)', MIGRATION_LOCK)
-      yield* migrate(TYPES)
+      yield* migrate(DIALECT)
     })
   } catch (error) {
     await runner.close()

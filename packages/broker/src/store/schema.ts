@@ -2,8 +2,9 @@ import { VouchsafeError } from '@vouchsafe/core'
 import { type Steps, change, integer, one } from './steps.ts'
 
 /*
- * One schema for both databases. `TEXT`, `BYTES` and `INT` stand for their column types. Every key begins with the
- * tenant, so no statement can reach a row without naming whose it is (G09).
+ * One schema for both databases. `TEXT`, `BYTES` and `INT` stand for their column types; `TREE` and `ROWS` for where rows
+ * lie: in the tree of their primary key, or, where they carry large bytes, beside it. Every key begins with the tenant,
+ * so no statement can reach a row without naming whose it is (G09).
  */
 
 /** Migration n brings a store of version n to n + 1. Never edit one that was released: add the next. */
@@ -14,15 +15,15 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       profile TEXT not null check (profile in ('production', 'simulated')),
       broker TEXT not null,
       root_check BYTES not null
-    )`,
-    `create table restore_epoch (only_row INT primary key check (only_row = 1), epoch INT not null)`,
+    ) TREE`,
+    `create table restore_epoch (only_row INT primary key check (only_row = 1), epoch INT not null) TREE`,
     `insert into restore_epoch (only_row, epoch) values (1, 1)`,
     `create table tenants (
       tenant TEXT primary key,
       name TEXT not null,
       origin TEXT not null unique,
       created_at INT not null
-    )`,
+    ) TREE`,
     // the row that serialises a tenant's transactions
     `create table log_heads (
       tenant TEXT primary key,
@@ -34,7 +35,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       registry_epoch INT not null,
       reference_epoch INT not null,
       distrust_epoch INT not null
-    )`,
+    ) TREE`,
     // nodes: the perfect subtrees that this entry completed, by level, 32 bytes each; never rewritten
     `create table log_entries (
       tenant TEXT not null,
@@ -44,7 +45,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       nodes BYTES not null,
       checkpoint TEXT not null,
       primary key (tenant, seq)
-    )`,
+    ) TREE`,
     `create index log_entries_subject on log_entries (tenant, subject, seq)`,
     `create table principals (
       tenant TEXT not null,
@@ -54,7 +55,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       added_at INT not null,
       removed_at INT,
       primary key (tenant, key)
-    )`,
+    ) TREE`,
     `create table tickets (
       tenant TEXT not null,
       id TEXT not null,
@@ -62,7 +63,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       expires_at INT not null,
       used_by TEXT,
       primary key (tenant, id)
-    )`,
+    ) TREE`,
     `create table enrolments (
       tenant TEXT not null,
       id TEXT not null,
@@ -76,7 +77,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       enrolled_at INT not null,
       ended_at INT,
       primary key (tenant, id)
-    )`,
+    ) ROWS`,
     `create table resources (
       tenant TEXT not null,
       path TEXT not null,
@@ -88,14 +89,14 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       metadata BYTES not null,
       put_at INT not null,
       primary key (tenant, path, version)
-    )`,
+    ) ROWS`,
     `create table resource_heads (
       tenant TEXT not null,
       path TEXT not null,
       version INT not null,
       removed INT not null,
       primary key (tenant, path)
-    )`,
+    ) TREE`,
     `create table agreements (
       tenant TEXT not null,
       digest TEXT not null,
@@ -105,13 +106,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       bytes BYTES not null,
       filed_at INT not null,
       primary key (tenant, digest)
-    )`,
+    ) ROWS`,
     `create table agreement_heads (
       tenant TEXT not null,
       name TEXT not null,
       digest TEXT not null,
       primary key (tenant, name)
-    )`,
+    ) TREE`,
     `create table statements (
       tenant TEXT not null,
       agreement TEXT not null,
@@ -125,7 +126,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       received_at INT not null,
       seq INT not null,
       primary key (tenant, agreement, id)
-    )`,
+    ) ROWS`,
     `create table reference_sets (
       tenant TEXT not null,
       name TEXT not null,
@@ -135,7 +136,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       expires_at INT not null,
       added_at INT not null,
       primary key (tenant, name, version)
-    )`,
+    ) ROWS`,
     `create table distrust_rules (
       tenant TEXT not null,
       id TEXT not null,
@@ -144,13 +145,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       added_at INT not null,
       lifted_at INT,
       primary key (tenant, id)
-    )`,
+    ) TREE`,
     `create table consumed_nonces (
       tenant TEXT not null,
       id BYTES not null,
       expires_at INT not null,
       primary key (tenant, id)
-    )`,
+    ) TREE`,
     `create index consumed_nonces_expiry on consumed_nonces (expires_at)`,
     `create table decisions (
       tenant TEXT not null,
@@ -164,18 +165,18 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       proof_key TEXT,
       request TEXT,
       record BYTES not null,
-      primary key (tenant, id)
-    )`,
+      primary key (tenant, seq)
+    ) ROWS`,
     // one decision per request of a proof key (decision 14); nulls never collide
     `create unique index decisions_request on decisions (tenant, proof_key, request)`,
-    `create unique index decisions_seq on decisions (tenant, seq)`,
+    `create unique index decisions_id on decisions (tenant, id)`,
     `create table decision_marks (
       tenant TEXT not null,
       mark TEXT not null,
       seq INT not null,
       decision TEXT not null,
       primary key (tenant, mark, seq)
-    )`,
+    ) TREE`,
     `create table leases (
       tenant TEXT not null,
       id TEXT not null,
@@ -189,7 +190,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       ended_at INT,
       ended_why TEXT,
       primary key (tenant, id)
-    )`,
+    ) TREE`,
     `create index leases_decision on leases (tenant, decision_seq)`,
     `create index leases_expiry on leases (tenant, expires_at)`,
     `create table tenant_keys (
@@ -202,7 +203,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       not_before INT not null,
       not_after INT,
       primary key (tenant, kind, generation)
-    )`,
+    ) TREE`,
     `create table foreign_checkpoints (
       tenant TEXT not null,
       origin TEXT not null,
@@ -210,26 +211,20 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       checkpoint TEXT not null,
       seen_at INT not null,
       primary key (tenant, origin)
-    )`,
+    ) TREE`,
     `create table settings (
       tenant TEXT not null,
       name TEXT not null,
       value BYTES not null,
       primary key (tenant, name)
-    )`,
+    ) ROWS`,
   ],
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 
-/** The names that stand for column types, per database. */
-export interface ColumnTypes {
-  readonly TEXT: string
-  readonly BYTES: string
-  readonly INT: string
-  /** Ends each `create table`. */
-  readonly tableSuffix: string
-}
+/** What the words in capitals stand for, per database. */
+export type Dialect = Readonly<Record<'TEXT' | 'BYTES' | 'INT' | 'TREE' | 'ROWS', string>>
 
 /**
  * Brings the schema to this version's. Runs in a transaction, under a lock that keeps a second process out.
@@ -237,9 +232,9 @@ export interface ColumnTypes {
  * @throws {VouchsafeError} `store.newer` when a later version of vouchsafe wrote the store: it may hold restrictions
  *   that this one would not see (J10).
  */
-export function* migrate(types: ColumnTypes): Steps<void> {
+export function* migrate(dialect: Dialect): Steps<void> {
   yield* change(
-    define('create table if not exists schema_version (only_row INT primary key, version INT not null)', types),
+    define('create table if not exists schema_version (only_row INT primary key, version INT not null) TREE', dialect),
   )
   const row = yield* one('select version from schema_version')
   const found = row === null ? 0 : integer(row, 'version')
@@ -249,13 +244,12 @@ export function* migrate(types: ColumnTypes): Steps<void> {
       `the store has schema version ${found}, this vouchsafe knows ${SCHEMA_VERSION}: update it, or use the store’s backup of before`,
     )
   for (const migration of MIGRATIONS.slice(found)) {
-    for (const sql of migration) yield* change(define(sql, types))
+    for (const sql of migration) yield* change(define(sql, dialect))
   }
   if (row === null) yield* change('insert into schema_version (only_row, version) values (1, ?)', SCHEMA_VERSION)
   else if (found < SCHEMA_VERSION) yield* change('update schema_version set version = ?', SCHEMA_VERSION)
 }
 
-function define(sql: string, types: ColumnTypes): string {
-  const typed = sql.replace(/\b(TEXT|BYTES|INT)\b/g, (name) => types[name as 'TEXT' | 'BYTES' | 'INT'])
-  return typed.startsWith('create table') ? `${typed} ${types.tableSuffix}` : typed
+function define(sql: string, dialect: Dialect): string {
+  return sql.replace(/\b(?:TEXT|BYTES|INT|TREE|ROWS)\b/g, (word) => dialect[word as keyof Dialect])
 }

@@ -13,7 +13,7 @@ export interface SqliteOptions extends StoreOptions {
   readonly onStatement?: (statement: Statement) => void
 }
 
-const TYPES = { TEXT: 'text', BYTES: 'blob', INT: 'integer', tableSuffix: 'strict' }
+const DIALECT = { TEXT: 'text', BYTES: 'blob', INT: 'integer', TREE: 'strict, without rowid', ROWS: 'strict' }
 
 /**
  * Opens the store in one file: write-ahead log, flushed at every commit.
@@ -40,7 +40,7 @@ class SqliteRunner implements Runner {
     this.#onStatement = onStatement
     this.#db = openLocked(file)
     try {
-      this.#transaction(() => migrate(TYPES))
+      this.#transaction(() => migrate(DIALECT))
     } catch (error) {
       this.#db.close()
       throw error

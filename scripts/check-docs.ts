@@ -7,7 +7,10 @@ const LINK = /\]\(([^)#\s]+)(?:#[^)]*)?\)/g
 /** Every relative link of every page leads somewhere, and no page names a machine's own paths. */
 export function checkDocs(): boolean {
   const wrong: string[] = []
-  for (const file of globSync('{*.md,docs/**/*.md,packages/*/*.md,examples/**/*.md,interop/**/*.md,bench/**/*.md}', { cwd: root, exclude: (f) => f.includes('node_modules') })) {
+  for (const file of globSync('{*.md,docs/**/*.md,packages/*/*.md,examples/**/*.md,interop/**/*.md,bench/**/*.md}', {
+    cwd: root,
+    exclude: (f) => f.includes('node_modules'),
+  })) {
     const text = readFileSync(path.join(root, file), 'utf8')
     for (const [, target = ''] of text.matchAll(LINK)) {
       if (/^[a-z]+:/.test(target)) continue

@@ -24,7 +24,19 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const PORTABLE = ['@vouchsafe/tpm/codec', '@vouchsafe/tpm/verify', '@vouchsafe/tpm/eventlog', '@vouchsafe/rego']
 
 /** Inside core a folder imports only what stands to its left; `flow.ts` and `index.ts` may import all. */
-const LINE = ['base', 'x509', 'ledger', 'evidence', 'claims', 'agreement', 'appraisal', 'token', 'policy', 'release', 'wire']
+const LINE = [
+  'base',
+  'x509',
+  'ledger',
+  'evidence',
+  'claims',
+  'agreement',
+  'appraisal',
+  'token',
+  'policy',
+  'release',
+  'wire',
+]
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|(?:^|\n)import\s+'([^']+)'|import\('([^']+)'\)/g
 
@@ -49,18 +61,22 @@ function refusal(file: string, target: string): string | null {
   if (target.startsWith('@vouchsafe/') || target === 'vouchsafe') {
     const to = target === 'vouchsafe' ? 'cli' : (target.split('/')[1] ?? '')
     if (isTest) return null
-    if (!(PACKAGES[from] ?? []).includes(to)) return `${from} may import ${PACKAGES[from]?.join(', ') || 'nothing of ours'}`
-    if (from === 'core' && file.includes('/src/') && !PORTABLE.includes(target)) return 'core takes only what runs anywhere'
+    if (!(PACKAGES[from] ?? []).includes(to))
+      return `${from} may import ${PACKAGES[from]?.join(', ') || 'nothing of ours'}`
+    if (from === 'core' && file.includes('/src/') && !PORTABLE.includes(target))
+      return 'core takes only what runs anywhere'
     return null
   }
-  if (target.startsWith('node:') && !isTest && from === 'core' && file.includes('/src/')) return 'core runs without Node'
+  if (target.startsWith('node:') && !isTest && from === 'core' && file.includes('/src/'))
+    return 'core runs without Node'
   if (!target.startsWith('.')) return null
   const resolved = path.posix.normalize(path.posix.join(path.posix.dirname(file), target))
   if (!resolved.startsWith(`packages/${from}/`)) return isTest ? null : 'reach another package by its name'
   if (from !== 'core' || isTest) return null
   const [, , , here = '', ...rest] = file.split('/')
   const [, , area, there = '', ...deeper] = resolved.split('/')
-  if (area === 'node' || file.startsWith('packages/core/node/')) return file.startsWith('packages/core/node/') ? null : 'core/src may not import core/node'
+  if (area === 'node' || file.startsWith('packages/core/node/'))
+    return file.startsWith('packages/core/node/') ? null : 'core/src may not import core/node'
   if (rest.length === 0 || here === there) return null
   if (deeper.length === 0) return 'only flow.ts and index.ts stand above the stages'
   return LINE.indexOf(there) < LINE.indexOf(here) && LINE.includes(there) ? null : `${here} stands left of ${there}`

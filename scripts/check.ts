@@ -6,7 +6,9 @@ import { bin, run } from './run.ts'
 /** Every static check by name. `npm run check -- types lint` runs some, without names all. */
 const CHECKS: Readonly<Record<string, () => Promise<boolean>>> = {
   types: async () => {
-    const projects = ['tsconfig.json', ...['core', 'rego', 'tpm'].map((p) => `packages/${p}/tsconfig.json`)].filter((p) => existsSync(p))
+    const projects = ['tsconfig.json', ...['core', 'rego', 'tpm'].map((p) => `packages/${p}/tsconfig.json`)].filter(
+      (p) => existsSync(p),
+    )
     for (const project of projects) if ((await run(bin('tsc'), ['-p', project])) !== 0) return false
     return true
   },

@@ -42,5 +42,9 @@ for (const name of names) {
 
 function nameOf(file: string): string {
   const parts = file.split('/')
-  return file.endsWith('/run.ts') ? (place === 'conformance' ? (parts[1] ?? '') : (parts.at(-2) ?? '')) : path.basename(file, '.ts')
+  return file.endsWith('/run.ts')
+    ? place === 'conformance'
+      ? (parts[1] ?? '')
+      : (parts.at(-2) ?? '')
+    : path.basename(file, '.ts')
 }

@@ -6,7 +6,11 @@ import { fileURLToPath } from 'node:url'
 export const root: string = path.resolve(fileURLToPath(import.meta.url), '../..')
 
 /** Runs a program with its output shown, and gives its exit status; a signal counts as 1. */
-export function run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> {
+export function run(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } })
     child.on('error', reject)

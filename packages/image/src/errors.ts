@@ -70,7 +70,7 @@ export class ImageError extends Error {
   override readonly name = 'ImageError'
   readonly code: ImageErrorCode
   /** The archive entry at fault, where there is one; bytes that are not UTF-8 are shown as `\xNN`. */
-  readonly entry?: string
+  declare readonly entry?: string
   /** @param message - For an operator: what was found, what was wanted, and where. */
   constructor(code: ImageErrorCode, message: string, options?: ErrorOptions & { readonly entry?: string }) {
     super(options?.entry === undefined ? message : `${JSON.stringify(options.entry)}: ${message}`, options)

@@ -37,3 +37,8 @@ export {
   pullToStore,
 } from './pull/pull-image.ts'
 export { SnapshotStore, type StoredImage } from './pull/store.ts'
+export { checkRebuild, type LayerDifference, type RebuildAnswer } from './diff/check-rebuild.ts'
+export { type Change, diffImages, type FileChange, type ImageDiff, type ImageView } from './diff/diff-images.ts'
+export { type InstalledPackage, isPackageDatabase, listPackages } from './diff/packages.ts'
+export { type ImageContents, readContents } from './diff/read-contents.ts'
+export type { FileFact } from './diff/recording-disk.ts'

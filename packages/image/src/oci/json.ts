@@ -1,3 +1,4 @@
+import { parseStrictJson } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
 
 /** A JSON object whose members were not looked at yet. */
@@ -8,12 +9,9 @@ export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 /** Largest image configuration read. */
 export const MAX_CONFIG_BYTES = 8 * 1024 * 1024
 
-const MAX_DEPTH = 32
-const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s"{}[\]:,]+/g
-
 /**
- * Parses a document that must be one JSON object in UTF-8, and refuses what `JSON.parse` would settle silently:
- * duplicate members (it keeps the last), bad UTF-8 and byte order marks, deep nesting (K12).
+ * Parses a document that must be one JSON object. Core's one strict reader does it: no duplicate members, no bad UTF-8,
+ * no deep nesting (K12). Members that a specification adds later are left to the caller to ignore.
  *
  * @throws {ImageError} `document.too-large` or `document.malformed`.
  */
@@ -22,34 +20,11 @@ export function parseJsonObject(bytes: Uint8Array, what: string, maxBytes: numbe
     throw new ImageError('document.too-large', `${what}: ${bytes.length} bytes, at most ${maxBytes}`)
   let value: unknown
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    value = JSON.parse(text)
-    refuseAmbiguity(text, what)
+    value = parseStrictJson(bytes, { maxBytes })
   } catch (cause) {
-    if (cause instanceof ImageError) throw cause
-    throw new ImageError('document.malformed', `${what}: not JSON`, { cause })
+    throw new ImageError('document.malformed', `${what}: ${(cause as Error).message}`, { cause })
   }
   return asObject(value, what)
-}
-
-/** Walks the tokens of valid JSON: two equal member names in one object are refused. */
-function refuseAmbiguity(text: string, what: string): void {
-  const open: (Set<string> | undefined)[] = []
-  let previous = ''
-  for (const [token] of text.matchAll(TOKEN)) {
-    if (token === '{') open.push(new Set())
-    else if (token === '[') open.push(undefined)
-    else if (token === '}' || token === ']') open.pop()
-    else if (token === ':') {
-      const name = JSON.parse(previous) as string
-      const names = open.at(-1)
-      if (names?.has(name) === true)
-        throw new ImageError('document.malformed', `${what}: duplicate member ${JSON.stringify(name)}`)
-      names?.add(name)
-    }
-    if (open.length > MAX_DEPTH) throw new ImageError('document.malformed', `${what}: nested deeper than ${MAX_DEPTH}`)
-    previous = token
-  }
 }
 
 export function asObject(value: unknown, what: string): JsonObject {

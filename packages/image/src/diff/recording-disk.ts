@@ -1,0 +1,132 @@
+import { createHash, type Hash } from 'node:crypto'
+import { ImageError } from '../errors.ts'
+import { type ByteString, toDisplay } from '../tar/format.ts'
+import { Disk } from '../unpack/disk.ts'
+import { join, type Metadata, type TreeNode } from '../unpack/tree.ts'
+
+/** What an image has at one path. */
+export interface FileFact {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'special'
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  /** SHA-256 of a file's content, or a link's target. */
+  readonly content: string
+}
+
+/** Kept whole for a later look: package databases and the like. */
+const MAX_CAPTURED_BYTES = 64 * 1024 * 1024
+
+const ZEROS = new Uint8Array(64 * 1024)
+
+interface Writing {
+  readonly hash: Hash
+  readonly path: ByteString
+  size: number
+  readonly chunks: Uint8Array[] | undefined
+}
+
+/**
+ * A disk that writes nothing: it keeps what would have been written, hashed. Unpacking onto it gives the files of an
+ * image by exactly the rules of unpacking, links and whiteouts included.
+ */
+export class RecordingDisk extends Disk {
+  readonly facts = new Map<ByteString, FileFact>()
+  readonly captured = new Map<ByteString, Uint8Array>()
+  readonly #capture: (path: string) => boolean
+  readonly #open = new Map<number, Writing>()
+  #next = 0
+  #capturedBytes = 0
+
+  /** @param capture - Files whose content is kept. */
+  constructor(capture: (path: string) => boolean) {
+    super('', 'squash')
+    this.#capture = capture
+  }
+
+  override makeDirectory(path: ByteString): void {
+    this.facts.set(path, { kind: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, content: '' })
+  }
+
+  override createFile(path: ByteString): number {
+    const chunks = this.#capture(toDisplay(path)) ? [] : undefined
+    this.#open.set(++this.#next, { hash: createHash('sha256'), path, size: 0, chunks })
+    return this.#next
+  }
+
+  override write(path: ByteString, file: number, chunk: Uint8Array, position: number | null): void {
+    const writing = this.#writing(file, path)
+    if (position !== null) this.#fillHole(writing, position - writing.size)
+    this.#append(writing, chunk)
+  }
+
+  #append(writing: Writing, chunk: Uint8Array): void {
+    writing.hash.update(chunk)
+    writing.size += chunk.length
+    if (writing.chunks === undefined) return
+    this.#capturedBytes += chunk.length
+    if (this.#capturedBytes > MAX_CAPTURED_BYTES)
+      throw new ImageError('unpack.limit', `more than ${MAX_CAPTURED_BYTES} bytes to look at`, {
+        entry: toDisplay(writing.path),
+      })
+    writing.chunks.push(new Uint8Array(chunk))
+  }
+
+  override finishFile(path: ByteString, file: number, metadata: Metadata, truncateTo?: number): void {
+    const writing = this.#writing(file, path)
+    if (truncateTo !== undefined) this.#fillHole(writing, truncateTo - writing.size)
+    this.#open.delete(file)
+    const { mode, uid, gid } = metadata
+    this.facts.set(path, { kind: 'file', mode, uid, gid, size: writing.size, content: writing.hash.digest('hex') })
+    if (writing.chunks !== undefined) this.captured.set(path, new Uint8Array(Buffer.concat(writing.chunks)))
+  }
+
+  override closeFile(_path: ByteString, file: number): void {
+    this.#open.delete(file)
+  }
+
+  override symlink(path: ByteString, target: ByteString, { uid, gid }: Metadata): void {
+    this.facts.set(path, { kind: 'symlink', mode: 0o777, uid, gid, size: 0, content: toDisplay(target) })
+  }
+
+  override hardlink(from: ByteString, path: ByteString): void {
+    const fact = this.facts.get(from)
+    const captured = this.captured.get(from)
+    if (fact !== undefined) this.facts.set(path, fact)
+    if (captured !== undefined && this.#capture(toDisplay(path))) this.captured.set(path, captured)
+  }
+
+  override adopt(_from: string, path: ByteString, { mode, uid, gid }: Metadata): void {
+    this.facts.set(path, { kind: 'special', mode, uid, gid, size: 0, content: '' })
+  }
+
+  override describe(path: ByteString, { mode, uid, gid }: Metadata): void {
+    this.facts.set(path, { kind: 'directory', mode, uid, gid, size: 0, content: '' })
+  }
+
+  override hideLower(path: ByteString, node: TreeNode): void {
+    this.#drop(path, node)
+  }
+
+  override replaceLower(path: ByteString, node: TreeNode): void {
+    this.#drop(path, node)
+  }
+
+  #drop(path: ByteString, node: TreeNode): void {
+    if (node.kind === 'directory') for (const [name, child] of node.children) this.#drop(join(path, name), child)
+    this.facts.delete(path)
+    this.captured.delete(path)
+  }
+
+  #fillHole(writing: Writing, length: number): void {
+    for (let left = length; left > 0; left -= ZEROS.length)
+      this.#append(writing, ZEROS.subarray(0, Math.min(left, ZEROS.length)))
+  }
+
+  #writing(file: number, path: ByteString): Writing {
+    const writing = this.#open.get(file)
+    if (writing === undefined) throw new ImageError('unpack.filesystem', 'not open', { entry: toDisplay(path) })
+    return writing
+  }
+}

@@ -1,5 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { stalePages } from './reference.ts'
 import { root } from './run.ts'
 
 const LINK = /\]\(([^)#\s]+)(?:#[^)]*)?\)/g
@@ -17,6 +18,7 @@ export function checkDocs(): boolean {
       if (!existsSync(path.join(root, path.dirname(file), target))) wrong.push(`${file}: no ${target}`)
     }
   }
+  for (const file of stalePages()) wrong.push(`${file}: not what the code makes; run npm run reference`)
   for (const line of wrong) console.error(line)
   return wrong.length === 0
 }

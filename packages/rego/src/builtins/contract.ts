@@ -17,6 +17,27 @@ export class BuiltinError extends Error {
   }
 }
 
+/** Does this work? False for a failure of a built-in; anything else is thrown on. */
+export function succeeds(attempt: () => unknown): boolean {
+  try {
+    attempt()
+    return true
+  } catch (error) {
+    if (error instanceof BuiltinError) return false
+    throw error
+  }
+}
+
+/** A failure of a built-in gets its place in front: `<what>: <message>`. */
+export function within<R>(what: string, attempt: () => R): R {
+  try {
+    return attempt()
+  } catch (error) {
+    if (!(error instanceof BuiltinError)) throw error
+    throw new BuiltinError(`${what}: ${error.message}`, error.code, { cause: error })
+  }
+}
+
 /**
  * What an evaluation lends to its built-ins. One context per decision: time, seed and caches do not change within it,
  * so that a decision replays.

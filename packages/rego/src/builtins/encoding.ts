@@ -1,20 +1,18 @@
 import {
   formatValue,
-  fromJson,
   objectEntries,
   bytesToText,
   textToBytes,
-  ValueError,
   type RegoMap,
   type RegoRecord,
   type Value,
 } from '../value/index.ts'
 import { decodeBase64, encodeBase64 } from './base64.ts'
-import { BuiltinError, type Builtin, type BuiltinContext } from './contract.ts'
+import { BuiltinError, succeeds, type Builtin, type BuiltinContext } from './contract.ts'
 import { declared, define, O, operandProblem } from './define.ts'
 import { marshal, unmarshal } from './json-text.ts'
 import { T } from './types.ts'
-import { isValidYaml, marshalYaml, unmarshalYaml } from './yaml.ts'
+import { marshalYaml, unmarshalYaml } from './yaml.ts'
 
 /** Some encoders leave the padding out; it is put back before decoding. */
 function decodeBase64Url(s: string): Uint8Array {
@@ -24,14 +22,7 @@ function decodeBase64Url(s: string): Uint8Array {
 }
 
 function isValidBase64(v: Value): boolean {
-  if (typeof v !== 'string') return false
-  try {
-    decodeBase64(v, 'standard', true)
-    return true
-  } catch (error) {
-    if (error instanceof BuiltinError) return false
-    throw error
-  }
+  return typeof v === 'string' && succeeds(() => decodeBase64(v, 'standard', true))
 }
 
 /** Lower-case hex. */
@@ -53,14 +44,7 @@ export function unhex(s: string): Uint8Array<ArrayBuffer> {
 }
 
 function isValidJson(v: Value): boolean {
-  if (typeof v !== 'string') return false
-  try {
-    fromJson(v)
-    return true
-  } catch (error) {
-    if (error instanceof ValueError) return false
-    throw error
-  }
+  return typeof v === 'string' && succeeds(() => unmarshal(v))
 }
 
 function marshalWithOptions(ctx: BuiltinContext, v: Value, options: RegoRecord | RegoMap): Value {
@@ -154,5 +138,5 @@ export const ENCODING: readonly Builtin[] = [
     return text
   }),
   define('yaml.unmarshal', [O.string], T.any, sized(unmarshalYaml)),
-  define('yaml.is_valid', [maybeText], T.boolean, (_, v) => typeof v === 'string' && isValidYaml(v)),
+  define('yaml.is_valid', [maybeText], T.boolean, (_, v) => typeof v === 'string' && succeeds(() => unmarshalYaml(v))),
 ]

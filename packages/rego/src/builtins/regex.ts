@@ -2,7 +2,7 @@ import { RE2JS, RE2JSException, type Matcher } from 're2js'
 import { joinKeptBytes, type NumberValue, type Value } from '../value/index.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { codePoints } from './code-points.ts'
-import { BuiltinError, type Builtin, type BuiltinContext } from './contract.ts'
+import { BuiltinError, succeeds, type Builtin, type BuiltinContext } from './contract.ts'
 import { define, O, takeInteger } from './define.ts'
 import { globsIntersect } from './globs-intersect.ts'
 import { T } from './types.ts'
@@ -159,14 +159,7 @@ function templateMatch(ctx: BuiltinContext, template: string, s: string, open: s
 }
 
 function isValid(pattern: Value): boolean {
-  if (typeof pattern !== 'string') return false
-  try {
-    compileRegex(pattern)
-    return true
-  } catch (error) {
-    if (error instanceof BuiltinError) return false
-    throw error
-  }
+  return typeof pattern === 'string' && succeeds(() => compileRegex(pattern))
 }
 
 /** What matching may cost: text times pattern. Most patterns cost far less. */

@@ -1,5 +1,5 @@
 import { newRecord, type RegoRecord } from '../value/index.ts'
-import { BuiltinError } from './contract.ts'
+import { BuiltinError, within } from './contract.ts'
 import { percentDecode, percentEncode } from './percent.ts'
 
 type Uri = {
@@ -14,13 +14,7 @@ type Uri = {
 
 /** The parts of a URI as Go's net/url reads it; a part that is empty is left out. */
 export function parseUri(text: string): RegoRecord {
-  let parts: Uri
-  try {
-    parts = parse(text)
-  } catch (error) {
-    if (!(error instanceof BuiltinError)) throw error
-    throw new BuiltinError(`parse ${JSON.stringify(text)}: ${error.message}`, 'eval_builtin_error', { cause: error })
-  }
+  const parts = within(`parse ${JSON.stringify(text)}`, () => parse(text))
   const out = newRecord()
   const set = (name: string, value: string): void => {
     if (value !== '') out[name] = value

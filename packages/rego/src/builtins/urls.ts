@@ -9,7 +9,7 @@ import {
   type RegoRecord,
   type Value,
 } from '../value/index.ts'
-import { BuiltinError, type Builtin } from './contract.ts'
+import { BuiltinError, succeeds, type Builtin } from './contract.ts'
 import { declared, define, O, operandError, takeStrings } from './define.ts'
 import { percentDecode, percentEncode } from './percent.ts'
 import { T } from './types.ts'
@@ -56,14 +56,7 @@ function decodeObject(query: string): Value {
 const encodable = declared(O.object, T.object(T.string, T.oneOf(T.string, T.array(T.string), T.set(T.string))))
 
 function isValidUri(v: Value): boolean {
-  if (typeof v !== 'string' || v === '') return false
-  try {
-    parseUri(v)
-    return true
-  } catch (error) {
-    if (error instanceof BuiltinError) return false
-    throw error
-  }
+  return typeof v === 'string' && v !== '' && succeeds(() => parseUri(v))
 }
 
 export const URLS: readonly Builtin[] = [

@@ -49,16 +49,6 @@ export function unmarshalYaml(text: string): Value {
   return fromYaml(plain, MAX_DEPTH)
 }
 
-export function isValidYaml(text: string): boolean {
-  try {
-    unmarshalYaml(text)
-    return true
-  } catch (error) {
-    if (error instanceof BuiltinError) return false
-    throw error
-  }
-}
-
 function fromYaml(v: unknown, depth: number): Value {
   if (depth <= 0) throw new BuiltinError('yaml: nested too deeply')
   if (v === null || v === undefined) return null

@@ -1,6 +1,6 @@
 import type { DocumentNode } from 'graphql'
 import { isRecord, newRecord, typeName, type RegoRecord, type Value } from '../../value/index.ts'
-import { BuiltinError, type Builtin, type BuiltinContext } from '../contract.ts'
+import { BuiltinError, succeeds, type Builtin, type BuiltinContext } from '../contract.ts'
 import { declared, define, O, operandError } from '../define.ts'
 import { T } from '../types.ts'
 import { parseDocument } from './parse.ts'
@@ -22,16 +22,6 @@ function takeBoth(ctx: BuiltinContext, query: Value, schema: Value): readonly [D
   const schemaDocument = take(ctx, schema, 2, schemaToText)
   validateQuery(schemaDocument, queryDocument)
   return [queryDocument, schemaDocument]
-}
-
-function holds(attempt: () => void): boolean {
-  try {
-    attempt()
-    return true
-  } catch (error) {
-    if (error instanceof BuiltinError) return false
-    throw error
-  }
 }
 
 function parseBoth(ctx: BuiltinContext, query: Value, schema: Value): readonly [Value, Value] {
@@ -58,9 +48,9 @@ export const GRAPHQL: readonly Builtin[] = [
     schemaToValue(take(ctx, text, 1, schemaToText)),
   ),
   define('graphql.is_valid', [source, source], T.boolean, (ctx, query, schema) =>
-    holds(() => takeBoth(ctx, query, schema)),
+    succeeds(() => takeBoth(ctx, query, schema)),
   ),
   define('graphql.schema_is_valid', [source], T.boolean, (ctx, schema) =>
-    holds(() => buildSchema(take(ctx, schema, 1, schemaToText))),
+    succeeds(() => buildSchema(take(ctx, schema, 1, schemaToText))),
   ),
 ]

@@ -1,6 +1,6 @@
-import { isArray, isRecord, recordGet, type RegoRecord, type Value } from '../../value/index.ts'
+import { isArray, isRecord, recordGet, type RegoRecord } from '../../value/index.ts'
 import { decodeBase64 } from '../base64.ts'
-import { BuiltinError } from '../contract.ts'
+import { BuiltinError, within } from '../contract.ts'
 import { unmarshal } from '../json-text.ts'
 import { COORDINATE_BYTES, CURVES } from '../x509/algorithms.ts'
 import {
@@ -110,13 +110,7 @@ export function secretOf(jwk: RegoRecord): Bytes {
 
 /** The public keys of a JWK or JWK set. */
 export function verificationKeys(json: string): VerificationKey[] {
-  let parsed: Value
-  try {
-    parsed = unmarshal(json)
-  } catch (error) {
-    if (!(error instanceof BuiltinError)) throw error
-    throw new BuiltinError(`failed to parse a JWK key (set): ${error.message}`, 'eval_builtin_error', { cause: error })
-  }
+  const parsed = within('failed to parse a JWK key (set)', () => unmarshal(json))
   if (!isRecord(parsed)) throw new BuiltinError('failed to parse a JWK key (set): not an object')
   const listed = recordGet(parsed, 'keys')
   const all = isArray(listed) ? listed : [parsed]

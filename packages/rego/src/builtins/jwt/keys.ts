@@ -1,4 +1,4 @@
-import { BuiltinError } from '../contract.ts'
+import { BuiltinError, within } from '../contract.ts'
 import { parseCertificate, parsePublicKeyInfo } from '../x509/certificate.ts'
 import { readDer } from '../x509/der.ts'
 import { firstPemBlock } from '../x509/pem.ts'
@@ -20,13 +20,4 @@ export function keysFrom(material: string): VerificationKey[] {
 
 function keyOf(spki: Uint8Array<ArrayBuffer>): VerificationKey {
   return { spki, alg: undefined, kid: undefined }
-}
-
-function within<R>(what: string, read: () => R): R {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof BuiltinError)) throw error
-    throw new BuiltinError(`${what}: ${error.message}`, 'eval_builtin_error', { cause: error })
-  }
 }

@@ -1,6 +1,6 @@
 import { bytesToText, isRecord, recordGet, textToBytes, type RegoRecord, type Value } from '../../value/index.ts'
 import { decodeBase64 } from '../base64.ts'
-import { BuiltinError } from '../contract.ts'
+import { BuiltinError, within } from '../contract.ts'
 import { unmarshal } from '../json-text.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -28,12 +28,7 @@ export function parseToken(text: string): Token {
 }
 
 function section(name: string, text: string): Bytes {
-  try {
-    return decodeBase64(text.replace(/={1,2}$/, ''), 'url', false)
-  } catch (error) {
-    if (!(error instanceof BuiltinError)) throw error
-    throw new BuiltinError(`JWT ${name} had invalid encoding: ${error.message}`, 'eval_builtin_error', { cause: error })
-  }
+  return within(`JWT ${name} had invalid encoding`, () => decodeBase64(text.replace(/={1,2}$/, ''), 'url', false))
 }
 
 function parseHeader(bytes: Bytes): RegoRecord {

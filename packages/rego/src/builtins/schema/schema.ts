@@ -102,3 +102,9 @@ export function resolveReference(root: Schema, ref: string): Schema {
   if (!isObject(at) || !isRecord(at)) throw new BuiltinError(`Object has no key '${ref}'`)
   return at
 }
+
+/** The subschemas of a keyword that has them by name. */
+export function mapOf(schema: RegoRecord, name: string): RegoRecord | undefined {
+  const v = recordGet(schema, name)
+  return isRecord(v) ? v : undefined
+}

@@ -1,4 +1,4 @@
-import { BuiltinError } from '../contract.ts'
+import { within } from '../contract.ts'
 import { instantOf } from '../time/calendar.ts'
 import { malformed, readDer, readDerSequence, TAG, type DerNode } from './der.ts'
 import { parseName, type Name } from './names.ts'
@@ -33,23 +33,16 @@ export type Certificate = {
   readonly signature: Uint8Array<ArrayBuffer>
 }
 
+const MALFORMED = 'x509: malformed certificate'
+
 /** Reads a certificate. Nothing is authenticated by this. */
 export function parseCertificate(bytes: Uint8Array<ArrayBuffer>): Certificate {
-  return asCertificateError(() => certificateOf(readDer(bytes)))
+  return within(MALFORMED, () => certificateOf(readDer(bytes)))
 }
 
 /** Reads certificates that stand one behind the other. */
 export function parseCertificates(bytes: Uint8Array<ArrayBuffer>): Certificate[] {
-  return asCertificateError(() => readDerSequence(bytes).map(certificateOf))
-}
-
-function asCertificateError<R>(read: () => R): R {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof BuiltinError)) throw error
-    throw new BuiltinError(`x509: malformed certificate: ${error.message}`, 'eval_builtin_error', { cause: error })
-  }
+  return within(MALFORMED, () => readDerSequence(bytes).map(certificateOf))
 }
 
 function certificateOf(node: DerNode): Certificate {

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { VouchsafeError, fromBase64, parseStrictJson, toBase64, toHex, utf8 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { z } from 'zod'
+import { FileIdentity } from './file-identity.ts'
 
 /** The state of a log as this process saw it last. */
 export interface KeptHead {
@@ -61,6 +62,7 @@ class HeadFile {
   readonly #file: string
   readonly #tenant: string
   #handle: FileHandle | null = null
+  #identity: FileIdentity | null = null
   #writes = 0
   #newest: KeptHead | null = null
   /** The write under way, and the one that starts after it. */
@@ -124,9 +126,13 @@ class HeadFile {
     const write = this.#writes + 1
     const place = formatPlace({ head: 'v1', tenant: this.#tenant, write, size, root: toBase64(root) })
     try {
-      this.#handle ??= await openDurably(this.#file)
+      if (this.#handle === null) {
+        this.#handle = await openDurably(this.#file)
+        this.#identity = new FileIdentity([this.#file])
+      }
       await this.#handle.write(place, 0, PLACE_BYTES, (write % 2) * PLACE_BYTES)
       await this.#handle.datasync()
+      this.#identity?.assertSame()
     } catch (cause) {
       throw this.#unavailable('be kept', cause)
     }
@@ -163,9 +169,12 @@ async function openDurably(file: string): Promise<FileHandle> {
 /** The content, a space, the SHA-256 of the content, then spaces and a newline. */
 function formatPlace(content: z.infer<typeof schema>): Uint8Array {
   const text = JSON.stringify(content)
-  const line = `${text} ${toHex(nodeCrypto.digest('sha256', utf8(text)))}`
-  if (line.length >= PLACE_BYTES) throw new VouchsafeError('internal', `a kept head of ${line.length} characters`)
-  return utf8(`${line.padEnd(PLACE_BYTES - 1)}\n`)
+  const line = utf8(`${text} ${toHex(nodeCrypto.digest('sha256', utf8(text)))}`)
+  if (line.length >= PLACE_BYTES) throw new VouchsafeError('internal', `a kept head of ${line.length} bytes`)
+  const place = new Uint8Array(PLACE_BYTES).fill(0x20)
+  place.set(line)
+  place[PLACE_BYTES - 1] = 0x0a
+  return place
 }
 
 /** Null for a place that was never written, or not to its end. */

@@ -96,6 +96,19 @@ describe('a SQLite file', () => {
     expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
   })
 
+  test.each(['store.db', 'store.db-wal', 'heads/clinic.head'])(
+    'I03 that somebody removes while it is open, %s, acknowledges nothing more',
+    async (name) => {
+      const store = await openSqliteStore(options())
+      const t = await new Tenancy(store, 'clinic').begin()
+      rmSync(path.join(directory, name))
+      await expect(t.apply()).rejects.toEqual(refusal('store.unavailable', path.basename(name)))
+      writeFileSync(path.join(directory, name), 'another file')
+      await expect(t.apply()).rejects.toEqual(refusal('store.unavailable', path.basename(name)))
+      await store.close()
+    },
+  )
+
   test('I01 while heads cannot be kept outside of it nothing is answered or written', async () => {
     const guard = path.join(directory, 'heads')
     const store = await openSqliteStore(options())

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { VouchsafeError } from '@vouchsafe/core'
+import { FileIdentity } from './file-identity.ts'
 import { migrate } from './schema.ts'
 import { type Runner, type StoreOptions, openStore } from './sql-store.ts'
 import type { Result, Row, Statement, Steps } from './steps.ts'
@@ -31,6 +32,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
  */
 class SqliteRunner implements Runner {
   readonly #db: DatabaseSync
+  readonly #identity: FileIdentity
   readonly #file: string
   readonly #prepared = new Map<string, Prepared>()
   readonly #onStatement: ((statement: Statement) => void) | undefined
@@ -41,6 +43,7 @@ class SqliteRunner implements Runner {
     this.#db = openLocked(file)
     try {
       this.#transaction(() => migrate(DIALECT))
+      this.#identity = new FileIdentity([file, `${file}-wal`])
     } catch (error) {
       this.#db.close()
       throw error
@@ -55,6 +58,8 @@ class SqliteRunner implements Runner {
   async write<T>(steps: () => Steps<T>, committed?: (answer: T) => void): Promise<T> {
     const answer = this.#transaction(steps)
     committed?.(answer)
+    // what went into a file that nobody will find again is not acknowledged
+    this.#identity.assertSame()
     return answer
   }
 

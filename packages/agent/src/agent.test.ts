@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, globSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import type { AgreementBody } from '@vouchsafe/core'
 import { Tpm } from '@vouchsafe/tpm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startAgent } from './testing/agent-process.ts'
@@ -12,7 +13,8 @@ beforeAll(async () => {
 })
 afterAll(() => world?.stop())
 
-const ANSWER = 'A=$(cat <&4); B=$(cat <&5); echo "{\\"count\\":42,\\"inputs\\":\\"$A $B\\"}" >&6'
+const ANSWER =
+  'A=$(cat <&4); B=$(cat <&5); echo "$A"; echo "$B" >&2; echo "{\\"count\\":42,\\"inputs\\":\\"$A $B\\"}" >&6'
 const LONG = 'cat <&4 >/tmp/x; sleep 600'
 const eventNames = (agent: { readonly events: readonly { readonly event: string }[] }) =>
   agent.events.map((e) => e.event)
@@ -50,6 +52,48 @@ describe('a run', () => {
     expect(await scenario.result()).toEqual({ count: 42, inputs: `${a.plain} ${b.plain}` })
     expect(agent.said()).not.toMatch(/canary|AGE-SECRET/)
     await expectNothingLeft(scenario.directory)
+  })
+
+  test('G18 shows the workload’s output only where the agreement opens it', async () => {
+    const open = (body: AgreementBody) => ({ launch: { ...body.launch, output: 'log' as const } })
+    const scenario = await (await world.scenario({ script: ANSWER, agreement: open })).enrol()
+    const agent = scenario.run()
+    expect(await agent.exit, agent.said()).toBe(0)
+    for (const { plain } of world.clinics) expect(agent.said()).toContain(plain)
+  })
+
+  test('H14 without root: the same workload, without control groups, and it says so', async () => {
+    const scenario = await (await world.scenario({ script: ANSWER, image: { user: '1234' } })).enrol()
+    for (const file of [
+      '.',
+      'g',
+      'g/tpm',
+      'g/binary_bios_measurements',
+      'state',
+      'state/checkpoints.json',
+      'agreement.json',
+    ])
+      chownSync(path.join(scenario.directory, file), 1500, 1500)
+    const agent = scenario.run({}, { uid: 1500 })
+    expect(await agent.exit, agent.said()).toBe(0)
+    expect(agent.events.find((e) => e.event === 'workload.started')).toMatchObject({
+      isolation: 'runc-rootless',
+      limited: false,
+    })
+    expect(await scenario.result()).toMatchObject({ count: 42 })
+    await expectNothingLeft(scenario.directory)
+  })
+
+  test.each([
+    ['G18 too few records', 'echo "{\\"count\\":9}" >&6', 1, 'result.too-few'],
+    ['no result', ':', 1, 'result.missing'],
+    ['a workload that fails', 'echo "{\\"count\\":99}" >&6; exit 3', 1, 'workload.failed'],
+  ])('seals nothing for %s', async (_what, script, status, code) => {
+    const scenario = await (await world.scenario({ script })).enrol()
+    const agent = scenario.run()
+    expect(await agent.exit).toBe(status)
+    expect(agent.events.at(-1)).toMatchObject({ event: 'refused', code })
+    expect(existsSync(path.join(scenario.directory, 'results'))).toBe(false)
   })
 
   test('gives up when the owners do not approve in time, and starts nothing', async () => {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type RunningBroker, initBroker, readConfig as readBrokerConfig, serveBroker } from '@vouchsafe/broker'
@@ -69,6 +69,7 @@ export class World {
   /** @param log - Called by a broker before it answers. */
   static async start(log: (event: string) => void = () => undefined): Promise<World> {
     const directory = mkdtempSync(path.join(tmpdir(), 'vsa-'))
+    chmodSync(directory, 0o711) // one agent runs as another user
     const manufacturer = SimulatorManufacturer.create()
     const start = (id: string) => startClinic(directory, id, manufacturer.certificate, log)
     return new World(directory, [await start('clinic-a'), await start('clinic-b')], manufacturer)

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -68,9 +68,14 @@ export class Container {
     return container
   }
 
-  /** Ends the workload at once, with everything that it started. */
+  /** Ends the workload at once. When this resolves, everything that it started is gone. */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
+    const outer = this.#child.pid
+    if (outer !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) {
+      // the namespace's first process: unshare waits for it, and it ends only after all others in there have
+      const inner = childrenOf(outer)[0]
+      process.kill(inner ?? outer, 'SIGKILL')
+    }
     await this.ended
   }
 
@@ -104,6 +109,18 @@ export async function removeContainer(tools: Tools, stateRoot: string, id: strin
 export async function listContainers(tools: Tools, stateRoot: string): Promise<readonly string[]> {
   const { stdout } = await run(tools.runc, ['--root', stateRoot, 'list', '--quiet'], { env: {} })
   return stdout.split('\n').filter((id) => id !== '')
+}
+
+/** Direct children of a process; none when it is gone. */
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+      .split(' ')
+      .filter((word) => word !== '')
+      .map(Number)
+  } catch {
+    return []
+  }
 }
 
 /** runc's log says why; the workload cannot write to it. */

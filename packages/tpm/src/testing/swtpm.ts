@@ -87,7 +87,7 @@ async function untilListening(child: ChildProcess, socket: string): Promise<void
   child.once('error', (error) => {
     failure = new Error(`swtpm does not start (Debian package swtpm): ${error.message}`)
   })
-  for (let waited = 0; waited < 5000; waited += 10) {
+  for (let waited = 0; waited < 30_000; waited += 10) {
     if (failure !== undefined) throw failure
     if (child.exitCode !== null) throw new Error(`swtpm ended with ${child.exitCode}`)
     if (existsSync(socket)) return

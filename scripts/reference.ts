@@ -7,8 +7,19 @@ import { root } from './run.ts'
 
 /** Pages of `docs/reference` that are made from the code. `npm run reference` writes them; the docs check compares them. */
 export function referencePages(): ReadonlyMap<string, string> {
-  const rows = Object.entries(ERROR_CODES).map(([code, meaning]) => `| \`${code}\` | ${httpStatus(code as ErrorCode)} | ${meaning} |`)
-  const errors = ['# Error codes', '', 'Made from `packages/core/src/base/errors.ts`. Codes are API: added freely, never renamed or reused.', '', '| code | HTTP | meaning |', '| --- | --- | --- |', ...rows, ''].join('\n')
+  const rows = Object.entries(ERROR_CODES).map(
+    ([code, meaning]) => `| \`${code}\` | ${httpStatus(code as ErrorCode)} | ${meaning} |`,
+  )
+  const errors = [
+    '# Error codes',
+    '',
+    'Made from `packages/core/src/base/errors.ts`. Codes are API: added freely, never renamed or reused.',
+    '',
+    '| code | HTTP | meaning |',
+    '| --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
   return new Map([
     ['docs/reference/errors.md', errors],
     ['docs/reference/openapi.json', `${JSON.stringify(openApi(ROUTES), null, 1)}\n`],
@@ -28,4 +39,5 @@ function read(file: string): string {
   }
 }
 
-if (process.argv[1]?.endsWith('reference.ts') === true) for (const [file, text] of referencePages()) writeFileSync(path.join(root, file), text)
+if (process.argv[1]?.endsWith('reference.ts') === true)
+  for (const [file, text] of referencePages()) writeFileSync(path.join(root, file), text)

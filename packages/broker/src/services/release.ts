@@ -302,8 +302,9 @@ function leaseChange(walk: Walk, wanted: Wanted, id: string, inputs: ReleaseInpu
 
 /** The earliest end of everything the decision rests on. */
 function endOf(inputs: ReleaseInputs, walk: Walk, at: Date): Date {
-  if (walk.decision.kind !== 'release' || inputs.attest?.agreement == null) return at
-  const { body } = parseAgreement(fromBase64(inputs.attest.agreement), nodeCrypto)
+  const agreement = inputs.attest?.agreement ?? null
+  if (walk.decision.kind !== 'release' || agreement === null) return at
+  const { body } = parseAgreement(fromBase64(agreement), nodeCrypto)
   const ends = [at.getTime() + body.leaseSeconds * 1000, Date.parse(body.expires)]
   for (const { payload } of inputs.statements) {
     const statement = JSON.parse(fromUtf8(fromBase64(payload))) as { says: string; expires?: string }
@@ -340,8 +341,8 @@ async function sealAll(
 }
 
 function agreementOf(inputs: ReleaseInputs) {
-  const attest = inputs.attest
-  if (attest?.agreement == null) throw new VouchsafeError('internal', 'a release without agreement')
+  const { attest } = inputs
+  if (attest === null || attest.agreement === null) throw new VouchsafeError('internal', 'a release without agreement')
   return {
     name: parseAgreement(fromBase64(attest.agreement), nodeCrypto).body.name,
     digest: parseDigest(attest.agreementDigest),

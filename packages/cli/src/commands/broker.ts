@@ -39,7 +39,7 @@ export function brokerCommand(done: Done): Command {
         .requiredOption(
           '--anchor <class=file>',
           'TPM maker’s root (PEM or DER) and its class: tpm, platform-vtpm or simulated; repeatable',
-          (value: string, all: string[] = []) => [...all, value],
+          (value: string, all: string[] | undefined) => [...(all ?? []), value],
         )
         .option('--listen <host:port>', 'address to listen on', '127.0.0.1:8443')
         .requiredOption('--url <url>', 'where owners and guests reach it, https://…')

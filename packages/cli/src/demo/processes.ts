@@ -106,7 +106,7 @@ export class JsonProcess {
   }
 
   #wake(): void {
-    for (const done of [...this.#waiting]) done()
+    for (const done of this.#waiting) done()
   }
 }
 

@@ -1,4 +1,6 @@
+import { VouchsafeError } from '@vouchsafe/core'
 import { EXIT } from '../output.ts'
+import { findLeaks } from './canary.ts'
 import { DRILLS } from './drills/index.ts'
 import type { DrillResult, Reporter } from './reporter.ts'
 import { type Step, type StoryEnd, tellStory } from './story.ts'
@@ -39,9 +41,25 @@ export async function runDemo(reporter: Reporter, seed = 'two-clinics'): Promise
       drills.push(result)
       reporter.drill(result, Math.round((performance.now() - began) * 10) / 10)
     }
+    await step(
+      'canary',
+      'The data keys are looked for in every file, log, database and process, and found nowhere',
+      async () => {
+        const { leaks, searched } = findLeaks(world.canaries, world.directory)
+        if (world.canaries.length === 0 || leaks.length > 0)
+          throw new VouchsafeError('internal', `a data key lies in clear in ${leaks.map((l) => l.where).join(', ')}`)
+        return [undefined, { searched }]
+      },
+    )
   } catch (error) {
     failed = true
-    const where = end === null ? `after step ${steps.at(-1)?.id ?? 'none'}` : `drill ${DRILLS[drills.length]?.id ?? ''}`
+    const next = DRILLS[drills.length]?.id
+    const where =
+      end === null
+        ? `after step ${steps.at(-1)?.id ?? 'none'}`
+        : next === undefined
+          ? 'after the drills'
+          : `drill ${next}`
     reporter.failed(where, error instanceof Error ? (error.stack ?? error.message) : String(error))
   } finally {
     await world.cleanup.run()

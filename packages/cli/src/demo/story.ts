@@ -130,7 +130,7 @@ async function encryptPatients(world: World, clinic: Clinic, patients: Patients)
     new Uint8Array(await new Response(encrypted as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer()),
   )
   await clinic.owner.putResource(resourceOf(clinic), key.expose(), 0)
-  key.wipe()
+  world.canaries.push(key)
   return [`${clinic.id}/${resourceOf(clinic)}`, file]
 }
 

@@ -6,6 +6,7 @@ import {
   type Agreement,
   type AgreementBody,
   type BrokerPin,
+  type Secret,
   VouchsafeError,
   parseAgreement,
   signStatement,
@@ -36,6 +37,8 @@ export class World {
   readonly directory: string
   readonly cleanup: Cleanup
   readonly recipient: ReturnType<typeof newP256> = newP256()
+  /** The clinics' data keys: looked for at the end, and to be found nowhere. */
+  readonly canaries: Secret[] = []
 
   constructor() {
     this.cleanup = new Cleanup()

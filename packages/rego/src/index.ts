@@ -1,5 +1,23 @@
 export { compile, type Policy, type PolicyOptions, type Sources } from './policy.ts'
-export { type PreparedQuery, type Answer, type Row, type Input, readInput, parseInput } from './query.ts'
+export {
+  type PreparedQuery,
+  type Answer,
+  type Row,
+  type Input,
+  type QueryOptions,
+  readInput,
+  parseInput,
+} from './query.ts'
+export { type ExplainOptions } from './explain/explainer.ts'
+export {
+  formatExplanation,
+  type Explanation,
+  type RuleExplanation,
+  type BodyExplanation,
+  type FailedExpression,
+  type OutsideAnswer,
+} from './explain/explanation.ts'
+export { type Fact, withChanges } from './explain/facts.ts'
 export { type EvalOptions } from './eval/machine.ts'
 export { type HostFunction } from './eval/host-function.ts'
 export { type Bounds } from './eval/bounds.ts'

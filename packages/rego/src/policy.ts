@@ -5,8 +5,8 @@ import { compileModules, compileQuery, type CompileOptions, type Program } from 
 import { pathText } from './compile/rule.ts'
 import { RegoError } from './errors.ts'
 import { hostBuiltins, type HostFunction } from './eval/host-function.ts'
-import type { EvalOptions } from './eval/machine.ts'
-import { adopted, PreparedQuery, RESULT, type Answer } from './query.ts'
+import { Explainer } from './explain/explainer.ts'
+import { adopted, PreparedQuery, RESULT, type Answer, type QueryOptions } from './query.ts'
 import { nameRef, type Body, type Module } from './syntax/ast.ts'
 import { parseModule, parseQueryText, type ParseOptions } from './syntax/parse-module.ts'
 import { isObject, newRecord, type Value } from './value/index.ts'
@@ -83,7 +83,11 @@ export class Policy {
     const body = parseQueryText(query, { logicalOperators: this.#options.logicalOperators === true })
     const compiled = compileQuery(asEquation(body), this.program)
     const { backend, plan } = this.#engines.planned(compiled)
-    const prepared = new PreparedQuery(backend, plan, this.#data, this.#options.host)
+    let explainer: Explainer | undefined
+    const prepared = new PreparedQuery(backend, plan, this.#data, this.#options.host, () => {
+      explainer ??= new Explainer(this.program, compiled, RESULT, this.#options.host ?? {})
+      return explainer
+    })
     if (this.#prepared.size >= MAX_PREPARED) this.#prepared.clear()
     this.#prepared.set(query, prepared)
     return prepared
@@ -97,12 +101,12 @@ export class Policy {
    * @throws {RegoError} A conflict, a bound that was hit, an interruption, a failing host function, and in strict mode a
    *   failing built-in. `host_function` if an answer is a promise: use `evalAsync`.
    */
-  eval(query: string, input?: unknown, options: EvalOptions = {}): Answer {
+  eval(query: string, input?: unknown, options: QueryOptions = {}): Answer {
     return this.prepare(query).eval(input, options)
   }
 
   /** The same where host functions may answer later. */
-  async evalAsync(query: string, input?: unknown, options: EvalOptions = {}): Promise<Answer> {
+  async evalAsync(query: string, input?: unknown, options: QueryOptions = {}): Promise<Answer> {
     return this.prepare(query).evalAsync(input, options)
   }
 }

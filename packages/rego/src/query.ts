@@ -3,6 +3,8 @@ import type { HostFunctions } from './builtins/index.ts'
 import { RegoError } from './errors.ts'
 import { Env } from './eval/env.ts'
 import { Machine, type EvalOptions } from './eval/machine.ts'
+import type { ExplainOptions, Explainer } from './explain/explainer.ts'
+import type { Explanation } from './explain/explanation.ts'
 import { Pending } from './eval/settle.ts'
 import type { QueryPlan } from './plan/ir.ts'
 import { adopt, fromJson, newRecord, ValueError, type Value } from './value/index.ts'
@@ -18,6 +20,8 @@ export type Answer = {
   readonly rows: readonly Row[]
   /** The value of the query's one expression in the first row; undefined if there is none. */
   readonly value: Value | undefined
+  /** There if it was asked for with `explain`. */
+  readonly explanation?: Explanation
 }
 
 /** A document that was checked once and can be given to many evaluations. It must not change. */
@@ -60,7 +64,15 @@ function checked(what: string, read: () => Value): Value {
 /** The variable that holds the value of a query which is one term. */
 export const RESULT = '__result__'
 const NO_BINDINGS: Readonly<Record<string, Value>> = Object.freeze(newRecord())
-const NO_OPTIONS: EvalOptions = {}
+const NO_OPTIONS: QueryOptions = {}
+
+export type QueryOptions = EvalOptions & {
+  /**
+   * Explain the outcome: which rules were tried, what failed in each, and the smallest set of input facts that would change it.
+   * Slower; the answer is the same.
+   */
+  readonly explain?: boolean | ExplainOptions
+}
 
 /** A query over a policy, ready to be asked. */
 export class PreparedQuery {
@@ -71,8 +83,17 @@ export class PreparedQuery {
   readonly #host: HostFunctions
   readonly #rules: number
 
+  readonly #explainer: () => Explainer
+
   /** @internal Use `Policy.prepare`. */
-  constructor(backend: Backend, plan: QueryPlan, data: Value, host: HostFunctions | undefined) {
+  constructor(
+    backend: Backend,
+    plan: QueryPlan,
+    data: Value,
+    host: HostFunctions | undefined,
+    explainer: () => Explainer,
+  ) {
+    this.#explainer = explainer
     this.#names = plan.names
     this.#resultAt = plan.names.indexOf(RESULT)
     this.#run = backend.query(plan)
@@ -82,28 +103,49 @@ export class PreparedQuery {
   }
 
   /** @throws {RegoError} as `Policy.eval` */
-  eval(input?: unknown, options: EvalOptions = NO_OPTIONS): Answer {
+  eval(input?: unknown, options: QueryOptions = NO_OPTIONS): Answer {
     const document = documentOf(input)
     try {
-      return this.#once(document, new Machine(options, this.#host))
+      return this.#answer(document, new Machine(options, this.#host), options)
     } catch (e) {
       if (e instanceof Pending) throw RegoError.of('host_function', 'an answer is a promise: evaluate with evalAsync')
       throw e
     }
   }
 
-  async evalAsync(input?: unknown, options: EvalOptions = NO_OPTIONS): Promise<Answer> {
+  async evalAsync(input?: unknown, options: QueryOptions = NO_OPTIONS): Promise<Answer> {
     const document = documentOf(input)
     const machine = new Machine(options, this.#host)
     for (;;) {
       try {
-        return this.#once(document, machine)
+        return this.#answer(document, machine, options)
       } catch (e) {
         if (!(e instanceof Pending)) throw e
         machine.budget.restart()
         await e.settled
       }
     }
+  }
+
+  #answer(input: Value | undefined, machine: Machine, options: QueryOptions): Answer {
+    const { explain } = options
+    if (explain === undefined || explain === false) return this.#once(input, machine)
+    const { rows, explanation } = this.#explainer().explain(
+      input,
+      this.#data,
+      machine,
+      explain === true ? {} : explain,
+      options,
+      (other) => this.#valueOf(this.#once(other, new Machine(options, this.#host))),
+    )
+    const answers = rows.map((values) => this.#row(values))
+    return { rows: answers, value: answers[0]?.value, explanation }
+  }
+
+  /** A query that is no single expression holds or does not. */
+  #valueOf(answer: Answer): Value | undefined {
+    if (this.#resultAt >= 0) return answer.value
+    return answer.rows.length > 0 ? true : undefined
   }
 
   #once(input: Value | undefined, machine: Machine): Answer {

@@ -23,7 +23,7 @@ import { Walker } from './fast/walker.ts'
 import { iterate } from './iterate.ts'
 
 /** Registers of one call, by number; register 0 is the environment. */
-type Frame = unknown[]
+export type Frame = unknown[]
 /** What an operation did: failed, went on, or ended the block because nobody needs more. */
 type Status = 0 | 1 | 2
 const FAIL = 0
@@ -31,6 +31,25 @@ const NEXT = 1
 const STOP = 2
 type Step = (f: Frame) => Status
 type Sink = (e: Emit) => Step
+
+/** Who watches an evaluation: an explanation. Everything is told as it happens. */
+export type Hooks = {
+  readonly enterClause: (f: Frame, node: NodePlan, clause: Clause) => void
+  readonly leaveClause: (f: Frame, held: boolean) => void
+  /** A rule's value, or a function's, was found or not. */
+  readonly leaveNode: (env: Env, node: NodePlan, value: Value | undefined) => void
+  readonly mark: (f: Frame, op: Op & { readonly op: 'mark' }) => void
+  /** After any operation. */
+  readonly after: (f: Frame, op: Op, failed: boolean) => void
+  /** Before an iteration's block runs; its registers are set. */
+  readonly element: (f: Frame, op: Op) => void
+  /** Around a block of its own: `not`, `every`, `exists`, a comprehension. */
+  readonly enterBlock: (f: Frame, op: Op) => void
+  readonly leaveBlock: (f: Frame, op: Op) => void
+  readonly emit: (f: Frame, e: Emit) => void
+  /** Before a function is called with these operands. */
+  readonly passing: (f: Frame, args: readonly Operand[]) => void
+}
 
 /**
  * Evaluates a plan by calling functions made from its operations. Slower than generated code, but works where a content
@@ -43,8 +62,11 @@ export class Closures implements RuleEvaluator {
   readonly #extents: (((env: Env) => Branch) | undefined)[] = []
   readonly #functions: (((env: Env, args: readonly Value[]) => Value | undefined) | undefined)[] = []
 
-  constructor(plan: Plan) {
+  readonly #hooks: Hooks | undefined
+
+  constructor(plan: Plan, hooks?: Hooks) {
     this.nodes = plan.nodes
+    this.#hooks = hooks
   }
 
   rule(env: Env, id: number): Value | undefined {
@@ -69,7 +91,8 @@ export class Closures implements RuleEvaluator {
   }
 
   #remembered(env: Env, id: number, compute: () => Value | undefined): Value | undefined {
-    const memo = (this.nodes[id] as NodePlan).constant ? this.#constants : env.memo
+    const kept = (this.nodes[id] as NodePlan).constant && !env.machine.strict && this.#hooks === undefined
+    const memo = kept ? this.#constants : env.memo
     const known = memo[id]
     if (known !== undefined) return known === ABSENT ? undefined : known
     const { budget } = env.machine
@@ -82,6 +105,7 @@ export class Closures implements RuleEvaluator {
       budget.leave()
     }
     memo[id] = value === undefined ? ABSENT : value
+    this.#hooks?.leaveNode(env, this.nodes[id] as NodePlan, value)
     return value
   }
 
@@ -95,6 +119,7 @@ export class Closures implements RuleEvaluator {
     const compute = (this.#functions[id] ??= this.#function(node))
     const value = compute(env, args)
     budget.leave()
+    this.#hooks?.leaveNode(env, node, value)
     return value
   }
 
@@ -143,8 +168,8 @@ export class Closures implements RuleEvaluator {
     node: NodePlan,
     conflict: (at: Location | undefined) => Error,
   ): (env: Env, args: readonly Value[]) => Value | undefined {
-    const clauses = node.clauses.map((c) => this.#clause(c, conflict))
-    const fallback = node.fallback && this.#clause(node.fallback, conflict)
+    const clauses = node.clauses.map((c) => this.#clause(node, c, conflict))
+    const fallback = node.fallback && this.#clause(node, node.fallback, conflict)
     return (env, args) => {
       let result: Value | undefined
       for (const [i, clause] of clauses.entries()) {
@@ -160,6 +185,7 @@ export class Closures implements RuleEvaluator {
   }
 
   #clause(
+    node: NodePlan,
     clause: Clause,
     conflict: (at: Location | undefined) => Error,
   ): (env: Env, args: readonly Value[]) => Value | undefined {
@@ -180,10 +206,12 @@ export class Closures implements RuleEvaluator {
         return FAIL
       }
     })
-    const otherwise = clause.else && this.#clause(clause.else, conflict)
+    const otherwise = clause.else && this.#clause(node, clause.else, conflict)
     return (env, args) => {
       const f: Frame = [env, ...args]
+      this.#hooks?.enterClause(f, node, clause)
       run(f)
+      this.#hooks?.leaveClause(f, f[slot] !== undefined)
       const value = f[slot] as Value | undefined
       return value === undefined ? otherwise?.(env, args) : value
     }
@@ -204,10 +232,13 @@ export class Closures implements RuleEvaluator {
     })
     return (env) => {
       const out = new RegoSet()
-      for (const { slot, run } of clauses) {
+      for (const [i, { slot, run }] of clauses.entries()) {
         const f: Frame = [env]
         f[slot] = out
+        const before = out.size
+        this.#hooks?.enterClause(f, node, node.clauses[i] as Clause)
         run(f)
+        this.#hooks?.leaveClause(f, out.size > before)
       }
       return out
     }
@@ -235,10 +266,13 @@ export class Closures implements RuleEvaluator {
     })
     return (env) => {
       const out = new Branch()
-      for (const { slot, run } of clauses) {
+      for (const [i, { slot, run }] of clauses.entries()) {
         const f: Frame = [env]
         f[slot] = out
+        const before = out.keys.length
+        this.#hooks?.enterClause(f, node, node.clauses[i] as Clause)
         run(f)
+        this.#hooks?.leaveClause(f, out.keys.length > before)
       }
       return out
     }
@@ -253,7 +287,7 @@ export class Closures implements RuleEvaluator {
   }
 
   #block(block: Block, sink: Sink): Step {
-    const steps = block.ops.map((op) => this.#op(op, sink))
+    const steps = block.ops.map((op) => this.#watched(op, this.#op(op, sink)))
     const [a, b] = steps
     if (a === undefined) return () => FAIL
     if (b === undefined) return (f) => (a(f) === STOP ? STOP : FAIL)
@@ -266,10 +300,41 @@ export class Closures implements RuleEvaluator {
     }
   }
 
+  #watched(op: Op, step: Step): Step {
+    const hooks = this.#hooks
+    if (hooks === undefined) return step
+    if (op.op === 'mark') {
+      return (f) => {
+        hooks.mark(f, op)
+        return NEXT
+      }
+    }
+    return (f) => {
+      const status = step(f)
+      hooks.after(f, op, status === FAIL)
+      return status
+    }
+  }
+
   /** A block that stops at its first solution. */
-  #found(block: Block): (f: Frame) => boolean {
-    const run = this.#block(block, () => () => STOP)
+  #found(block: Block, of: Op): (f: Frame) => boolean {
+    const run = this.#own(
+      of,
+      this.#block(block, () => () => STOP),
+    )
     return (f) => run(f) === STOP
+  }
+
+  /** A block whose failures are its own business. */
+  #own(of: Op, run: Step): Step {
+    const hooks = this.#hooks
+    if (hooks === undefined) return run
+    return (f) => {
+      hooks.enterBlock(f, of)
+      const status = run(f)
+      hooks.leaveBlock(f, of)
+      return status
+    }
   }
 
   #op(op: Op, sink: Sink): Step {
@@ -308,6 +373,7 @@ export class Closures implements RuleEvaluator {
             if (value === undefined) continue
             if (op.key !== undefined) f[op.key] = k
             f[op.value] = value
+            this.#hooks?.element(f, op)
             if (body(f) === STOP) return STOP
           }
           return FAIL
@@ -317,16 +383,11 @@ export class Closures implements RuleEvaluator {
         return (f) => set(f, op.out, cursorValue(this, f[op.env] as Env, f[op.from] as Cursor | Value))
       case 'call': {
         const args = op.args.map((a) => this.#read(a))
-        return (f) =>
-          set(
-            f,
-            op.out,
-            this.call(
-              f[op.env] as Env,
-              op.node,
-              args.map((a) => a(f)),
-            ),
-          )
+        return (f) => {
+          this.#hooks?.passing(f, op.args)
+          const operands = args.map((a) => a(f))
+          return set(f, op.out, this.call(f[op.env] as Env, op.node, operands))
+        }
       }
       case 'builtin':
         return this.#builtin(op)
@@ -342,6 +403,7 @@ export class Closures implements RuleEvaluator {
           if (!isArray(answers)) return FAIL
           for (const answer of answers) {
             f[op.out] = answer
+            this.#hooks?.element(f, op)
             if (body(f) === STOP) return STOP
           }
           return FAIL
@@ -357,6 +419,7 @@ export class Closures implements RuleEvaluator {
             if (--budget.fuel < 0) budget.refuel()
             f[op.value] = walker.value
             if (op.path !== undefined) f[op.path] = walker.path
+            this.#hooks?.element(f, op)
             if (body(f) === STOP) return STOP
           }
           return FAIL
@@ -418,15 +481,15 @@ export class Closures implements RuleEvaluator {
       case 'comprehension':
         return this.#comprehension(op)
       case 'not': {
-        const found = this.#found(op.body)
+        const found = this.#found(op.body, op)
         return (f) => (found(f) ? FAIL : NEXT)
       }
       case 'exists': {
-        const found = this.#found(op.body)
+        const found = this.#found(op.body, op)
         return (f) => (found(f) ? NEXT : FAIL)
       }
       case 'either': {
-        const blocks = op.blocks.map((b) => this.#found(b))
+        const blocks = op.blocks.map((b) => this.#found(b, op))
         return (f) => (blocks.some((b) => b(f)) ? NEXT : FAIL)
       }
       case 'every':
@@ -436,10 +499,16 @@ export class Closures implements RuleEvaluator {
           f[op.out] = replaced(f[op.env] as Env, op.targets, (o) => (typeof o === 'object' ? o.value : (f[o] as Value)))
           return NEXT
         }
-      case 'emit':
-        return sink(op)
+      case 'emit': {
+        const hooks = this.#hooks
+        const done = sink(op)
+        if (hooks === undefined) return done
+        return (f) => {
+          hooks.emit(f, op)
+          return done(f)
+        }
+      }
       case 'mark':
-      case 'held':
         return () => NEXT
     }
   }
@@ -448,12 +517,14 @@ export class Closures implements RuleEvaluator {
     const from = this.#read(op.from)
     const body = this.#block(op.body, sink)
     const { key, value, ordered } = op
+    const hooks = this.#hooks
     return (f) => {
       const { budget } = (f[0] as Env).machine
       const done = iterate(from(f), ordered, (k, v) => {
         if (--budget.fuel < 0) budget.refuel()
         if (key !== undefined) f[key] = k
         if (value !== undefined) f[value] = v
+        hooks?.element(f, op)
         return body(f) === STOP
       })
       return done ? STOP : FAIL
@@ -494,9 +565,10 @@ export class Closures implements RuleEvaluator {
           return FAIL
         }
       })
+      const run = this.#own(op, body)
       return (f) => {
         f[out] = new ObjectBuilder()
-        body(f)
+        run(f)
         return set(f, out, (f[out] as ObjectBuilder).finish())
       }
     }
@@ -514,16 +586,17 @@ export class Closures implements RuleEvaluator {
         return FAIL
       }
     })
+    const run = this.#own(op, body)
     return (f) => {
       f[out] = kind === 'array' ? [] : new RegoSet()
-      body(f)
+      run(f)
       return NEXT
     }
   }
 
   #every(op: Op & { op: 'every' }): Step {
     const domain = this.#read(op.domain)
-    const found = this.#found(op.body)
+    const found = this.#found(op.body, op)
     const { key, value } = op
     return (f) => {
       const v = domain(f)
@@ -533,6 +606,7 @@ export class Closures implements RuleEvaluator {
         if (--budget.fuel < 0) budget.refuel()
         if (key !== undefined) f[key] = k
         f[value] = x
+        this.#hooks?.element(f, op)
         return !found(f)
       })
       return failed ? FAIL : NEXT

@@ -88,8 +88,13 @@ export class Builder {
   }
 
   /** Variables that the text names, with what they hold here. */
-  named(): [string, Operand][] {
-    return [...this.#bound].filter(([name]) => !isGenerated(name))
+  named(written: (name: string) => string): [string, Operand][] {
+    const out: [string, Operand][] = []
+    for (const [name, operand] of this.#bound) {
+      const text = written(name)
+      if (!isGenerated(text)) out.push([text, operand])
+    }
+    return out
   }
 
   get bound(): ReadonlyMap<string, Operand> {

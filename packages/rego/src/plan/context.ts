@@ -2,13 +2,18 @@ import type { Program } from '../compile/compiler.ts'
 import type { RuleNode } from '../compile/tree.ts'
 import type { Body, Expr } from '../syntax/ast.ts'
 import type { Builder } from './builder.ts'
-import type { Operand } from './ir.ts'
+import type { Operand, Reg } from './ir.ts'
 import type { Replacements } from './replacements.ts'
 
-/** Expressions that an explanation can name. */
+/** What a plan that explains collects on its way. */
 export type Sites = {
-  readonly list: Expr[]
-  readonly ids: Map<Expr, number>
+  /** The expression that is being planned, and how many came before it in the clause. */
+  site: Expr | undefined
+  order: number
+  /** The current expression's reads, which references add to. */
+  reads: (readonly [string, Reg])[]
+  /** The names that the text uses, for a name of the plan. */
+  written: (name: string) => string
 }
 
 /** What the planning of one program shares. */

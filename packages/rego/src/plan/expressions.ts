@@ -17,7 +17,7 @@ export function planBody(body: Body, b: Builder, c: PlanContext): void {
 }
 
 function planExpr(e: Expr, b: Builder, c: PlanContext): void {
-  const site = mark(e, b, c)
+  mark(e, b, c)
   const outer = b.env
   if (e.with.length > 0) b.env = planWith(e.with, b, c)
   const bare = { ...e, with: [] }
@@ -27,21 +27,20 @@ function planExpr(e: Expr, b: Builder, c: PlanContext): void {
     b.add({ op: 'not', body })
   } else planPlain(bare, b, c)
   b.env = outer
-  if (site !== undefined && !b.dead) b.add({ op: 'held', site })
 }
 
-function mark(e: Expr, b: Builder, c: PlanContext): number | undefined {
+/** What the compiler pulled out of an expression belongs to it: one mark's order and reads for all its parts. */
+function mark(e: Expr, b: Builder, c: PlanContext): void {
   const { explain } = c
-  if (explain === undefined) return undefined
-  const source = siteOf(e)
-  let site = explain.ids.get(source)
-  if (site === undefined) {
-    site = explain.list.length
-    explain.list.push(source)
-    explain.ids.set(source, site)
+  if (explain === undefined) return
+  const site = siteOf(e)
+  // stages copy expressions; their places stay the same objects
+  if (site.loc !== explain.site?.loc) {
+    explain.site = site
+    explain.order++
+    explain.reads = []
   }
-  b.add({ op: 'mark', site, regs: b.named() })
-  return site
+  b.add({ op: 'mark', site, order: explain.order, names: b.named(explain.written), reads: explain.reads })
 }
 
 function planPlain(e: Expr, b: Builder, c: PlanContext): void {
@@ -80,7 +79,8 @@ function planPlain(e: Expr, b: Builder, c: PlanContext): void {
 
 function planEvery(e: Expr & { kind: 'every' }, b: Builder, c: PlanContext): void {
   const domain = planTerm(e.domain, b, c)
-  const key = e.key === undefined ? undefined : b.registers.next()
+  // an explanation wants to know which element it was
+  const key = e.key === undefined && c.explain === undefined ? undefined : b.registers.next()
   const value = b.registers.next()
   const body = planFound(b, c, (nested) => {
     if (e.key !== undefined && key !== undefined) nested.bind(e.key.name, key)

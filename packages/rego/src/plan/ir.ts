@@ -1,4 +1,5 @@
 import type { Builtin } from '../builtins/index.ts'
+import type { Expr, Rule } from '../syntax/ast.ts'
 import type { Location } from '../syntax/source.ts'
 import type { Value } from '../value/index.ts'
 
@@ -120,10 +121,17 @@ export type Op =
   /** A new environment with replacements. */
   | { readonly op: 'with'; readonly out: EnvReg; readonly env: EnvReg; readonly targets: readonly Target[] }
   | Emit
-  /** The expression that begins here; only in plans that explain. */
-  | { readonly op: 'mark'; readonly site: number; readonly regs: readonly (readonly [string, Operand])[] }
-  /** The expressions up to here held; only in plans that explain. */
-  | { readonly op: 'held'; readonly site: number }
+  /**
+   * The expression that begins here; only in plans that explain. `order` counts them within a clause, `names` are the variables
+   * that have a value, `reads` the registers that the expression will fill, by the text that they stand for.
+   */
+  | {
+      readonly op: 'mark'
+      readonly site: Expr
+      readonly order: number
+      readonly names: readonly (readonly [string, Operand])[]
+      readonly reads: (readonly [string, Reg])[]
+    }
 
 /** Hands a solution to whoever runs the block. */
 export type Emit =
@@ -163,6 +171,8 @@ export type Clause = {
   /** How many registers the block uses, environment and arguments included. */
   readonly registers: number
   readonly loc: Location
+  /** As it is written. */
+  readonly rule: Rule
   readonly else: Clause | undefined
   /** At most one solution: the block has no scan. */
   readonly single: boolean

@@ -30,7 +30,9 @@ export type Plan = {
 export function planProgram(program: Program, explain = false, more?: Replacements): Plan {
   const ids = new Map<RuleNode, number>()
   for (const node of program.root.all()) ids.set(node, ids.size)
-  const sites: Sites | undefined = explain ? { list: [], ids: new Map() } : undefined
+  const sites: Sites | undefined = explain
+    ? { site: undefined, order: 0, reads: [], written: (name) => program.names.written(name) }
+    : undefined
   const replaceable = replacementsOf(program)
   for (const node of more?.nodes ?? []) replaceable.nodes.add(node)
   for (const name of more?.functions ?? []) replaceable.functions.add(name)
@@ -48,7 +50,8 @@ export function planProgram(program: Program, explain = false, more?: Replacemen
 
 /** A query over a planned program. `names` are those of the query's compilation. */
 export function planQuery(body: Body, names: Names, plan: Plan): QueryPlan {
-  const context = contextOf(plan.program, plan.ids, plan.replaceable, plan.sites)
+  const sites = plan.sites === undefined ? undefined : { ...plan.sites, written: (name: string) => names.written(name) }
+  const context = contextOf(plan.program, plan.ids, plan.replaceable, sites)
   const registers = new Registers(1)
   const b = new Builder(registers, 0, true)
   planBody(body, b, context)
@@ -100,6 +103,7 @@ function planNode(node: RuleNode, c: PlanContext): Omit<NodePlan, 'constant'> {
 function planClause(r: WorkRule, kind: NodePlan['kind'], c: PlanContext): Clause {
   const registers = new Registers(1 + (r.args?.length ?? 0))
   const b = new Builder(registers, 0, c.explain !== undefined)
+  if (c.explain !== undefined) c.explain.order = 0
   if (r.args !== undefined) for (const [i, arg] of r.args.entries()) planMatch(arg, i + 1, b, c)
   planBody(r.body, b, c)
   let constant: Value | undefined
@@ -112,6 +116,7 @@ function planClause(r: WorkRule, kind: NodePlan['kind'], c: PlanContext): Clause
     block: b.block,
     registers: registers.count,
     loc: r.loc,
+    rule: r.source,
     else: r.else && planClause(r.else, kind, c),
     single: !b.scans,
     constant,

@@ -140,6 +140,12 @@ export function planFound(b: Builder, c: PlanContext, plan: (inner: Builder) => 
 }
 
 export function planRef(ref: RefTerm, b: Builder, c: PlanContext): Operand {
+  const value = planPlainRef(ref, b, c)
+  if (c.explain !== undefined && typeof value === 'number') c.explain.reads.push([ref.loc.text, value])
+  return value
+}
+
+function planPlainRef(ref: RefTerm, b: Builder, c: PlanContext): Operand {
   if (ref.head.kind === 'var') {
     const local = b.lookup(ref.head.name)
     if (local !== undefined) return planSteps(local, ref.path, b, c)

@@ -170,7 +170,6 @@ export class FunctionWriter {
       case 'emit':
         return flow.emit(op, flow.fail)
       case 'mark':
-      case 'held':
         return
     }
   }
@@ -393,10 +392,10 @@ export class FunctionWriter {
   #ruleWrapper(node: NodePlan, body: () => void): void {
     const w = this.#w
     const { id } = node
-    const memo = node.constant ? `constant${id}` : `env.memo[${id}]`
-    if (node.constant) w.line(`let ${memo};`)
     w.line(`function r${id}(env) {`)
-    w.line(`const known = ${memo};`)
+    // what fails in strict mode is undefined in the other: the two share nothing
+    w.line(node.constant ? 'const memo = env.machine.strict ? env.memo : constants;' : 'const memo = env.memo;')
+    w.line(`const known = memo[${id}];`)
     w.line('if (known !== undefined) return known === ABSENT ? undefined : known;')
     w.line('const M = env.budget;')
     this.#fuel()
@@ -409,7 +408,7 @@ export class FunctionWriter {
     w.line(`out = s${id}(env, M);`)
     w.line('M.depth++;')
     w.line('}')
-    w.line(`${memo} = out === undefined ? ABSENT : out;`)
+    w.line(`memo[${id}] = out === undefined ? ABSENT : out;`)
     w.line('return out;')
     w.line('}')
     w.line(`function s${id}(env, M) {`)

@@ -103,6 +103,7 @@ export class Generated implements Backend, RuleEvaluator {
   #link(direct: boolean): Linked {
     const w = new Writer()
     const f = new FunctionWriter(w, this.#names(direct))
+    w.line('const constants = [];')
     for (const node of this.nodes) f.node(node)
     const table = (kind: string, prefix: string): string =>
       this.nodes

@@ -69,7 +69,7 @@ async function subjectOf(
   open: (onStatement: (s: Statement) => void, guard: string) => Promise<Store>,
   fill: (rows: ReturnType<typeof history>) => Promise<void> | void,
   size: Size,
-  written: () => Promise<number>,
+  watchWrites: () => Promise<() => Promise<number>>,
 ): Promise<Subject> {
   const seen = { statements: 0, bytes: 0 }
   const count = ({ values }: Statement): void => {
@@ -94,12 +94,12 @@ async function subjectOf(
     store,
     release,
     async cost() {
-      const before = await written()
+      const written = await watchWrites()
       seen.statements = 0
       seen.bytes = 0
       const times = 200
       for (let n = 0; n < times; n++) await release()
-      const wrote = (await written()) - before
+      const wrote = await written()
       return {
         statements: seen.statements / times,
         bytes: Math.round(seen.bytes / times),
@@ -107,6 +107,15 @@ async function subjectOf(
       }
     },
   }
+}
+
+/** What this process handed to the kernel for writing. */
+function bytesWritten(): number {
+  return Number(/wchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
+}
+
+function text(row: Readonly<Record<string, unknown>> | undefined, column: string): string {
+  return String(row?.[column])
 }
 
 function sqliteKind(): Kind {
@@ -128,7 +137,10 @@ function sqliteKind(): Kind {
           }),
         (rows) => fillSqlite(file, 'clinic', rows),
         size,
-        async () => Number(/wchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]),
+        async () => {
+          const before = bytesWritten()
+          return async () => bytesWritten() - before
+        },
       )
       opened.push(subject.store)
       return subject
@@ -168,7 +180,18 @@ function postgresKind(): Kind {
           }),
         (rows) => fillPostgres(server, database, 'clinic', rows),
         size,
-        async () => Number((await server.sql(database, `select pg_current_wal_lsn() - '0/0' as bytes`))[0]?.['bytes']),
+        async () => {
+          const at = 'select pg_current_wal_insert_lsn()::text as lsn'
+          await server.sql(database, 'create extension if not exists pg_walinspect')
+          const from = text((await server.sql(database, at))[0], 'lsn')
+          return async () => {
+            const to = text((await server.sql(database, at))[0], 'lsn')
+            // without the page images that PostgreSQL adds the first time a page changes after a checkpoint: the larger
+            // the store, the longer until each page had its turn
+            const sum = `select sum(record_size)::text as bytes from pg_get_wal_stats('${from}', '${to}')`
+            return Number(text((await server.sql(database, sum))[0], 'bytes'))
+          }
+        },
       )
       opened.push(subject.store)
       return subject

@@ -11,21 +11,17 @@ export function spread(values: readonly number[]): Spread {
   return { median: at(0.5), low: at(0.05), high: at(0.95) }
 }
 
-/** Microseconds that each of `times` runs took, one after another. */
-export async function each(times: number, run: () => Promise<unknown> | void): Promise<readonly number[]> {
-  const took: number[] = []
-  for (let n = 0; n < times; n++) {
-    const start = process.hrtime.bigint()
-    await run()
-    took.push(Number(process.hrtime.bigint() - start) / 1000)
-  }
-  return took
+/** Microseconds that one run took. */
+async function timed(run: () => Promise<unknown> | void): Promise<number> {
+  const start = process.hrtime.bigint()
+  await run()
+  return Number(process.hrtime.bigint() - start) / 1000
 }
 
 /**
- * Measures things in turn, round by round, so that what else the machine does falls on all of them alike.
+ * Measures things strictly in turn, one run of each, so that what else the machine does falls on all of them alike.
  *
- * @returns For each thing all of its times; and per round, the median of each over the median of the first.
+ * @returns For each thing all of its times; and per round of `times` turns, its median over the median of the first.
  */
 export async function interleaved(
   rounds: number,
@@ -35,14 +31,13 @@ export async function interleaved(
   const all = things.map(() => [] as number[])
   const ratios = things.map(() => [] as number[])
   for (let round = 0; round < rounds; round++) {
-    let first = Number.NaN
-    for (const [i, thing] of things.entries()) {
-      const took = await each(times, thing)
-      all[i]?.push(...took)
-      const { median } = spread(took)
-      if (i === 0) first = median
-      ratios[i]?.push(median / first)
+    const took = things.map(() => [] as number[])
+    for (let n = 0; n < times; n++) {
+      for (const [i, thing] of things.entries()) took[i]?.push(await timed(thing))
     }
+    const medians = took.map((t) => spread(t).median)
+    took.forEach((t, i) => all[i]?.push(...t))
+    medians.forEach((m, i) => ratios[i]?.push(m / (medians[0] ?? Number.NaN)))
   }
   return { times: all, ratios }
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { encodeTpmPublic, spkiOfTpmPublic, Tpm } from '@vouchsafe/tpm'
+import { encodeTpmPublic, spkiOfTpmPublic, SwtpmControl, Tpm } from '@vouchsafe/tpm'
 import type { TpmPublic } from '@vouchsafe/tpm'
 import { startSwtpm } from '../../packages/tpm/src/testing/swtpm.ts'
 import type { RunningSwtpm } from '../../packages/tpm/src/testing/swtpm.ts'
@@ -37,6 +37,11 @@ export class Workbench {
     return this.#swtpm.stop()
   }
 
+  /** The TPM's socket, for tools that take a path. */
+  get socket(): string {
+    return this.#swtpm.address.replace('swtpm:path=', '')
+  }
+
   /** Our side. */
   async ours<T>(use: (tpm: Tpm) => Promise<T>): Promise<T> {
     const tpm = await Tpm.open(this.#swtpm.address)
@@ -64,6 +69,19 @@ export class Workbench {
     await this.#exec('flushcontext', ['-t'])
     if (failure === undefined) throw new Error(`tpm2_${name} ${args.join(' ')} must fail and does not`)
     return failure
+  }
+
+  /** Power off and on: registers start anew. */
+  async reset(): Promise<void> {
+    // a TPM that loses its power without this counts it as a wrong password
+    await this.ours((tpm) => tpm.shutdown())
+    const control = await SwtpmControl.open({ path: this.#swtpm.controlPath })
+    try {
+      await control.reset()
+    } finally {
+      await control.close()
+    }
+    await this.ours((tpm) => tpm.startup())
   }
 
   /** Removes what the tools have left behind: objects, loaded and saved sessions. */

@@ -1,6 +1,6 @@
 import type { Body, Expr, Module, Term } from '../syntax/ast.ts'
 import { isGenerated, refName } from '../syntax/ast.ts'
-import { visitBody, visitExpr, visitTerm } from '../syntax/visit.ts'
+import { visitBody, visitTerm } from '../syntax/visit.ts'
 import { builtinOf, type Functions } from './functions.ts'
 import { isEquation } from './map.ts'
 import type { Names } from './names.ts'
@@ -126,9 +126,7 @@ export function checkHeads(r: WorkRule, bound: ReadonlySet<string>, names: Names
         const written = names.written(x.name)
         findings.add(
           'rego_unsafe_var_error',
-          written.startsWith('$') || written.startsWith('__local')
-            ? 'expression is unsafe'
-            : `var ${written} is unsafe`,
+          isGenerated(written) ? 'expression is unsafe' : `var ${written} is unsafe`,
           x.loc,
         )
       }
@@ -138,18 +136,4 @@ export function checkHeads(r: WorkRule, bound: ReadonlySet<string>, names: Names
   if (r.key !== undefined) check(r.key)
   if (r.value !== undefined) check(r.value)
   for (const t of r.args ?? []) check(t)
-}
-
-/** True if anything in an expression or below it is a call of this name. */
-export function callsFunction(e: Expr, name: string): boolean {
-  let found = false
-  visitExpr(
-    e,
-    () => true,
-    (x) => {
-      if (x.kind === 'call' && refName(x.op) === name) found = true
-      return !found
-    },
-  )
-  return found
 }

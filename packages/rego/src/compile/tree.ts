@@ -15,22 +15,18 @@ export class RuleNode {
 
   /** The node at a path below this one, made where it is missing. */
   make(path: readonly string[]): RuleNode {
-    let node: RuleNode = this
-    for (const step of path) {
+    return path.reduce<RuleNode>((node, step) => {
       let child = node.children.get(step)
       if (child === undefined) {
         child = new RuleNode([...node.path, step])
         node.children.set(step, child)
       }
-      node = child
-    }
-    return node
+      return child
+    }, this)
   }
 
   find(path: readonly string[]): RuleNode | undefined {
-    let node: RuleNode | undefined = this
-    for (const step of path) node = node?.children.get(step)
-    return node
+    return path.reduce<RuleNode | undefined>((node, step) => node?.children.get(step), this)
   }
 
   /** This node and all below it. */

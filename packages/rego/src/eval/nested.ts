@@ -83,15 +83,13 @@ export class Branch {
    * @throws {RegoError} `eval_conflict_error` where another value is at the path, above or below it
    */
   add(path: readonly Value[], leaf: Value, isElement: boolean, at: Location | undefined): boolean {
-    let branch: Branch = this
-    const last = path.length - 1
-    for (let i = 0; i < last; i++) {
-      const found = branch.step(path[i] as Value)
-      if (found === undefined) branch = branch.put(path[i] as Value, new Branch())
-      else if (found instanceof Branch) branch = found
-      else throw keyConflict(at)
-    }
-    const key = path[last] as Value
+    const branch = path.slice(0, -1).reduce<Branch>((b, key) => {
+      const found = b.step(key)
+      if (found === undefined) return b.put(key, new Branch())
+      if (found instanceof Branch) return found
+      throw keyConflict(at)
+    }, this)
+    const key = path.at(-1) as Value
     const found = branch.step(key)
     if (isElement) {
       if (found === undefined) return branch.put(key, new OpenSet()).elements.add(leaf)

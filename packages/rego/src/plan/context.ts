@@ -1,6 +1,6 @@
 import type { Program } from '../compile/compiler.ts'
 import type { RuleNode } from '../compile/tree.ts'
-import type { Body, Expr } from '../syntax/ast.ts'
+import type { Body, Expr, RefTerm } from '../syntax/ast.ts'
 import type { Builder } from './builder.ts'
 import type { Operand, Reg } from './ir.ts'
 import type { Replacements } from './replacements.ts'
@@ -27,6 +27,8 @@ export type PlanContext = {
   readonly explain: Sites | undefined
   /** Plans the expressions of a body. */
   readonly body: (body: Body, b: Builder) => void
+  /** A reference into `data`. */
+  readonly data: (ref: RefTerm, b: Builder) => Operand
   /** The input document at this place; fails if there is none. */
   readonly input: (b: Builder) => Operand
 }

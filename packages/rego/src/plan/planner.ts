@@ -7,6 +7,7 @@ import { equal, type Value } from '../value/index.ts'
 import { Builder, Registers } from './builder.ts'
 import { constantNodes } from './constants.ts'
 import type { PlanContext, Sites } from './context.ts'
+import { planData } from './documents.ts'
 import { planBody } from './expressions.ts'
 import { replacementsOf, type Replacements } from './replacements.ts'
 import type { Clause, Emit, NodePlan, Operand, QueryPlan } from './ir.ts'
@@ -73,6 +74,7 @@ function contextOf(
     replaceable,
     explain,
     body: (body, b) => planBody(body, b, context),
+    data: (ref, b) => planData(ref, b, context),
     input: (b) => {
       const { env } = b
       return b.pure(`input ${env}`, (out) => ({ op: 'input', out, env }))

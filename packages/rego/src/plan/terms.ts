@@ -4,7 +4,6 @@ import { numberFromText, objectOf, RegoSet, step, type Value } from '../value/in
 import type { Builder } from './builder.ts'
 import type { Block, Emit, Operand } from './ir.ts'
 import type { PlanContext } from './context.ts'
-import { planData } from './documents.ts'
 
 export function isConst(o: Operand): o is { readonly value: Value } {
   return typeof o === 'object'
@@ -153,7 +152,7 @@ function planPlainRef(ref: RefTerm, b: Builder, c: PlanContext): Operand {
       const input = c.input(b)
       return planSteps(input, ref.path, b, c)
     }
-    if (ref.head.name === 'data') return planData(ref, b, c)
+    if (ref.head.name === 'data') return c.data(ref, b)
     throw internal(`variable ${refName(ref) ?? ref.head.name} has no value here`, ref)
   }
   return planSteps(planTerm(ref.head, b, c), ref.path, b, c)

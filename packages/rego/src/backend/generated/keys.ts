@@ -38,7 +38,7 @@ export function propertyText(key: string): string {
   return /^[A-Za-z_$][A-Za-z0-9_$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
-const ARRAY: readonly unknown[] = []
+const ARRAY = Object.create(Array.prototype) as object
 const OBJECT: object = {}
 
 /**

@@ -53,25 +53,21 @@ describe('a launch is planned', () => {
   })
 
   test.each([
-    ...[
-      'LD_PRELOAD',
-      'LD_LIBRARY_PATH',
-      'NODE_OPTIONS',
-      'PYTHONPATH',
-      'BASH_ENV',
-      'HTTPS_PROXY',
-      'https_proxy',
-      'PATH',
-    ],
-    ...[
-      'NODE_EXTRA_CA_CERTS',
-      'GCONV_PATH',
-      'JAVA_TOOL_OPTIONS',
-      'PERL5LIB',
-      'RUBYOPT',
-      'SSL_CERT_FILE',
-      'OPENSSL_CONF',
-    ],
+    'LD_PRELOAD',
+    'LD_LIBRARY_PATH',
+    'NODE_OPTIONS',
+    'PYTHONPATH',
+    'BASH_ENV',
+    'HTTPS_PROXY',
+    'https_proxy',
+    'PATH',
+    'NODE_EXTRA_CA_CERTS',
+    'GCONV_PATH',
+    'JAVA_TOOL_OPTIONS',
+    'PERL5LIB',
+    'RUBYOPT',
+    'SSL_CERT_FILE',
+    'OPENSSL_CONF',
   ])('H15 never with a variable %s, which is as good as code', (name) => {
     expect(() => planLaunch(agreement, { env: { [name]: 'x' } }, 'runc')).toThrow(
       expect.objectContaining({ code: 'launch.override', message: expect.stringContaining(name) }),

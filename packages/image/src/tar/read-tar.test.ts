@@ -100,10 +100,10 @@ describe('reads', () => {
       {
         name: 'holes',
         type: 'S',
-        body: 'aaabb',
+        body: `${'a'.repeat(512)}bb`,
         magic: 'ustar  \0',
         patch: (b) => {
-          for (const [i, value] of [10, 3, 1000, 2].entries())
+          for (const [i, value] of [10, 512, 1000, 2].entries())
             b.write(value.toString(8).padStart(11, '0'), 386 + i * 12)
           b.write((2000).toString(8).padStart(11, '0'), 483)
         },
@@ -113,12 +113,12 @@ describe('reads', () => {
       'pax 0.0',
       {
         name: 'holes',
-        body: 'aaabb',
+        body: `${'a'.repeat(512)}bb`,
         pax: [
           ['GNU.sparse.size', '2000'],
           ['GNU.sparse.numblocks', '2'],
           ['GNU.sparse.offset', '10'],
-          ['GNU.sparse.numbytes', '3'],
+          ['GNU.sparse.numbytes', '512'],
           ['GNU.sparse.offset', '1000'],
           ['GNU.sparse.numbytes', '2'],
         ],
@@ -128,12 +128,12 @@ describe('reads', () => {
       'pax 0.1',
       {
         name: 'odd',
-        body: 'aaabb',
+        body: `${'a'.repeat(512)}bb`,
         pax: [
           ['GNU.sparse.size', '2000'],
           ['GNU.sparse.numblocks', '2'],
           ['GNU.sparse.name', 'holes'],
-          ['GNU.sparse.map', '10,3,1000,2'],
+          ['GNU.sparse.map', '10,512,1000,2'],
         ],
       },
     ],
@@ -141,7 +141,7 @@ describe('reads', () => {
       'pax 1.0',
       {
         name: 'odd',
-        body: '2\n10\n3\n1000\n2\n'.padEnd(512, '\0') + 'aaabb',
+        body: '2\n10\n512\n1000\n2\n'.padEnd(512, '\0') + `${'a'.repeat(512)}bb`,
         pax: [
           ['GNU.sparse.major', '1'],
           ['GNU.sparse.minor', '0'],
@@ -155,7 +155,7 @@ describe('reads', () => {
     const seen = one(entry)
     expect(seen).toMatchObject({ path: 'holes', size: 2000, sparse: true })
     expect([...seen.content]).toEqual([
-      [10, 'aaa'],
+      [10, 'a'.repeat(512)],
       [1000, 'bb'],
     ])
   })
@@ -255,14 +255,27 @@ describe('refuses an archive', () => {
       'a sparse map that overlaps',
       {
         name: 'f',
-        body: 'aaaa',
+        body: 'a'.repeat(1024),
         pax: [
-          ['GNU.sparse.size', '9'],
-          ['GNU.sparse.map', '0,2,1,2'],
+          ['GNU.sparse.size', '9000'],
+          ['GNU.sparse.map', '0,512,100,512'],
         ],
       },
       'tar.malformed',
       'overlaps',
+    ],
+    [
+      'a sparse map that GNU tar and Go read differently',
+      {
+        name: 'f',
+        body: 'aaaa',
+        pax: [
+          ['GNU.sparse.size', '9'],
+          ['GNU.sparse.map', '0,2,4,2'],
+        ],
+      },
+      'tar.malformed',
+      'multiple of 512',
     ],
     [
       'a sparse map beyond its file',

@@ -1,5 +1,5 @@
 import { ImageError } from '../errors.ts'
-import { type ByteString, toByteString } from './format.ts'
+import { BLOCK, type ByteString, toByteString } from './format.ts'
 import { natural } from './header.ts'
 import { decimal } from './pax.ts'
 
@@ -18,7 +18,8 @@ export interface SparseMap {
 export const MAX_EXTENTS = 65_536
 
 /**
- * Ascending, without overlap, inside the file, and together exactly what is stored.
+ * Ascending, without overlap, inside the file, and together exactly what is stored. Each stretch but the last fills
+ * whole blocks: of others GNU tar takes the next stretch from the next block, and Go's reader from the next byte.
  *
  * @throws {ImageError} `tar.malformed`.
  */
@@ -26,6 +27,8 @@ export function checkSparse(map: SparseMap, storedBytes: number): SparseMap {
   let end = 0
   let stored = 0
   for (const { offset, length } of map.extents) {
+    if (stored % BLOCK !== 0 && length > 0)
+      throw new ImageError('tar.malformed', 'sparse map with a stretch in the middle that is no multiple of 512')
     if (offset < end || offset + length > map.realSize || !Number.isSafeInteger(offset + length))
       throw new ImageError('tar.malformed', 'sparse map overlaps, or reaches beyond the file')
     end = offset + length

@@ -40,7 +40,10 @@ export const nodeCrypto = {
     } catch (cause) {
       throw new VouchsafeError('input.malformed', 'SubjectPublicKeyInfo: not a public key', { cause })
     }
-    const key: PublicKey = Object.freeze({ spki: new Uint8Array(spki), algorithm: algorithmOf(object) })
+    const key: PublicKey = Object.freeze({
+      spki: new Uint8Array(spki),
+      algorithm: namedCurve(spki) ?? algorithmOf(object),
+    })
     keyObjects.set(key, object)
     return key
   },
@@ -76,6 +79,22 @@ export const nodeCrypto = {
     return a.length === b.length && timingSafeEqual(a, b)
   },
 } satisfies CryptoPort
+
+/** SubjectPublicKeyInfo of uncompressed points, up to the point. @source RFC 5480 section 2 */
+const EC_PREFIXES = [
+  ['P-256', 91, '3059301306072a8648ce3d020106082a8648ce3d03010703420004'],
+  ['P-384', 120, '3076301006072a8648ce3d020106052b8104002203620004'],
+  ['P-521', 158, '30819b301006072a8648ce3d020106052b810400230381860004'],
+] as const
+const EC_BYTES = EC_PREFIXES.map(([curve, length, prefix]) => ({ curve, length, prefix: Buffer.from(prefix, 'hex') }))
+
+/** The curve by the encoding: once OpenSSL has accepted it, asking OpenSSL would cost as much as the import did. */
+function namedCurve(spki: Uint8Array): PublicKey['algorithm'] | undefined {
+  const found = EC_BYTES.find(
+    ({ length, prefix }) => spki.length === length && prefix.every((byte, i) => spki[i] === byte),
+  )
+  return found && { kind: 'ec', curve: found.curve }
+}
 
 function algorithmOf(object: KeyObject): PublicKey['algorithm'] {
   const details = object.asymmetricKeyDetails

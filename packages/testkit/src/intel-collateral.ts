@@ -48,7 +48,7 @@ export function makeIntelCollateral(spec: CollateralSpec): TestCollateral {
     id: tee,
     version: 3,
     ...dated,
-    fmspc: TEST_FMSPC.toUpperCase(),
+    fmspc: TEST_FMSPC,
     pceId: '0000',
     tcbType: 0,
     ...(tee === 'TDX' && {

@@ -1,6 +1,15 @@
 import { sign } from 'node:crypto'
 import * as d from './der.ts'
-import { basicConstraints, keyUsage, makeCertificate, type TestCertificate, type TestKey } from './x509.ts'
+import {
+  basicConstraints,
+  crlDistributionPoint,
+  keyIdentifiers,
+  keyUsage,
+  makeCertificate,
+  makeKey,
+  type TestCertificate,
+  type TestKey,
+} from './x509.ts'
 
 /** A fake Intel: root, PCK CAs, TCB signer, quoting enclave, quotes and collateral, all in Intel's encodings. */
 
@@ -13,9 +22,10 @@ export interface IntelAuthorities {
 
 export function makeIntelAuthorities(): IntelAuthorities {
   const signs = keyUsage('keyCertSign', 'cRLSign')
-  const root = makeCertificate({ subject: 'Intel SGX Root CA', extensions: [basicConstraints(true, 1), signs] })
+  const list = crlDistributionPoint('https://certificates.trustedservices.intel.com/IntelSGXRootCA.der')
+  const root = makeCertificate({ subject: 'Intel SGX Root CA', extensions: [basicConstraints(true, 1), signs, list] })
   const ca = (subject: string) =>
-    makeCertificate({ subject, issuer: root, extensions: [basicConstraints(true, 0), signs] })
+    makeCertificate({ subject, issuer: root, extensions: [basicConstraints(true, 0), signs, list] })
   return {
     root,
     platformCa: ca('Intel SGX PCK Platform CA'),
@@ -23,7 +33,7 @@ export function makeIntelAuthorities(): IntelAuthorities {
     tcbSigner: makeCertificate({
       subject: 'Intel SGX TCB Signing',
       issuer: root,
-      extensions: [basicConstraints(false), keyUsage('digitalSignature')],
+      extensions: [basicConstraints(false), keyUsage('digitalSignature'), list],
     }),
   }
 }
@@ -73,13 +83,20 @@ export function makePck(spec: PckSpec): TestCertificate {
   ]
   spec.editSgx?.(members)
   const extension = spec.sgxExtension === undefined ? d.sequence(...members.map(pair)) : spec.sgxExtension
+  const key = spec.key ?? makeKey('P-256')
+  const issuer = spec.issuer ?? spec.authorities.platformCa
   return makeCertificate({
     subject: spec.subject ?? 'Intel SGX PCK Certificate',
-    issuer: spec.issuer ?? spec.authorities.platformCa,
-    ...(spec.key && { key: spec.key }),
+    issuer,
+    key,
     ...(spec.serial !== undefined && { serial: spec.serial }),
     ...(spec.notAfter && { notAfter: spec.notAfter }),
+    // Google's verifier counts them: six
     extensions: [
+      ...keyIdentifiers(key, issuer.key),
+      crlDistributionPoint(
+        'https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=platform&encoding=der',
+      ),
       basicConstraints(false),
       keyUsage('digitalSignature'),
       ...(extension === null ? [] : [{ oid: SGX, value: extension }]),

@@ -1,4 +1,4 @@
-import { constants, generateKeyPairSync, sign as nodeSign, type KeyObject } from 'node:crypto'
+import { constants, createHash, generateKeyPairSync, sign as nodeSign, type KeyObject } from 'node:crypto'
 import * as d from './der.ts'
 
 /**
@@ -179,6 +179,20 @@ export function keyUsage(...usages: readonly (keyof typeof KEY_USAGE_BITS)[]): T
 
 export function extendedKeyUsage(...oids: readonly string[]): TestExtension {
   return { oid: '2.5.29.37', value: d.sequence(...oids.map(d.oid)) }
+}
+
+export function crlDistributionPoint(url: string): TestExtension {
+  const name = d.implicit(6, new TextEncoder().encode(url))
+  return { oid: '2.5.29.31', value: d.sequence(d.sequence(d.explicit(0, d.explicit(0, name)))) }
+}
+
+/** Subject and authority key identifiers, the SHA-1 of either key, as RFC 5280 suggests. */
+export function keyIdentifiers(subject: TestKey, issuer: TestKey): readonly TestExtension[] {
+  const id = (key: TestKey) => createHash('sha1').update(key.spki).digest()
+  return [
+    { oid: '2.5.29.14', value: d.octetString(id(subject)) },
+    { oid: '2.5.29.35', value: d.sequence(d.implicit(0, id(issuer))) },
+  ]
 }
 
 /** What the TCG profile puts into an EK certificate with an empty subject: a critical alternative name. */

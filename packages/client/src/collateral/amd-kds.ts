@@ -8,7 +8,7 @@ export interface AmdKdsOptions {
   readonly crypto: CryptoPort
   /** AMD's own service unless told; a mirror does as well. */
   readonly baseUrl?: string
-  readonly memo?: x509.SignatureMemo
+  readonly memo?: x509.EndorsementMemo
 }
 
 /** Which key of which chip. */

@@ -10,7 +10,7 @@ export interface IntelPcsOptions {
   readonly baseUrl?: string
   /** Intel's own address for the root's revocation list unless told. */
   readonly rootCrlUrl?: string
-  readonly memo?: x509.SignatureMemo
+  readonly memo?: x509.EndorsementMemo
 }
 
 /** Which platforms: of one FMSPC, certified by one of Intel's two CAs. */
@@ -45,7 +45,7 @@ export class IntelPcs {
    * @throws {VouchsafeError} `input.malformed`, `endorsement.*`
    */
   async forQuote(raw: Uint8Array): Promise<evidence.VerifiedDcapCollateral> {
-    return this.collateral(platformOf(raw))
+    return this.collateral(await platformOf(raw))
   }
 
   recipe({ tee, fmspc, ca }: PlatformId): Recipe<evidence.VerifiedDcapCollateral> {
@@ -80,18 +80,16 @@ export class IntelPcs {
   }
 }
 
-function platformOf(raw: Uint8Array): PlatformId {
+async function platformOf(raw: Uint8Array): Promise<PlatformId> {
   const quote = evidence.parseDcapQuote(raw)
-  const [der] = quote.pckChain
-  if (der === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
-  const certificate = x509.parseCertificate(der)
-  const issuer = x509.attribute(certificate.issuer, x509.OID.commonName)
+  const { leaf, pck } = await evidence.readPckChain(quote.pckChain)
+  const issuer = x509.attribute(leaf.issuer, x509.OID.commonName)
   const ca = ({ 'Intel SGX PCK Platform CA': 'platform', 'Intel SGX PCK Processor CA': 'processor' } as const)[
     issuer ?? ''
   ]
   if (ca === undefined)
-    throw new VouchsafeError('endorsement.mismatch', `certificate ${certificate.label}: issued by no PCK CA`)
-  return { tee: quote.bodyKind === 'sgx' ? 'sgx' : 'tdx', fmspc: evidence.readPck(certificate).fmspc, ca }
+    throw new VouchsafeError('endorsement.mismatch', `certificate ${leaf.label}: issued by no PCK CA`)
+  return { tee: quote.bodyKind === 'sgx' ? 'sgx' : 'tdx', fmspc: pck.fmspc, ca }
 }
 
 function signed(part: CollateralPart, member: 'tcbInfo' | 'enclaveIdentity'): evidence.SignedDocument {

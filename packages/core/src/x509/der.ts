@@ -148,9 +148,14 @@ export class DerReader {
 
   /** A non-negative integer that fits a JavaScript number exactly. */
   smallInteger(field: string, max: number = Number.MAX_SAFE_INTEGER): number {
-    const value = this.bigInteger(field)
-    if (value > BigInt(max)) throw this.malformed(field, `${value} is over ${max}`)
-    return Number(value)
+    const content = this.integer(field)
+    if ((content[0] ?? 0) >= 0x80) throw this.malformed(field, 'negative')
+    if (content.length > 8) throw this.malformed(field, `integer of ${content.length} octets`)
+    let value = 0
+    for (const octet of content) value = value * 256 + octet
+    // past 2^53 the value is not exact, but it is past every maximum all the same
+    if (value > max) throw this.malformed(field, `${value} is over ${max}`)
+    return value
   }
 
   /** A non-negative integer of at most 32 octets. */
@@ -172,22 +177,16 @@ export class DerReader {
   oid(field: string): string {
     const content = this.take(field, TAG.oid).content
     if (content.length === 0 || content.length > 64) throw this.malformed(field, `OID of ${content.length} octets`)
-    const arcs: string[] = []
-    let arc = 0n
-    let open = false
+    let group = 0
+    let widest = 0
     for (const octet of content) {
-      if (!open && octet === 0x80) throw this.malformed(field, 'OID arc is not minimal')
-      arc = (arc << 7n) | BigInt(octet & 0x7f)
-      open = octet >= 0x80
-      if (open) continue
-      // arcs are bigints because UUID-based ones have 128 bits
-      if (arcs.length > 0) arcs.push(String(arc))
-      else if (arc < 80n) arcs.push(String(arc / 40n), String(arc % 40n))
-      else arcs.push('2', String(arc - 80n))
-      arc = 0n
+      if (group === 0 && octet === 0x80) throw this.malformed(field, 'OID arc is not minimal')
+      group = octet >= 0x80 ? group + 1 : 0
+      if (group > widest) widest = group
     }
-    if (open) throw this.malformed(field, 'OID is cut short')
-    return arcs.join('.')
+    if (group !== 0) throw this.malformed(field, 'OID is cut short')
+    // seven groups of seven bits fit a number exactly; UUID-based arcs have 128 bits
+    return widest < 7 ? oidText(content) : wideOidText(content)
   }
 
   octetString(field: string): Uint8Array {
@@ -255,6 +254,33 @@ export class DerReader {
     const base = this.#base + this.#at - element.content.length
     return new DerReader(this.what, element.content, base, this.#depth + 1)
   }
+}
+
+function oidText(content: Uint8Array): string {
+  let text = ''
+  let arc = 0
+  for (const octet of content) {
+    arc = arc * 128 + (octet & 0x7f)
+    if (octet >= 0x80) continue
+    // the first two arcs share one number
+    if (text !== '') text += `.${arc}`
+    else text = arc < 80 ? `${Math.floor(arc / 40)}.${arc % 40}` : `2.${arc - 80}`
+    arc = 0
+  }
+  return text
+}
+
+function wideOidText(content: Uint8Array): string {
+  let text = ''
+  let arc = 0n
+  for (const octet of content) {
+    arc = (arc << 7n) | BigInt(octet & 0x7f)
+    if (octet >= 0x80) continue
+    if (text !== '') text += `.${arc}`
+    else text = arc < 80n ? `${arc / 40n}.${arc % 40n}` : `2.${arc - 80n}`
+    arc = 0n
+  }
+  return text
 }
 
 /** Octets as the characters of the same numbers. */

@@ -3,7 +3,7 @@ import { VouchsafeError, type ErrorCode } from '../base/errors.ts'
 import type { Certificate } from './certificate.ts'
 import type { RevocationList } from './crl.ts'
 import { sameBytes } from './der.ts'
-import { verifySigned, type SignatureMemo } from './signature-memo.ts'
+import { isIssuedBy, type EndorsementMemo } from './endorsement-memo.ts'
 
 /**
  * How revocation is judged. There is no default: who does not check has to write so.
@@ -20,7 +20,7 @@ interface Context {
   readonly at: Date
   readonly crypto: CryptoPort
   readonly revocation: Revocation
-  readonly memo?: SignatureMemo
+  readonly memo?: EndorsementMemo
 }
 
 /**
@@ -75,7 +75,7 @@ export async function verifyRevocationList(
     throw refuse('endorsement.untrusted', issuer, 'its issuer may not sign revocation lists')
   const { scheme, oid } = list.signatureAlgorithm
   if (scheme === undefined) throw refuse('evidence.algorithm', issuer, `signature algorithm ${oid} is not accepted`)
-  if (!(await verifySigned(crypto, memo, { spki: issuer.spki, scheme, data: list.tbs, signature: list.signature })))
+  if (!(await isIssuedBy(crypto, memo, issuer, list, scheme)))
     throw refuse('endorsement.untrusted', issuer, 'signature does not verify')
   if (at < list.thisUpdate)
     throw refuse(

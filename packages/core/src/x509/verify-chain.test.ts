@@ -9,7 +9,7 @@ import {
   parseAnchor,
   parseCertificate,
   parsePem,
-  SignatureMemo,
+  EndorsementMemo,
   verifyChain,
   type ChainRequest,
 } from './index.ts'
@@ -303,18 +303,36 @@ test('a memo saves signature checks and nothing else', async () => {
     ...nodeCrypto,
     verify: (...args: Parameters<typeof nodeCrypto.verify>) => (checks++, nodeCrypto.verify(...args)),
   }
-  const memo = new SignatureMemo()
-  await verifyChain(request({ crypto: counting, memo }))
-  await verifyChain(request({ crypto: counting, memo }))
+  const memo = new EndorsementMemo()
+  const good = request({ crypto: counting, memo })
+  await verifyChain(good)
+  await verifyChain(good)
   expect(checks).toBe(2)
-  const expired = verifyChain(request({ crypto: counting, memo, at: new Date('2050-01-01T00:00:00Z') }))
-  await expect(expired).rejects.toThrow(refusal('endorsement.expired', 'CN=leaf'))
+  await expect(verifyChain({ ...good, at: new Date('2050-01-01T00:00:00Z') })).rejects.toThrow(
+    refusal('endorsement.expired', 'CN=leaf'),
+  )
   const forged = kit.makeCertificate({ subject: 'leaf', issuer: { ...middle, key: kit.makeKey('P-256') } })
+  const bad = { ...good, leaf: parseCertificate(forged.der) }
   for (let i = 0; i < 2; i++)
-    await expect(verifyChain(request({ crypto: counting, memo, leaf: parseCertificate(forged.der) }))).rejects.toThrow(
-      refusal('endorsement.untrusted', 'CN=leaf: signature'),
-    )
+    await expect(verifyChain(bad)).rejects.toThrow(refusal('endorsement.untrusted', 'CN=leaf: signature'))
   expect(checks).toBe(4)
+})
+
+test('a memo keeps what it is told to be the same, up to its size, and no failures', async () => {
+  const memo = new EndorsementMemo(2)
+  let made = 0
+  const make = () => ({ nth: ++made })
+  const one = await memo.once(nodeCrypto, 'x', Uint8Array.of(1), make)
+  expect(await memo.once(nodeCrypto, 'x', Uint8Array.of(1), make)).toBe(one)
+  expect(await memo.once(nodeCrypto, 'y', Uint8Array.of(1), make)).not.toBe(one)
+  await memo.once(nodeCrypto, 'x', Uint8Array.of(2), make)
+  expect(await memo.once(nodeCrypto, 'x', Uint8Array.of(1), make)).not.toBe(one)
+  const failing = () =>
+    memo.once(nodeCrypto, 'z', Uint8Array.of(1), () => {
+      throw new Error(`no ${++made}`)
+    })
+  await expect(failing()).rejects.toThrow('no 5')
+  await expect(failing()).rejects.toThrow('no 6')
 })
 
 describe.skipIf(missingVectors())('genuine chains', () => {

@@ -6,7 +6,7 @@ import { sameBytes } from './der.ts'
 import type { KeyUsage } from './extensions.ts'
 import { OID } from './oids.ts'
 import { checkRevocation, type Revocation, type RevocationState } from './revocation.ts'
-import { verifySigned, type SignatureMemo } from './signature-memo.ts'
+import { isIssuedBy, type EndorsementMemo } from './endorsement-memo.ts'
 
 export interface ChainRequest {
   readonly leaf: Certificate
@@ -23,7 +23,7 @@ export interface ChainRequest {
   readonly revocation: Revocation
   /** Critical extensions that the caller reads and judges itself. Left out: none. */
   readonly handledCritical?: readonly string[]
-  readonly memo?: SignatureMemo
+  readonly memo?: EndorsementMemo
 }
 
 /** A chain that was checked, from the leaf up to, and not including, the anchor. */
@@ -116,8 +116,7 @@ class Search {
     const { crypto, memo } = this.#request
     const { scheme, oid } = child.signatureAlgorithm
     if (scheme === undefined) throw refuse('evidence.algorithm', child, 'signatureAlgorithm', `${oid} is not accepted`)
-    const { spki } = issuer
-    if (!(await verifySigned(crypto, memo, { spki, scheme, data: child.tbs, signature: child.signature }))) {
+    if (!(await isIssuedBy(crypto, memo, issuer, child, scheme))) {
       this.#note(
         path,
         1,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { fromHex } from '../../base/encoding.ts'
 import { COLLATERAL_STATUSES } from './tcb-status.ts'
 
 /*
@@ -11,6 +12,7 @@ const hex = (bytes: number) =>
     .string()
     .regex(new RegExp(`^[0-9a-fA-F]{${bytes * 2}}$`))
     .transform((digits) => digits.toLowerCase())
+const bytes = (length: number) => hex(length).transform((digits) => fromHex(digits))
 const time = z.iso.datetime().transform((text) => new Date(text))
 const svn = z.number().int().min(0).max(255)
 const sixteen = z
@@ -24,7 +26,7 @@ const isvLevels = z
   .min(1)
   .max(256)
 const dated = { issueDate: time, nextUpdate: time, tcbEvaluationDataNumber: z.number().int().min(0) }
-const moduleIdentity = { mrsigner: hex(48), attributes: hex(8), attributesMask: hex(8) }
+const moduleIdentity = { mrsigner: bytes(48), attributes: bytes(8), attributesMask: bytes(8) }
 const platform = { ...dated, version: z.literal(3), fmspc: hex(6), pceId: hex(2), tcbType: z.literal(0) }
 const components = { sgxtcbcomponents: sixteen, pcesvn: z.number().int().min(0).max(0xffff) }
 const levels = <T extends z.ZodType>(tcb: T) =>
@@ -55,11 +57,11 @@ export const qeIdentitySchema = z.object({
   id: z.enum(['QE', 'TD_QE']),
   version: z.literal(2),
   ...dated,
-  miscselect: hex(4),
-  miscselectMask: hex(4),
-  attributes: hex(16),
-  attributesMask: hex(16),
-  mrsigner: hex(32),
+  miscselect: bytes(4),
+  miscselectMask: bytes(4),
+  attributes: bytes(16),
+  attributesMask: bytes(16),
+  mrsigner: bytes(32),
   isvprodid: z.number().int().min(0).max(0xffff),
   tcbLevels: isvLevels,
 })

@@ -11,7 +11,7 @@ import {
   parsePem,
   parseRevocationList,
   type RevocationList,
-  type SignatureMemo,
+  type EndorsementMemo,
   verifyChain,
 } from '../../x509/index.ts'
 import { markVerified, type Verified } from '../verified.ts'
@@ -50,7 +50,7 @@ export interface CollateralTrust {
   /** Intel's SGX root, or a fake of it in tests. */
   readonly anchors: readonly Anchor[]
   readonly at: Date
-  readonly memo?: SignatureMemo
+  readonly memo?: EndorsementMemo
 }
 
 const MAX_BYTES = 512 * 1024

@@ -1,6 +1,6 @@
 export { type DcapQuote, type QuotedBody, parseDcapQuote } from './parse-quote.ts'
 export { type EnclaveReport, parseEnclaveReport } from './enclave-report.ts'
-export { type Pck, readPck } from './pck.ts'
+export { type Pck, type PckChain, readPck, readPckChain } from './pck.ts'
 export {
   type CollateralTrust,
   type DcapCollateralInput,

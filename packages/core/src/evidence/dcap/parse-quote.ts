@@ -1,7 +1,6 @@
 import { ByteReader } from '@vouchsafe/tpm/codec'
-import { fromUtf8, toHex } from '../../base/encoding.ts'
+import { toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import { parsePem } from '../../x509/index.ts'
 import { isZero, parsed } from '../parsed.ts'
 
 /** What kind of thing a quote reports on: an SGX enclave, or a TD of either report layout. */
@@ -18,6 +17,8 @@ export interface DcapQuote {
   readonly signed: Uint8Array
   /** ECDSA P-256 over SHA-256, r ‖ s. */
   readonly signature: Uint8Array
+  /** From the attestation key to the end: the same in every quote of a platform, as long as its enclaves stay. */
+  readonly certification: Uint8Array
   /** x ‖ y on P-256. */
   readonly attestationKey: Uint8Array
   readonly qe: {
@@ -26,8 +27,8 @@ export interface DcapQuote {
     readonly signature: Uint8Array
     readonly authenticationData: Uint8Array
   }
-  /** The PCK chain as the quote brings it, DER, leaf first. Convinces by its signatures alone. */
-  readonly pckChain: readonly Uint8Array[]
+  /** The PCK chain as the quote brings it: PEM, leaf first. See `readPckChain`. */
+  readonly pckChain: Uint8Array
 }
 
 /** QE_VENDOR_ID of Intel's quoting enclaves. */
@@ -61,6 +62,7 @@ function readQuote(raw: Uint8Array): DcapQuote {
   const s = r.part('signature_data', r.u32('signature_data_len'))
   if (!isZero(r.view('padding', r.remaining))) throw r.malformed('end', 'bytes other than zero after the quote')
   const signature = s.take('signature', 64)
+  const certification = s.bytes.subarray(s.offset)
   const attestationKey = s.take('attestation_key', 64)
   // since version 4 the quoting enclave's part is itself certification data, of type 6
   const q = version === 3 ? s : s.part('certification_data', readCertificationType(s, 6))
@@ -69,10 +71,21 @@ function readQuote(raw: Uint8Array): DcapQuote {
     signature: q.take('qe_report_signature', 64),
     authenticationData: q.sized('qe_auth_data', 4096),
   }
-  const pckChain = readPckChain(q.take('pck_chain', readCertificationType(q, 5)))
+  const pckChain = q.take('pck_chain', readCertificationType(q, 5))
   q.end()
   s.end()
-  return { version, bodyKind, header: raw.slice(0, HEADER), body, signed, signature, attestationKey, qe, pckChain }
+  return {
+    version,
+    bodyKind,
+    header: raw.slice(0, HEADER),
+    body,
+    signed,
+    signature,
+    certification,
+    attestationKey,
+    qe,
+    pckChain,
+  }
 }
 
 function readHeader(r: ByteReader): { version: 3 | 4 | 5; teeType: number } {
@@ -108,10 +121,4 @@ function readCertificationType(r: ByteReader, wanted: 5 | 6): number {
   if (type !== wanted)
     throw new VouchsafeError('evidence.unsupported', `quote: certification data of type ${type}, wanted ${wanted}`)
   return r.u32('certification_data.size')
-}
-
-/** PEM, leaf first, sometimes closed by a NUL as C strings are. */
-function readPckChain(bytes: Uint8Array): readonly Uint8Array[] {
-  const end = bytes[bytes.length - 1] === 0 ? bytes.length - 1 : bytes.length
-  return parsePem(fromUtf8(bytes.subarray(0, end), 'quote: pck_chain'), 'CERTIFICATE')
 }

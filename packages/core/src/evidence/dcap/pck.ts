@@ -1,6 +1,6 @@
-import { toHex } from '../../base/encoding.ts'
+import { fromUtf8, toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import { type Certificate, DerReader, TAG } from '../../x509/index.ts'
+import { type Certificate, decodePemBlock, DerReader, parseCertificate, splitPem, TAG } from '../../x509/index.ts'
 
 /** What a provisioning certification key certificate says about the platform that holds the key. */
 export interface Pck {
@@ -24,7 +24,37 @@ export interface Pck {
   }
 }
 
+/** A PCK certificate with what it says, and the certificates that came along. Nothing of it is verified. */
+export interface PckChain {
+  readonly leaf: Certificate
+  readonly pck: Pck
+  readonly intermediates: readonly Certificate[]
+}
+
+/**
+ * Reads the chain of a quote.
+ *
+ * @param pem - Leaf first, sometimes closed by a NUL as C strings are.
+ * @param parse - Reads one block: platforms differ in their leaf only, so a caller may know the others already.
+ * @throws {VouchsafeError} `endorsement.malformed`, `input.malformed`
+ */
+export async function readPckChain(pem: Uint8Array, parse: ReadBlock = readBlock): Promise<PckChain> {
+  const end = pem[pem.length - 1] === 0 ? pem.length - 1 : pem.length
+  const text = fromUtf8(pem.subarray(0, end), 'quote: pck_chain')
+  const [leaf, ...intermediates] = await Promise.all(splitPem(text, 'CERTIFICATE').map(async (block) => parse(block)))
+  if (leaf === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
+  return { leaf, pck: readPck(leaf), intermediates }
+}
+
+type ReadBlock = (block: string) => Certificate | Promise<Certificate>
+
+/** @internal One block of a chain, in base64. */
+export function readBlock(block: string): Certificate {
+  return parseCertificate(decodePemBlock(block))
+}
+
 const SGX = '1.2.840.113741.1.13.1'
+const SGX_OCTETS: readonly number[] = [0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01]
 const TYPES = ['standard', 'scalable', 'scalable-with-integrity'] as const
 
 /**
@@ -61,7 +91,7 @@ export function readPck(certificate: Certificate): Pck {
 function readTcb(outer: DerReader): Pick<Pck, 'componentSvns' | 'pceSvn' | 'cpuSvn'> {
   const members = readMembers(outer.sequence('TCB'), `${SGX}.2`)
   const componentSvns = Array.from({ length: 16 }, (_, i) =>
-    members.need(i + 1, (r) => r.smallInteger(`${SGX}.2.${i + 1}`, 255)),
+    members.need(i + 1, (r) => r.smallInteger('component SVN', 255)),
   )
   const pceSvn = members.need(17, (r) => r.smallInteger('PCESVN', 0xffff))
   const cpuSvn = members.need(18, (r) => r.octetString('CPUSVN'))
@@ -79,25 +109,29 @@ function readType(r: DerReader): Pck['sgxType'] {
 
 function readConfiguration(outer: DerReader): NonNullable<Pck['configuration']> {
   const members = readMembers(outer.sequence('Configuration'), `${SGX}.7`)
-  const flag = (n: number) => members.has(n) && members.need(n, (r) => r.boolean(`${SGX}.7.${n}`))
+  const flag = (n: number) => members.has(n) && members.need(n, (r) => r.boolean('configuration'))
   const configuration = { dynamicPlatform: flag(1), cachedKeys: flag(2), smtEnabled: flag(3) }
   members.end(3)
   return configuration
 }
 
-/** A sequence of pairs (OID, value), every OID directly below `arc`. */
+/** A sequence of pairs (OID, value), every OID directly below `arc`, told apart by its last number. */
 function readMembers(list: DerReader, arc: string) {
-  const values = new Map<string, DerReader>()
+  const above = encodeArc(arc)
+  const values = new Map<number, DerReader>()
   while (!list.done) {
     const pair = list.sequence('member')
-    const oid = pair.oid('oid')
-    if (values.has(oid)) throw list.malformed(oid, 'twice')
-    values.set(oid, pair)
+    const oid = pair.take('oid', TAG.oid).content
+    const number = oid[above.length] ?? 0
+    if (oid.length !== above.length + 1 || number > 127 || !above.every((octet, i) => oid[i] === octet))
+      throw list.malformed('member', `not directly below ${arc}`)
+    if (values.has(number)) throw list.malformed(`${arc}.${number}`, 'twice')
+    values.set(number, pair)
   }
   return {
-    has: (n: number) => values.has(`${arc}.${n}`),
+    has: (n: number) => values.has(n),
     need<T>(n: number, read: (r: DerReader) => T): T {
-      const r = values.get(`${arc}.${n}`)
+      const r = values.get(n)
       if (r === undefined) throw list.malformed(`${arc}.${n}`, 'missing')
       const value = read(r)
       r.end()
@@ -105,9 +139,13 @@ function readMembers(list: DerReader, arc: string) {
     },
     /** Call last: nothing but members 1 to `last` may be there. */
     end(last: number): void {
-      for (const oid of values.keys())
-        if (!Array.from({ length: last }, (_, i) => `${arc}.${i + 1}`).includes(oid))
-          throw list.malformed(oid, 'not known')
+      for (const n of values.keys()) if (n < 1 || n > last) throw list.malformed(`${arc}.${n}`, 'not known')
     },
   }
+}
+
+/** Content octets of the SGX arc, and of what lies one below it. */
+function encodeArc(arc: string): readonly number[] {
+  const below = arc.slice(SGX.length + 1)
+  return below === '' ? SGX_OCTETS : [...SGX_OCTETS, Number(below)]
 }

@@ -1,13 +1,13 @@
-import type { CryptoPort } from '../../base/crypto.ts'
-import { concat, fromHex, toHex } from '../../base/encoding.ts'
+import type { CryptoPort, PublicKey } from '../../base/crypto.ts'
+import { concat, fromHex, toHex, utf8 } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
 import {
   type Anchor,
   attribute,
-  type Certificate,
+  type EndorsementMemo,
   OID,
-  parseCertificate,
-  type SignatureMemo,
+  once,
+  sameBytes,
   type VerifiedChain,
   verifyChain,
 } from '../../x509/index.ts'
@@ -17,7 +17,7 @@ import { assertWithin, type VerifiedDcapCollateral } from './collateral.ts'
 import { ratingOf, type QeIdentity, type TcbInfo, type TcbRating } from './collateral-schema.ts'
 import { type EnclaveReport, parseEnclaveReport } from './enclave-report.ts'
 import type { DcapQuote } from './parse-quote.ts'
-import { type Pck, readPck } from './pck.ts'
+import { type Pck, type PckChain, readBlock, readPckChain } from './pck.ts'
 
 export interface DcapTrust {
   readonly anchors: readonly Anchor[]
@@ -27,7 +27,7 @@ export interface DcapTrust {
    */
   readonly collateral: VerifiedDcapCollateral | 'not-checked'
   readonly at: Date
-  readonly memo?: SignatureMemo
+  readonly memo?: EndorsementMemo
 }
 
 /** What is known of a quote once everything but its body was judged. */
@@ -48,36 +48,28 @@ const P256_SPKI = fromHex('3059301306072a8648ce3d020106082a8648ce3d0301070342000
  * @source Intel SGX DCAP Quote Verification Library: quote verification, steps 1 to 4
  */
 export async function verifyDcapQuote(quote: DcapQuote, trust: DcapTrust, crypto: CryptoPort): Promise<DcapFacts> {
-  const { collateral, at } = trust
+  const { collateral, at, memo } = trust
   if (collateral !== 'not-checked') {
     assertVerified(collateral)
     assertWithin('collateral', collateral.from, collateral.until, at)
   }
-  const { leaf, chain } = await verifyPckChain(quote, trust, crypto)
-  const pck = readPck(leaf)
-  const check = async (spki: Uint8Array, data: Uint8Array, signature: Uint8Array, failure: string) => {
-    if (!(await crypto.verify(await crypto.importPublicKey(spki), SHA256_RAW, data, signature)))
-      throw new VouchsafeError('evidence.signature', `quote: ${failure}`)
-  }
-  await check(leaf.spki, quote.qe.report, quote.qe.signature, 'qe_report_signature does not verify under the PCK')
-  const qeReport = parseEnclaveReport('quote: qe_report', quote.qe.report)
-  const keyDigest = crypto.digest('sha256', quote.attestationKey, quote.qe.authenticationData)
-  if (!crypto.equal(qeReport.reportData.subarray(0, 32), keyDigest) || !isZero(qeReport.reportData.subarray(32)))
-    throw new VouchsafeError('evidence.mismatch', 'quote: the quoting enclave vouches for another attestation key')
-  const spki = concat(P256_SPKI, quote.attestationKey)
-  await check(spki, quote.signed, quote.signature, 'signature does not verify under the attestation key')
+  const { presented, qeReport, key } = await once(crypto, memo, 'dcap', quote.certification, () =>
+    readCertification(quote, memo, crypto),
+  )
+  const chain = await verifyPckChain(presented, trust, crypto)
+  if (!(await crypto.verify(key, SHA256_RAW, quote.signed, quote.signature)))
+    throw new VouchsafeError('evidence.signature', 'quote: signature does not verify under the attestation key')
+  const { pck } = presented
   const qeRating = collateral === 'not-checked' ? collateral : rateQuotingEnclave(qeReport, collateral.qeIdentity)
   if (collateral !== 'not-checked') matchPlatform(pck, collateral.tcbInfo)
   return { pck, chain, qeReport, qeRating }
 }
 
 async function verifyPckChain(
-  quote: DcapQuote,
+  { leaf, intermediates }: PckChain,
   { anchors, collateral, at, memo }: DcapTrust,
   crypto: CryptoPort,
-): Promise<{ leaf: Certificate; chain: VerifiedChain }> {
-  const [leaf, ...intermediates] = quote.pckChain.map((der) => parseCertificate(der))
-  if (leaf === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
+): Promise<VerifiedChain> {
   const chain = await verifyChain({
     leaf,
     intermediates,
@@ -94,24 +86,48 @@ async function verifyPckChain(
   const known = /^Intel SGX PCK (Platform|Processor) CA$/.test(names[1] ?? '')
   if (names[0] !== 'Intel SGX PCK Certificate' || !known || rest.length > 0)
     throw new VouchsafeError('endorsement.mismatch', `certificate ${leaf.label}: not a PCK certificate of a PCK CA`)
-  return { leaf, chain }
+  return chain
+}
+
+/** What comes with every quote of a platform, and means the same each time. The chain is still to be verified. */
+interface Certification {
+  readonly presented: PckChain
+  readonly qeReport: EnclaveReport
+  /** The attestation key. */
+  readonly key: PublicKey
+}
+
+/** The presented platform key vouches for the quoting enclave, and the enclave for the attestation key. */
+async function readCertification(
+  { qe, attestationKey, pckChain }: DcapQuote,
+  memo: EndorsementMemo | undefined,
+  crypto: CryptoPort,
+): Promise<Certification> {
+  const presented = await readPckChain(pckChain, (block) =>
+    once(crypto, memo, 'pem', utf8(block), () => readBlock(block)),
+  )
+  const pckKey = await crypto.importPublicKey(presented.leaf.spki)
+  if (!(await crypto.verify(pckKey, SHA256_RAW, qe.report, qe.signature)))
+    throw new VouchsafeError('evidence.signature', 'quote: qe_report_signature does not verify under the PCK')
+  const qeReport = parseEnclaveReport('quote: qe_report', qe.report)
+  const digest = crypto.digest('sha256', concat(attestationKey, qe.authenticationData))
+  if (!crypto.equal(qeReport.reportData.subarray(0, 32), digest) || !isZero(qeReport.reportData.subarray(32)))
+    throw new VouchsafeError('evidence.mismatch', 'quote: the quoting enclave vouches for another attestation key')
+  return { presented, qeReport, key: await crypto.importPublicKey(concat(P256_SPKI, attestationKey)) }
 }
 
 /** The identity must fit exactly; of its levels, the highest that the enclave reaches counts. */
 function rateQuotingEnclave(report: EnclaveReport, identity: QeIdentity): TcbRating {
-  const [miscMask, attributesMask] = [fromHex(identity.miscselectMask), fromHex(identity.attributesMask)]
-  const fields: readonly (readonly [string, string, string])[] = [
-    ['MRSIGNER', toHex(report.mrSigner), identity.mrsigner],
-    ['ISVPRODID', String(report.isvProdId), String(identity.isvprodid)],
-    ['MISCSELECT', masked(uint32(report.miscSelect), miscMask), masked(fromHex(identity.miscselect), miscMask)],
-    ['ATTRIBUTES', masked(report.attributes, attributesMask), masked(fromHex(identity.attributes), attributesMask)],
-  ]
-  for (const [field, found, wanted] of fields)
-    if (found !== wanted)
-      throw new VouchsafeError(
-        'endorsement.mismatch',
-        `quoting enclave: ${field} is ${found}, its identity says ${wanted}`,
-      )
+  const wrong = (field: string, found: string | number, wanted: string | number) =>
+    new VouchsafeError('endorsement.mismatch', `quoting enclave: ${field} is ${found}, its identity says ${wanted}`)
+  if (!sameBytes(report.mrSigner, identity.mrsigner))
+    throw wrong('MRSIGNER', toHex(report.mrSigner), toHex(identity.mrsigner))
+  if (report.isvProdId !== identity.isvprodid) throw wrong('ISVPRODID', report.isvProdId, identity.isvprodid)
+  const misc = uint32(report.miscSelect)
+  if (!sameUnderMask(misc, identity.miscselect, identity.miscselectMask))
+    throw wrong('MISCSELECT', toHex(misc), toHex(identity.miscselect))
+  if (!sameUnderMask(report.attributes, identity.attributes, identity.attributesMask))
+    throw wrong('ATTRIBUTES', toHex(report.attributes), toHex(identity.attributes))
   const level = identity.tcbLevels.find((l) => l.tcb.isvsvn <= report.isvSvn)
   if (level === undefined)
     throw new VouchsafeError(
@@ -144,9 +160,10 @@ export function checkReportData(
   return 'as-expected'
 }
 
-/** `value` under `mask`, in hexadecimal. */
-export function masked(value: Uint8Array, mask: Uint8Array): string {
-  return toHex(value.map((byte, i) => byte & (mask[i] ?? 0)))
+/** Whether two values agree in the bits that a mask selects. Values of another length than their mask never do. */
+export function sameUnderMask(a: Uint8Array, b: Uint8Array, mask: Uint8Array): boolean {
+  if (a.length !== mask.length || b.length !== mask.length) return false
+  return mask.every((bits, i) => (((a[i] ?? 0) ^ (b[i] ?? 0)) & bits) === 0)
 }
 
 /** MISCSELECT is a little-endian number in reports, and big-endian digits in collateral. */

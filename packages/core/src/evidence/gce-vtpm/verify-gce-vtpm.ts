@@ -7,7 +7,7 @@ import {
   parseCertificate,
   readEkCertificate,
   type Revocation,
-  type SignatureMemo,
+  type EndorsementMemo,
   type VerifiedChain,
   verifyChain,
 } from '../../x509/index.ts'
@@ -48,7 +48,7 @@ export interface GceExpectation extends VtpmExpectation {
   readonly anchors: readonly Anchor[]
   readonly revocation: Revocation
   readonly at: Date
-  readonly memo?: SignatureMemo
+  readonly memo?: EndorsementMemo
   /** Whether a CPU report must be there, and how it is tied to the vTPM. */
   readonly hardware:
     | 'not-asked-for'

@@ -1,7 +1,7 @@
 import type { CryptoPort } from '../../base/crypto.ts'
 import { toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import type { VerifiedChain } from '../../x509/index.ts'
+import { keyOf, type VerifiedChain } from '../../x509/index.ts'
 import { isZero } from '../parsed.ts'
 import { markVerified, type Verified } from '../verified.ts'
 import { parseSnpReport, type SnpReport } from './parse-report.ts'
@@ -61,7 +61,7 @@ export async function verifySnpReport(
   const report = parseSnpReport(evidence.report)
   const { certificate, vek, chain } = await verifyVek(evidence.vek, expected, crypto, (v) => agreedProduct(report, v))
   const { product } = vek
-  const key = await crypto.importPublicKey(certificate.spki)
+  const key = await keyOf(crypto, expected.memo, certificate)
   if (key.algorithm.kind !== 'ec' || key.algorithm.curve !== 'P-384')
     throw new VouchsafeError('endorsement.malformed', `certificate ${certificate.label}: key is not on P-384`)
   const scheme = { kind: 'ecdsa', hash: 'sha384', encoding: 'raw' } as const

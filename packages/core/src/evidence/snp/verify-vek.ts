@@ -5,9 +5,10 @@ import {
   attribute,
   type Certificate,
   OID,
+  once,
   parseCertificate,
   type Revocation,
-  type SignatureMemo,
+  type EndorsementMemo,
   type VerifiedChain,
   verifyChain,
 } from '../../x509/index.ts'
@@ -29,7 +30,7 @@ export interface SnpTrust {
   readonly roots: readonly SnpRoot[]
   readonly revocation: Revocation
   readonly at: Date
-  readonly memo?: SignatureMemo
+  readonly memo?: EndorsementMemo
 }
 
 /** A chip's or provider's key certificate whose chain was checked. */
@@ -51,8 +52,10 @@ export async function verifyVek(
   crypto: CryptoPort,
   judge: (vek: Vek) => void = () => undefined,
 ): Promise<VerifiedVek> {
-  const leaf = parseCertificate(der)
-  const vek = readVek(leaf)
+  const { leaf, vek } = await once(crypto, memo, 'vek', der, () => {
+    const certificate = parseCertificate(der)
+    return { leaf: certificate, vek: readVek(certificate) }
+  })
   judge(vek)
   const mine = roots.filter((root) => root.product === vek.product)
   if (mine.length === 0)

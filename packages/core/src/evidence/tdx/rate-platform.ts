@@ -1,9 +1,10 @@
-import { fromHex, toHex } from '../../base/encoding.ts'
+import { toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
+import { sameBytes } from '../../x509/index.ts'
 import { ratingOf, type TcbRating, type TdxTcbInfo } from '../dcap/collateral-schema.ts'
 import type { Pck } from '../dcap/pck.ts'
 import { combineTcbStatus, type TcbStatus, withRelaunch } from '../dcap/tcb-status.ts'
-import { masked } from '../dcap/verify-quote.ts'
+import { sameUnderMask } from '../dcap/verify-quote.ts'
 import type { TdReport } from './parse-td-report.ts'
 
 /** What Intel says of a TDX platform: of each part, and of all together. */
@@ -67,19 +68,11 @@ function rate(report: TdReport, svns: Uint8Array, pck: Pck, info: TdxTcbInfo): P
   return { platform, module: { id, ...ratingOf(moduleLevel) } }
 }
 
-function checkModule(
-  report: TdReport,
-  identity: { mrsigner: string; attributes: string; attributesMask: string },
-  id: string,
-): void {
-  const mask = fromHex(identity.attributesMask)
-  const signer = toHex(report.mrSignerSeam)
-  if (signer !== identity.mrsigner)
-    throw new VouchsafeError(
-      'endorsement.mismatch',
-      `TD report: MRSIGNERSEAM is ${signer}, ${id} says ${identity.mrsigner}`,
-    )
-  const [found, wanted] = [masked(report.seamAttributes, mask), masked(fromHex(identity.attributes), mask)]
-  if (found !== wanted)
-    throw new VouchsafeError('endorsement.mismatch', `TD report: SEAMATTRIBUTES are ${found}, ${id} says ${wanted}`)
+function checkModule(report: TdReport, identity: TdxTcbInfo['tdxModule'], id: string): void {
+  const wrong = (field: string, found: Uint8Array, wanted: Uint8Array) =>
+    new VouchsafeError('endorsement.mismatch', `TD report: ${field} is ${toHex(found)}, ${id} says ${toHex(wanted)}`)
+  if (!sameBytes(report.mrSignerSeam, identity.mrsigner))
+    throw wrong('MRSIGNERSEAM', report.mrSignerSeam, identity.mrsigner)
+  if (!sameUnderMask(report.seamAttributes, identity.attributes, identity.attributesMask))
+    throw wrong('SEAMATTRIBUTES', report.seamAttributes, identity.attributes)
 }

@@ -63,6 +63,11 @@ export class Policy {
     return new Policy(this, this.#options, baseData(data))
   }
 
+  /** @internal The base data. */
+  get data(): Value {
+    return this.#data
+  }
+
   /** The paths of all rules, as references: `data.authz.allow`. Functions are not in it. */
   get rules(): readonly string[] {
     const paths: string[] = []

@@ -43,9 +43,14 @@ export function readInput(v: unknown): Input {
   return new Input(adopted(v, 'input', false))
 }
 
-/** Reads JSON text, with all digits of its numbers. @throws {RegoError} `input_malformed` */
+/**
+ * Reads JSON text, with all digits of its numbers. A name that is given twice in one object is refused: two readers of such a text
+ * may see two different claims.
+ *
+ * @throws {RegoError} `input_malformed`
+ */
 export function parseInput(json: string): Input {
-  return new Input(checked('input', () => fromJson(json)))
+  return new Input(checked('input', () => fromJson(json, { refuseDuplicates: true })))
 }
 
 export function adopted(v: unknown, what: string, copy: boolean): Value {

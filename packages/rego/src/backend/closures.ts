@@ -33,9 +33,9 @@ type Step = (f: Frame) => Status
 type Sink = (e: Emit) => Step
 
 /** Who watches an evaluation: an explanation. Everything is told as it happens. */
-export type Hooks = {
+export type Hooks = Partial<{
   readonly enterClause: (f: Frame, node: NodePlan, clause: Clause) => void
-  readonly leaveClause: (f: Frame, held: boolean) => void
+  readonly leaveClause: (f: Frame, clause: Clause, held: boolean) => void
   /** A rule's value, or a function's, was found or not. */
   readonly leaveNode: (env: Env, node: NodePlan, value: Value | undefined) => void
   readonly mark: (f: Frame, op: Op & { readonly op: 'mark' }) => void
@@ -49,7 +49,7 @@ export type Hooks = {
   readonly emit: (f: Frame, e: Emit) => void
   /** Before a function is called with these operands. */
   readonly passing: (f: Frame, args: readonly Operand[]) => void
-}
+}>
 
 /**
  * Evaluates a plan by calling functions made from its operations. Slower than generated code, but works where a content
@@ -105,7 +105,7 @@ export class Closures implements RuleEvaluator {
       budget.leave()
     }
     memo[id] = value === undefined ? ABSENT : value
-    this.#hooks?.leaveNode(env, this.nodes[id] as NodePlan, value)
+    this.#hooks?.leaveNode?.(env, this.nodes[id] as NodePlan, value)
     return value
   }
 
@@ -119,7 +119,7 @@ export class Closures implements RuleEvaluator {
     const compute = (this.#functions[id] ??= this.#function(node))
     const value = compute(env, args)
     budget.leave()
-    this.#hooks?.leaveNode(env, node, value)
+    this.#hooks?.leaveNode?.(env, node, value)
     return value
   }
 
@@ -209,9 +209,9 @@ export class Closures implements RuleEvaluator {
     const otherwise = clause.else && this.#clause(node, clause.else, conflict)
     return (env, args) => {
       const f: Frame = [env, ...args]
-      this.#hooks?.enterClause(f, node, clause)
+      this.#hooks?.enterClause?.(f, node, clause)
       run(f)
-      this.#hooks?.leaveClause(f, f[slot] !== undefined)
+      this.#hooks?.leaveClause?.(f, clause, f[slot] !== undefined)
       const value = f[slot] as Value | undefined
       return value === undefined ? otherwise?.(env, args) : value
     }
@@ -236,9 +236,9 @@ export class Closures implements RuleEvaluator {
         const f: Frame = [env]
         f[slot] = out
         const before = out.size
-        this.#hooks?.enterClause(f, node, node.clauses[i] as Clause)
+        this.#hooks?.enterClause?.(f, node, node.clauses[i] as Clause)
         run(f)
-        this.#hooks?.leaveClause(f, out.size > before)
+        this.#hooks?.leaveClause?.(f, node.clauses[i] as Clause, out.size > before)
       }
       return out
     }
@@ -270,9 +270,9 @@ export class Closures implements RuleEvaluator {
         const f: Frame = [env]
         f[slot] = out
         const before = out.keys.length
-        this.#hooks?.enterClause(f, node, node.clauses[i] as Clause)
+        this.#hooks?.enterClause?.(f, node, node.clauses[i] as Clause)
         run(f)
-        this.#hooks?.leaveClause(f, out.keys.length > before)
+        this.#hooks?.leaveClause?.(f, node.clauses[i] as Clause, out.keys.length > before)
       }
       return out
     }
@@ -305,13 +305,13 @@ export class Closures implements RuleEvaluator {
     if (hooks === undefined) return step
     if (op.op === 'mark') {
       return (f) => {
-        hooks.mark(f, op)
+        hooks.mark?.(f, op)
         return NEXT
       }
     }
     return (f) => {
       const status = step(f)
-      hooks.after(f, op, status === FAIL)
+      hooks.after?.(f, op, status === FAIL)
       return status
     }
   }
@@ -330,9 +330,9 @@ export class Closures implements RuleEvaluator {
     const hooks = this.#hooks
     if (hooks === undefined) return run
     return (f) => {
-      hooks.enterBlock(f, of)
+      hooks.enterBlock?.(f, of)
       const status = run(f)
-      hooks.leaveBlock(f, of)
+      hooks.leaveBlock?.(f, of)
       return status
     }
   }
@@ -373,7 +373,7 @@ export class Closures implements RuleEvaluator {
             if (value === undefined) continue
             if (op.key !== undefined) f[op.key] = k
             f[op.value] = value
-            this.#hooks?.element(f, op)
+            this.#hooks?.element?.(f, op)
             if (body(f) === STOP) return STOP
           }
           return FAIL
@@ -384,7 +384,7 @@ export class Closures implements RuleEvaluator {
       case 'call': {
         const args = op.args.map((a) => this.#read(a))
         return (f) => {
-          this.#hooks?.passing(f, op.args)
+          this.#hooks?.passing?.(f, op.args)
           const operands = args.map((a) => a(f))
           return set(f, op.out, this.call(f[op.env] as Env, op.node, operands))
         }
@@ -403,7 +403,7 @@ export class Closures implements RuleEvaluator {
           if (!isArray(answers)) return FAIL
           for (const answer of answers) {
             f[op.out] = answer
-            this.#hooks?.element(f, op)
+            this.#hooks?.element?.(f, op)
             if (body(f) === STOP) return STOP
           }
           return FAIL
@@ -419,7 +419,7 @@ export class Closures implements RuleEvaluator {
             if (--budget.fuel < 0) budget.refuel()
             f[op.value] = walker.value
             if (op.path !== undefined) f[op.path] = walker.path
-            this.#hooks?.element(f, op)
+            this.#hooks?.element?.(f, op)
             if (body(f) === STOP) return STOP
           }
           return FAIL
@@ -504,7 +504,7 @@ export class Closures implements RuleEvaluator {
         const done = sink(op)
         if (hooks === undefined) return done
         return (f) => {
-          hooks.emit(f, op)
+          hooks.emit?.(f, op)
           return done(f)
         }
       }
@@ -524,7 +524,7 @@ export class Closures implements RuleEvaluator {
         if (--budget.fuel < 0) budget.refuel()
         if (key !== undefined) f[key] = k
         if (value !== undefined) f[value] = v
-        hooks?.element(f, op)
+        hooks?.element?.(f, op)
         return body(f) === STOP
       })
       return done ? STOP : FAIL
@@ -606,7 +606,7 @@ export class Closures implements RuleEvaluator {
         if (--budget.fuel < 0) budget.refuel()
         if (key !== undefined) f[key] = k
         f[value] = x
-        this.#hooks?.element(f, op)
+        this.#hooks?.element?.(f, op)
         return !found(f)
       })
       return failed ? FAIL : NEXT

@@ -1,4 +1,4 @@
-import { Closures, type Frame, type Hooks } from '../backend/closures.ts'
+import { Closures, type Hooks } from '../backend/closures.ts'
 import type { Program } from '../compile/compiler.ts'
 import type { Names } from '../compile/names.ts'
 import { pathText } from '../compile/rule.ts'
@@ -157,47 +157,20 @@ function failedOf(f: Failure): FailedExpression {
   }
 }
 
+type AllHooks = Required<Hooks>
+
 /** Lets one set of closures serve many traced runs. */
-class HookSwitch implements Hooks {
+class HookSwitch implements AllHooks {
   to: Tracer | undefined
 
-  enterClause(...a: Parameters<Hooks['enterClause']>): void {
-    this.to?.enterClause(...a)
-  }
-
-  leaveClause(...a: Parameters<Hooks['leaveClause']>): void {
-    this.to?.leaveClause(...a)
-  }
-
-  leaveNode(...a: Parameters<Hooks['leaveNode']>): void {
-    this.to?.leaveNode(...a)
-  }
-
-  mark(...a: Parameters<Hooks['mark']>): void {
-    this.to?.mark(...a)
-  }
-
-  after(...a: Parameters<Hooks['after']>): void {
-    this.to?.after(...a)
-  }
-
-  element(...a: Parameters<Hooks['element']>): void {
-    this.to?.element(...a)
-  }
-
-  enterBlock(): void {
-    this.to?.enterBlock()
-  }
-
-  leaveBlock(f: Frame, op: Parameters<Hooks['leaveBlock']>[1]): void {
-    this.to?.leaveBlock(f, op)
-  }
-
-  emit(...a: Parameters<Hooks['emit']>): void {
-    this.to?.emit(...a)
-  }
-
-  passing(...a: Parameters<Hooks['passing']>): void {
-    this.to?.passing(...a)
-  }
+  readonly enterClause: AllHooks['enterClause'] = (f, node, clause) => this.to?.enterClause(f, node, clause)
+  readonly leaveClause: AllHooks['leaveClause'] = (f, clause, held) => this.to?.leaveClause(f, clause, held)
+  readonly leaveNode: AllHooks['leaveNode'] = (env, node, value) => this.to?.leaveNode(env, node, value)
+  readonly mark: AllHooks['mark'] = (f, op) => this.to?.mark(f, op)
+  readonly after: AllHooks['after'] = (f, op, failed) => this.to?.after(f, op, failed)
+  readonly element: AllHooks['element'] = (f, op) => this.to?.element(f, op)
+  readonly enterBlock: AllHooks['enterBlock'] = () => this.to?.enterBlock()
+  readonly leaveBlock: AllHooks['leaveBlock'] = (f, op) => this.to?.leaveBlock(f, op)
+  readonly emit: AllHooks['emit'] = (f, e) => this.to?.emit(f, e)
+  readonly passing: AllHooks['passing'] = (f, args) => this.to?.passing(f, args)
 }

@@ -104,7 +104,7 @@ export class Tracer implements Hooks {
     this.#given = undefined
   }
 
-  leaveClause(_: Frame, held: boolean): void {
+  leaveClause(_: Frame, _clause: Clause, held: boolean): void {
     const { trace } = this.#clauses.pop() as { trace: ClauseTrace }
     const attempt = this.#attempts.pop() as Attempt
     if (held) trace.held++

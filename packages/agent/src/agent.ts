@@ -76,11 +76,11 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
         (owner) =>
           new BrokerSession({
             owner,
+            client: new GuestClient(owner.broker, { timeoutMs: config.timeoutSeconds * 1000 }),
             agreement,
             machine,
             collect: (binding) => attester.collect(binding, launchLog),
             checkpoints,
-            timeoutMs: config.timeoutSeconds * 1000,
             signal,
           }),
       )

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
 import path from 'node:path'
-import { type AgreementBody, type Owner, parseExportedEntry, parseEntry } from '@vouchsafe/core'
+import { GuestClient } from '@vouchsafe/client'
+import { type AgreementBody, type BrokerPin, type Owner, parseExportedEntry, parseEntry } from '@vouchsafe/core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Attester } from '../attester/attester.ts'
 import { measureLaunch } from '../launch/measure-launch.ts'
@@ -27,6 +28,7 @@ beforeEach(() => {
 async function sessionWith(
   change: (owner: Owner, index: number) => Owner = (owner) => owner,
   index = 0,
+  newClient: (pin: BrokerPin) => GuestClient = (pin) => new GuestClient(pin, { timeoutMs: 5_000 }),
 ): Promise<{ session: BrokerSession; checkpoints: Checkpoints; clinic: Clinic }> {
   const agreement = (body: AgreementBody) => ({ owners: body.owners.map(change) })
   scenario = await world.scenario({ script: ':', agreement })
@@ -41,11 +43,11 @@ async function sessionWith(
   if (owner === undefined || clinic === undefined) throw new Error('no such owner')
   const session = new BrokerSession({
     owner,
+    client: newClient(owner.broker),
     agreement: scenario.agreement,
     machine,
     collect: (binding) => attester.collect(binding, launchLog),
     checkpoints,
-    timeoutMs: 5_000,
     signal: new AbortController().signal,
   })
   return { session, checkpoints, clinic }
@@ -108,6 +110,61 @@ describe('a session refuses', () => {
     const { log } = world.clinics[1].pin
     const swapped = sessionWith((owner, i) => (i === 0 ? { ...owner, broker: { ...owner.broker, log } } : owner))
     await expect(swapped).rejects.toThrow(refusal('ledger.checkpoint'))
+  })
+})
+
+type Release = Awaited<ReturnType<GuestClient['release']>>
+
+/** A broker's true answers, each changed before the session sees it. */
+class Tampering extends GuestClient {
+  readonly answers: Release[] = []
+  readonly #change: (answer: Release, earlier: readonly Release[]) => Release
+
+  constructor(pin: BrokerPin, change: (answer: Release, earlier: readonly Release[]) => Release) {
+    super(pin, { timeoutMs: 5_000 })
+    this.#change = change
+  }
+
+  override async release(...request: Parameters<GuestClient['release']>): Promise<Release> {
+    const answer = await super.release(...request)
+    const changed = this.#change(answer, this.answers)
+    this.answers.push(answer)
+    return changed
+  }
+}
+
+describe('a session is not taken in by an answer', () => {
+  test.each<[string, (answer: Release, earlier: readonly Release[]) => Release, string]>([
+    [
+      'with the secrets of an earlier decision',
+      (a, [first]) => ({ ...a, sealed: first?.sealed ?? [] }),
+      'release.sealed-payload',
+    ],
+    [
+      'with the receipt of an earlier decision',
+      (a, [first]) => ({ ...a, receipt: first?.receipt ?? '' }),
+      'ledger.receipt',
+    ],
+    ['that leaves a resource out', (a) => ({ ...a, sealed: [] }), 'release.sealed-payload'],
+    [
+      'that gives a resource under another name',
+      (a) => ({ ...a, sealed: a.sealed.map((s) => ({ ...s, resource: 'other/key' })) }),
+      'release.sealed-payload',
+    ],
+    ['that gives one twice', (a) => ({ ...a, sealed: [...a.sealed, ...a.sealed] }), 'release.sealed-payload'],
+    [
+      'that was never recorded',
+      (a) => ({ ...a, receipt: a.receipt.replace(a.decision, 'd-nothing') }),
+      'ledger.broken',
+    ],
+  ])('%s', async (_what, change, code) => {
+    const tampered = (pin: BrokerPin) =>
+      new Tampering(pin, (answer, earlier) => (earlier.length === 0 ? answer : change(answer, earlier)))
+    const { session } = await sessionWith(undefined, 0, tampered)
+    const attested = await session.attest()
+    await session.release(attested, PATHS)
+    await expect(session.release(attested, PATHS)).rejects.toThrow(refusal(code))
+    session.close()
   })
 })
 

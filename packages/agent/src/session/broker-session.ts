@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { GuestClient } from '@vouchsafe/client'
+import type { GuestClient } from '@vouchsafe/client'
 import {
   type Agreement,
   type Owner,
@@ -48,13 +48,14 @@ export interface Released {
 
 export interface BrokerSessionOptions {
   readonly owner: Owner
+  /** To this owner's broker, as the agreement pins it. */
+  readonly client: GuestClient
   readonly agreement: Agreement
   /** The id under which this broker knows the machine. */
   readonly machine: string
   /** Evidence over a binding: see `Attester.collect`. */
   readonly collect: (binding: Uint8Array) => Promise<TpmEvidence>
   readonly checkpoints: Checkpoints
-  readonly timeoutMs: number
   readonly signal: AbortSignal
 }
 
@@ -70,7 +71,7 @@ export class BrokerSession {
   constructor(options: BrokerSessionOptions) {
     this.owner = options.owner
     this.#options = options
-    this.#client = new GuestClient(options.owner.broker, { timeoutMs: options.timeoutMs })
+    this.#client = options.client
   }
 
   /**

@@ -50,3 +50,13 @@ export { makeVtpmQuote, signAttest, zeroRegisters, type VtpmQuote, type VtpmQuot
 export { encodeHclReport, makeRuntimeData, runtimeDataDigest, type HclReportSpec } from './azure.ts'
 export { makeLaunchEndorsement, protobufBytes, protobufNumber, type LaunchEndorsementSpec } from './gce.ts'
 export { startFaultyServer, type Answer, type Fault, type FaultyServer } from './faulty-server.ts'
+export {
+  cborTag,
+  encodeCbor,
+  makeCcaToken,
+  TEST_IMPLEMENTATION_ID,
+  TEST_INSTANCE_ID,
+  type Cbor,
+  type CcaSpec,
+} from './cca.ts'
+export { makeGpu, makeNvidiaRoot, type GpuSpec, type TestGpu } from './nvidia.ts'

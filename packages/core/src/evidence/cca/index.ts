@@ -1,0 +1,8 @@
+export type { CcaLifecycle, CcaPlatformClaims, CcaRealmClaims, CcaSoftwareComponent } from './claims.ts'
+export {
+  type CcaAnchor,
+  type CcaExpectation,
+  type CcaFacts,
+  type VerifiedCcaEvidence,
+  verifyCcaToken,
+} from './verify-cca-token.ts'

@@ -108,7 +108,6 @@ describe.skipIf(missingVectors())('recorded evidence', () => {
 
   test.each([
     ['coco/csv/csv_evidence.json', 'csv'],
-    ['gce/tdx/tdreport.bin', 'tdreport'],
     ['coco/tdx/tdx_report_1.bin', 'tdreport'],
   ])('%s is refused as %s', (file, kind) => {
     expect(() => detectEvidence(readVector(file))).toThrow(

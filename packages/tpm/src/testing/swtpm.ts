@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type NetConnectOpts, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -31,7 +31,9 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<RunningSwt
   const server = port === undefined ? `type=unixio,path=${socket}` : `type=tcp,port=${port}`
   const sockets = ['--server', server, '--ctrl', `type=unixio,path=${socket}.ctrl`]
   const child = spawn('swtpm', ['socket', ...flags, ...sockets], { stdio: 'ignore' })
-  await untilListening(child, `${socket}.ctrl`)
+  // both, and by connecting: a socket's file is there a moment before anybody listens on it
+  await untilListening(child, { path: `${socket}.ctrl` })
+  await untilListening(child, port === undefined ? { path: socket } : { host: '127.0.0.1', port })
   return {
     address: port === undefined ? `swtpm:path=${socket}` : `swtpm:host=127.0.0.1,port=${port}`,
     controlPath: `${socket}.ctrl`,
@@ -82,7 +84,7 @@ function freePort(): Promise<number> {
   })
 }
 
-async function untilListening(child: ChildProcess, socket: string): Promise<void> {
+async function untilListening(child: ChildProcess, socket: NetConnectOpts): Promise<void> {
   let failure: Error | undefined
   child.once('error', (error) => {
     failure = new Error(`swtpm does not start (Debian package swtpm): ${error.message}`)
@@ -90,8 +92,19 @@ async function untilListening(child: ChildProcess, socket: string): Promise<void
   for (let waited = 0; waited < 30_000; waited += 10) {
     if (failure !== undefined) throw failure
     if (child.exitCode !== null) throw new Error(`swtpm ended with ${child.exitCode}`)
-    if (existsSync(socket)) return
+    if (await isListening(socket)) return
     await setTimeout(10)
   }
   throw new Error('swtpm does not listen')
+}
+
+function isListening(socket: NetConnectOpts): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
 }

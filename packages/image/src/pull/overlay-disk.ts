@@ -49,9 +49,9 @@ export class OverlayDisk extends Disk {
     this.#ensure(path)
   }
 
-  override createFile(path: ByteString): number {
+  override createFile(path: ByteString, metadata: Metadata): number {
     this.#uncover(path)
-    return super.createFile(path)
+    return super.createFile(path, metadata)
   }
 
   override symlink(path: ByteString, target: ByteString, metadata: Metadata): void {

@@ -24,10 +24,15 @@ export type EntryKind = 'file' | 'hardlink' | 'symlink' | 'character-device' | '
 
 /** The sum over the header with its checksum field read as spaces; `signed` as some old writers counted. */
 export function headerChecksum(block: Uint8Array, signed = false): number {
-  let sum = 0
+  const [at, length] = FIELD.checksum
+  let sum = 0x20 * length
   for (let i = 0; i < BLOCK; i++) {
-    const byte = i >= 148 && i < 156 ? 0x20 : (block[i] ?? 0)
+    const byte = block[i] ?? 0
     sum += signed && byte > 127 ? byte - 256 : byte
+  }
+  for (let i = at; i < at + length; i++) {
+    const byte = block[i] ?? 0
+    sum -= signed && byte > 127 ? byte - 256 : byte
   }
   return sum
 }

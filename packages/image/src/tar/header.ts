@@ -77,9 +77,23 @@ export function number(block: Uint8Array, field: readonly [number, number], what
     if (!Number.isSafeInteger(small)) throw new ImageError('tar.malformed', `${what} is beyond 2^53`)
     return small
   }
-  const digits = /^[ \0]*([0-7]*)[ \0]*$/.exec(toByteString(block.subarray(at, at + length)))?.[1]
-  if (digits === undefined) throw new ImageError('tar.malformed', `${what} is not an octal number`)
-  return digits === '' ? 0 : Number.parseInt(digits, 8)
+  return octal(block, at, at + length, what)
+}
+
+/** Digits with spaces and NULs around them; nothing at all is 0. */
+function octal(block: Uint8Array, start: number, end: number, what: string): number {
+  let at = start
+  while (at < end && isBlank(block[at])) at++
+  let value = 0
+  for (let byte = block[at]; at < end && byte !== undefined && byte >= 0x30 && byte <= 0x37; byte = block[++at])
+    value = value * 8 + (byte - 0x30)
+  while (at < end && isBlank(block[at])) at++
+  if (at < end) throw new ImageError('tar.malformed', `${what} is not an octal number`)
+  return value
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0
 }
 
 export function natural(block: Uint8Array, field: readonly [number, number], what: string): number {

@@ -59,7 +59,7 @@ export class LayerApplier implements TarVisitor {
 
   begin(entry: TarEntry): void {
     const { meter, tree } = this.#ports
-    meter.countEntry(entry.kind === 'file' ? entry.size : 0, toDisplay(entry.path))
+    meter.countEntry(entry.kind === 'file' ? entry.size : 0, entry.path)
     const target = parseTarget(entry.path)
     switch (target.kind) {
       case 'root':
@@ -174,7 +174,7 @@ export class LayerApplier implements TarVisitor {
   #createFile(parent: Place, name: ByteString, entry: TarEntry): void {
     const path = join(parent.path, name)
     const metadata = this.#fileMetadata(entry)
-    const file = this.#ports.disk.createFile(path)
+    const file = this.#ports.disk.createFile(path, metadata)
     parent.node.children.set(name, this.#fileNode)
     this.#open = { path, file, metadata, sparse: entry.sparse, size: entry.size }
     this.#keepAttributes(path, entry)

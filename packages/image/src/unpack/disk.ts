@@ -5,6 +5,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   ftruncateSync,
   futimesSync,
   lchownSync,
@@ -36,6 +37,7 @@ export class Disk {
   readonly root: string
   readonly #root: ByteString
   protected readonly ownership: Ownership
+  #born: Newborn | undefined
 
   constructor(root: string, ownership: Ownership) {
     this.root = root
@@ -52,8 +54,9 @@ export class Disk {
     // nothing to do on one disk for all layers
   }
 
-  createFile(path: ByteString): number {
-    return attempt(path, () => openSync(this.at(path), CREATE, 0o600))
+  /** The file gets its mode at once where that works: nobody else can enter the root while it is unpacked. */
+  createFile(path: ByteString, metadata: Metadata): number {
+    return attempt(path, () => openSync(this.at(path), CREATE, metadata.mode & 0o777))
   }
 
   write(path: ByteString, file: number, chunk: Uint8Array, position: number | null): void {
@@ -69,8 +72,11 @@ export class Disk {
     attempt(path, () => {
       try {
         if (truncateTo !== undefined) ftruncateSync(file, truncateTo)
-        if (this.ownership === 'apply') fchownSync(file, metadata.uid, metadata.gid)
-        fchmodSync(file, metadata.mode) // after chown, which takes setuid away
+        const born = this.#newborn()
+        const foreign = metadata.uid !== born.uid || metadata.gid !== born.gid
+        if (this.ownership === 'apply' && foreign) fchownSync(file, metadata.uid, metadata.gid)
+        // after chown, which takes setuid away
+        if ((metadata.mode & ~0o777) !== 0 || (metadata.mode & born.maskedBits) !== 0) fchmodSync(file, metadata.mode)
         const time = toNodeTime(metadata.mtime)
         futimesSync(file, time, time)
       } finally {
@@ -144,8 +150,33 @@ export class Disk {
     } else attempt(path, () => unlinkSync(this.at(path)))
   }
 
+  /** What a file has when it is made: found out once, so that most files need no call to change it. */
+  #newborn(): Newborn {
+    return (this.#born ??= newbornIn(this.#root))
+  }
+
   protected at(path: ByteString): string | Buffer {
     return toFsPath(path === '' ? this.#root : `${this.#root}/${path}`)
+  }
+}
+
+interface Newborn {
+  readonly uid: number
+  readonly gid: number
+  /** Mode bits that the process's umask takes away. */
+  readonly maskedBits: number
+}
+
+/** Tried, not computed: umask, setgid of the parent and default ACLs all have their say. */
+function newbornIn(root: ByteString): Newborn {
+  const probe = toFsPath(`${root}.probe`)
+  const file = openSync(probe, CREATE, 0o777)
+  try {
+    const { uid, gid, mode } = fstatSync(file)
+    return { uid, gid, maskedBits: 0o777 & ~mode }
+  } finally {
+    closeSync(file)
+    unlinkSync(probe)
   }
 }
 

@@ -1,4 +1,5 @@
 import { ImageError } from '../errors.ts'
+import { type ByteString, toDisplay } from '../tar/format.ts'
 
 /** Caps on what an image may cost (H10). Time is capped by `signal`. */
 export interface UnpackLimits {
@@ -36,12 +37,14 @@ export class Meter {
     this.limits = limits
   }
 
-  countEntry(size: number, entry: string): void {
+  countEntry(size: number, path: ByteString): void {
     this.entries++
     if (this.entries > this.limits.maxEntries)
-      throw new ImageError('unpack.limit', `more than ${this.limits.maxEntries} entries`, { entry })
+      throw new ImageError('unpack.limit', `more than ${this.limits.maxEntries} entries`, { entry: toDisplay(path) })
     this.totalBytes += size
     if (this.totalBytes > this.limits.maxTotalBytes)
-      throw new ImageError('unpack.limit', `files of more than ${this.limits.maxTotalBytes} bytes in all`, { entry })
+      throw new ImageError('unpack.limit', `files of more than ${this.limits.maxTotalBytes} bytes in all`, {
+        entry: toDisplay(path),
+      })
   }
 }

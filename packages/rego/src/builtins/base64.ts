@@ -3,10 +3,13 @@ import { BuiltinError } from './contract.ts'
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const URL_SAFE = STANDARD.slice(0, 62) + '-_'
 
-type Alphabet = { readonly letters: string; readonly values: ReadonlyMap<string, number> }
+/** `values` by character code; -1 for what is no letter. */
+type Alphabet = { readonly letters: string; readonly values: Int8Array }
 
 function alphabet(letters: string): Alphabet {
-  return { letters, values: new Map(Array.from(letters, (ch, i) => [ch, i])) }
+  const values = new Int8Array(128).fill(-1)
+  for (let i = 0; i < letters.length; i++) values[letters.charCodeAt(i)] = i
+  return { letters, values }
 }
 
 const STANDARD_ALPHABET = alphabet(STANDARD)
@@ -32,41 +35,47 @@ export function encodeBase64(bytes: Uint8Array, kind: 'standard' | 'url', padded
  */
 export function decodeBase64(text: string, kind: 'standard' | 'url', padded: boolean): Uint8Array<ArrayBuffer> {
   const { values } = kind === 'url' ? URL_ALPHABET : STANDARD_ALPHABET
-  const out: number[] = []
+  const out = new Uint8Array(Math.ceil((text.length * 3) / 4))
+  let length = 0
   let group = 0
   let count = 0
-  let end = -1
+  let padding = false
   for (let i = 0; i < text.length; i++) {
-    const ch = text.charAt(i)
-    if (ch === '\n' || ch === '\r') continue
-    const value = values.get(ch)
-    if (value === undefined) {
-      end = padded && ch === '=' ? checkPadding(text, i, count) : -1
-      if (end < 0) throw illegal(i)
+    const code = text.charCodeAt(i)
+    const value = values[code] ?? -1
+    if (value < 0) {
+      if (code === 10 || code === 13) continue
+      if (!padded || code !== 61) throw illegal(i)
+      checkPadding(text, i, count)
+      padding = true
       break
     }
     group = (group << 6) | value
     if (++count === 4) {
-      out.push((group >> 16) & 255, (group >> 8) & 255, group & 255)
+      out[length++] = group >> 16
+      out[length++] = group >> 8
+      out[length++] = group
       group = 0
       count = 0
     }
   }
-  if (count === 1 || (padded && count > 0 && end < 0)) throw illegal(text.length - (padded ? count : 0))
-  if (count === 2) out.push((group >> 4) & 255)
-  if (count === 3) out.push((group >> 10) & 255, (group >> 2) & 255)
-  return new Uint8Array(out)
+  if (count === 1 || (padded && count > 0 && !padding)) throw illegal(text.length - (padded ? count : 0))
+  if (count === 2) out[length++] = group >> 4
+  if (count === 3) {
+    out[length++] = group >> 10
+    out[length++] = group >> 2
+  }
+  return out.slice(0, length)
 }
 
-/** Everything from `i` on must be the right number of `=` and line breaks. @returns -1 if not */
-function checkPadding(text: string, i: number, count: number): number {
+/** Everything from `i` on must be the right number of `=` and line breaks. */
+function checkPadding(text: string, i: number, count: number): void {
   const rest = text.slice(i).replaceAll(/[\r\n]/g, '')
   if (count < 2) throw illegal(i)
   if (rest.length < 4 - count) throw illegal(text.length)
   const want = '='.repeat(4 - count)
   if (!rest.startsWith(want)) throw illegal(i + 1)
   if (rest.length > want.length) throw illegal(i + want.length)
-  return i
 }
 
 function illegal(at: number): BuiltinError {

@@ -1,20 +1,9 @@
 import fc from 'fast-check'
 import { missingVectors, readVectorText } from '@vouchsafe/testkit'
 import { describe, expect, test } from 'vitest'
-import {
-  adopt,
-  bytesToText,
-  compare,
-  formatValue,
-  fromJson,
-  numberFromText,
-  objectOf,
-  RegoSet,
-  toJson,
-  typeName,
-  type Value,
-} from '../value/index.ts'
-import { Exhausted, testContext } from './context.fixture.ts'
+import { adopt, compare, formatValue, numberFromText, toJson, type Value } from '../value/index.ts'
+import { CALLABLE, callWithAnything } from './testing/anything.ts'
+import { Exhausted, testContext } from './testing/context.ts'
 import { BUILTINS, BuiltinError, type Builtin, type TypeDecl } from './index.ts'
 
 fc.configureGlobal({ seed: 11, numRuns: 60 })
@@ -92,100 +81,9 @@ describe.skipIf(missingVectors())('declarations', () => {
 })
 
 describe('any operands', () => {
-  const text = fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 8 }).map((s) => s.toWellFormed()),
-    fc.uint8Array({ maxLength: 6 }).map(bytesToText),
-    fc.constantFrom(
-      '',
-      'a.b.c',
-      '{"a":[1]}',
-      '10.0.0.0/8',
-      '2006-01-02',
-      '%[3]*.[2]*[1]f',
-      '(a+)+$',
-      '[',
-      '{{.a}}',
-      '1.2.3',
-      'a: &x [*x]',
-    ),
-  )
-  const number = fc.oneof(
-    fc.constantFrom<Value>(0, -1, 2, 10, 1.5, 2n ** 70n, -(2n ** 80n)),
-    fc
-      .constantFrom('1.0', '1e3', '-0', '1e400', '1e-400', '0.1000000000000000000000001')
-      .map((t) => numberFromText(t)!),
-    fc.integer(),
-  )
-  const any: fc.Arbitrary<Value> = fc.letrec<{ v: Value }>((tie) => ({
-    v: fc.oneof(
-      { maxDepth: 3 },
-      fc.constantFrom<Value>(null, true, false),
-      text,
-      number,
-      fc.array(tie('v'), { maxLength: 3 }),
-      fc.array(tie('v'), { maxLength: 3 }).map((vs) => RegoSet.of(vs)),
-      fc.array(fc.tuple(tie('v'), tie('v')), { maxLength: 3 }).map((es) => objectOf(es)),
-    ),
-  })).v
-
-  function ofType(t: TypeDecl): fc.Arbitrary<Value> {
-    switch (t.kind) {
-      case 'any':
-        return any
-      case 'null':
-        return fc.constant(null)
-      case 'boolean':
-        return fc.boolean()
-      case 'number':
-        return number
-      case 'string':
-        return text
-      case 'array':
-        return t.static === undefined
-          ? fc.array(ofType(t.dynamic ?? { kind: 'any' }), { maxLength: 4 })
-          : fc.tuple(...t.static.map(ofType))
-      case 'set':
-        return fc.array(ofType(t.of), { maxLength: 4 }).map((vs) => RegoSet.of(vs))
-      case 'object': {
-        const fixed = fc.tuple(...(t.static ?? []).map((s) => ofType(s.value).map((v) => [s.key, v] as const)))
-        const member: fc.Arbitrary<readonly [Value, Value]> =
-          t.dynamic === undefined ? fc.constant(['x', 1]) : fc.tuple(ofType(t.dynamic.key), ofType(t.dynamic.value))
-        const free = fc.array(member, { maxLength: 3 })
-        return fc.tuple(fixed, free).map(([a, b]) => objectOf([...a, ...b]))
-      }
-      case 'union':
-        return fc.oneof(...t.of.map(ofType))
-    }
-  }
-
-  const callable = [...BUILTINS.values()].filter((b) => b.compiled === undefined && b.host === undefined)
-
-  test.each(callable.map((b) => [b.name, b] as const))(
+  test.each(CALLABLE.map((b) => [b.name, b] as const))(
     'K04 %s answers with a value, undefined or a built-in error, and changes nothing',
-    (_name, b) => {
-      const operands = fc.tuple(
-        ...b.decl.args.map((t) => fc.oneof({ weight: 5, arbitrary: ofType(t) }, { weight: 1, arbitrary: any })),
-      )
-      fc.assert(
-        fc.property(operands, (args) => {
-          const before = args.map(formatValue)
-          try {
-            const out = b.call(testContext(), ...args)
-            if (out !== undefined) {
-              // a value through and through: it can be printed, typed, ordered and read back
-              expect(typeName(out)).toBeTypeOf('string')
-              expect(compare(out, out)).toBe(0)
-              fromJson(toJson(out))
-            }
-          } catch (error) {
-            if (!(error instanceof BuiltinError) && !(error instanceof Exhausted) && !(error instanceof Promise))
-              throw error
-            if (error instanceof Promise) error.catch(() => undefined)
-          }
-          expect(args.map(formatValue)).toEqual(before)
-        }),
-      )
-    },
+    (_name, b) => callWithAnything(b),
   )
 })
 
@@ -253,6 +151,33 @@ describe('patterns', () => {
       if (!(error instanceof BuiltinError)) throw error
     }
     expect(performance.now() - start).toBeLessThan(2000)
+  })
+})
+
+describe('nesting', () => {
+  const n = 50_000
+
+  test.each<[string, ...Value[]]>([
+    ['json.unmarshal', '['.repeat(n) + ']'.repeat(n)],
+    ['yaml.unmarshal', '['.repeat(n) + ']'.repeat(n)],
+    ['yaml.unmarshal', '- '.repeat(n)],
+    ['graphql.parse_query', '{a'.repeat(n)],
+    ['graphql.parse_schema', `type A { a: ${'['.repeat(n)}`],
+    ['glob.match', '{'.repeat(n), null, 'a'],
+    ['strings.render_template', '{{if 1}}'.repeat(n), {}],
+    ['json.match_schema', {}, `${'{"not":'.repeat(900)}true${'}'.repeat(900)}`],
+    ['json.match_schema', {}, { allOf: [{ $ref: '#' }] }],
+  ])('F07 %s refuses what nests without end, wherever it is called from', (name, ...args) => {
+    expect(() => builtin(name).call(testContext({}, { steps: Infinity, memory: Infinity }), ...args)).toThrow(
+      BuiltinError,
+    )
+  })
+
+  test('F16 yaml.unmarshal refuses aliases that multiply, and names given twice', () => {
+    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]']
+    for (const [is, of] of ['ba', 'cb', 'dc', 'ed']) bomb.push(`${is}: &${is} [${`*${of},`.repeat(9)}]`)
+    expect(() => call('yaml.unmarshal', bomb.join('\n'))).toThrow(/aliases/)
+    expect(() => call('yaml.unmarshal', 'a: 1\na: 2\n')).toThrow(/unique/)
   })
 })
 

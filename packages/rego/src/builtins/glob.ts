@@ -13,10 +13,13 @@ import { T } from './types.ts'
 type Matcher = (s: string) => boolean
 const compiled = new BoundedCache<Matcher>(256)
 
+const MAX_NESTING = 100
+
 class GlobReader {
   readonly #points: readonly string[]
   readonly #delimiters: string
   #at = 0
+  #depth = 0
 
   constructor(pattern: string, delimiters: readonly string[]) {
     this.#points = codePoints(pattern)
@@ -95,9 +98,11 @@ class GlobReader {
 
   /** One that is never closed ends with the pattern. */
   #alternatives(): string {
+    if (++this.#depth > MAX_NESTING) throw new BuiltinError('nested too deeply')
     const out: string[] = []
     do out.push(this.read(true))
     while (this.#points[this.#at++] === ',')
+    this.#depth--
     return `(?:${out.join('|')})`
   }
 }

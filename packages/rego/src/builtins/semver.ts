@@ -3,7 +3,8 @@ import { BuiltinError, type Builtin } from './contract.ts'
 import { define, O } from './define.ts'
 import { T } from './types.ts'
 
-type Version = { readonly numbers: readonly bigint[]; readonly preRelease: readonly string[] }
+/** Numbers are digits without leading zeros. */
+type Version = { readonly numbers: readonly string[]; readonly preRelease: readonly string[] }
 
 /** Three numbers, after an optional `v`; pre-release and build parts of letters, digits and `-`. */
 const VERSION =
@@ -18,7 +19,7 @@ function parse(text: string): Version | undefined {
   const [, major = '', minor = '', patch = '', pre] = m
   const numbers = [major, minor, patch]
   if (numbers.some((n) => n.length > 1 && n.startsWith('0'))) return undefined
-  return { numbers: numbers.map(BigInt), preRelease: pre === undefined ? [] : pre.split('.') }
+  return { numbers, preRelease: pre === undefined ? [] : pre.split('.') }
 }
 
 function take(text: string, position: number): Version {
@@ -30,13 +31,19 @@ function take(text: string, position: number): Version {
 }
 
 function compareVersions(a: Version, b: Version): number {
-  for (const [i, n] of a.numbers.entries()) {
-    const m = b.numbers[i] ?? 0n
-    if (n !== m) return n < m ? -1 : 1
+  for (let i = 0; i < 3; i++) {
+    const order = compareDigits(a.numbers[i] ?? '0', b.numbers[i] ?? '0')
+    if (order !== 0) return order
   }
   // a version without pre-release part is later than any with one
   if (a.preRelease.length === 0 || b.preRelease.length === 0) return b.preRelease.length - a.preRelease.length
   return comparePreReleases(a.preRelease, b.preRelease)
+}
+
+/** Order by value of digits without leading zeros. */
+function compareDigits(x: string, y: string): number {
+  if (x.length !== y.length) return x.length < y.length ? -1 : 1
+  return x < y ? -1 : x > y ? 1 : 0
 }
 
 function comparePreReleases(a: readonly string[], b: readonly string[]): number {
@@ -53,10 +60,7 @@ function comparePreReleases(a: readonly string[], b: readonly string[]): number 
 function compareIdentifiers(x: string, y: string): number {
   const numericX = /^\d+$/.test(x)
   const numericY = /^\d+$/.test(y)
-  if (numericX && numericY) {
-    const [m, n] = [BigInt(x), BigInt(y)]
-    return m < n ? -1 : m > n ? 1 : 0
-  }
+  if (numericX && numericY) return compareDigits(x.replace(/^0+(?=.)/, ''), y.replace(/^0+(?=.)/, ''))
   if (numericX !== numericY) return numericX ? -1 : 1
   return x < y ? -1 : x > y ? 1 : 0
 }

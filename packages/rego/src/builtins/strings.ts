@@ -23,34 +23,40 @@ import { sprintf } from './go-format.ts'
 import { T } from './types.ts'
 
 /**
- * Searching and cutting work on UTF-16 units, which is right as long as no operand holds bytes that are not UTF-8: those
- * are lone surrogates and could match half of a pair. Then one unit per byte is used instead.
+ * Searching and cutting work on UTF-16 units. That is right as long as what is searched for is well-formed: it then starts
+ * and ends where characters do. Bytes that are not UTF-8 are lone surrogates, which could match half of a pair: with those
+ * in `wanted`, one unit per byte is used instead.
  */
-function onBytes<R>(texts: readonly string[], work: (texts: readonly string[]) => R, back: (r: R) => R): R {
-  if (texts.every((s) => s.isWellFormed())) return work(texts)
-  return back(work(texts.map((s) => Array.from(textToBytes(s), (b) => String.fromCharCode(b)).join(''))))
+function onBytes<R>(
+  wanted: string,
+  texts: readonly string[],
+  work: (texts: readonly string[]) => R,
+  back: (r: R) => R,
+): R {
+  return wanted.isWellFormed() ? work(texts) : back(work(texts.map(toByteUnits)))
+}
+
+function toByteUnits(s: string): string {
+  return Array.from(textToBytes(s), (b) => String.fromCharCode(b)).join('')
 }
 
 function fromByteUnits(s: string): string {
   return bytesToText(Uint8Array.from(s, (ch) => ch.charCodeAt(0)))
 }
 
-function search(a: string, b: string, test: (a: string, b: string) => boolean): boolean {
-  return onBytes(
-    [a, b],
-    ([x = '', y = '']) => test(x, y),
-    (r) => r,
-  )
+function search(s: string, wanted: string, test: (s: string, wanted: string) => boolean): boolean {
+  return wanted.isWellFormed() ? test(s, wanted) : test(toByteUnits(s), toByteUnits(wanted))
 }
 
-function cut(texts: readonly string[], work: (texts: readonly string[]) => string): string {
-  return onBytes(texts, work, fromByteUnits)
+function cut(wanted: string, texts: readonly string[], work: (texts: readonly string[]) => string): string {
+  return joinKeptBytes(onBytes(wanted, texts, work, fromByteUnits))
 }
 
 function splitText(ctx: BuiltinContext, s: string, separator: string): readonly string[] {
   ctx.reserve(s.length)
   if (separator === '') return codePoints(s)
   return onBytes<readonly string[]>(
+    separator,
     [s, separator],
     ([x = '', y = '']) => x.split(y),
     (parts) => parts.map(fromByteUnits),
@@ -72,7 +78,7 @@ function replaceText(ctx: BuiltinContext, s: string, from: string, to: string): 
     ctx.reserve(s.length + (points.length + 1) * to.length)
     return joinKeptBytes(to + points.map((ch) => ch + to).join(''))
   }
-  return cut([s, from, to], ([x = '', y = '', z = '']) => {
+  return cut(from, [s, from, to], ([x = '', y = '', z = '']) => {
     const parts = x.split(y)
     ctx.reserve(x.length + (parts.length - 1) * z.length)
     return parts.join(z)
@@ -88,7 +94,7 @@ function replaceN(ctx: BuiltinContext, patterns: RegoRecord | RegoMap, s: string
     pairs.push(k, v)
   }
   ctx.spend((s.length * pairs.length) / 2)
-  return cut([s, ...pairs], ([text = '', ...flat]) => replaceAtEach(ctx, text, flat))
+  return cut(pairs.join(''), [s, ...pairs], ([text = '', ...flat]) => replaceAtEach(ctx, text, flat))
 }
 
 function replaceAtEach(ctx: BuiltinContext, text: string, pairs: readonly string[]): string {
@@ -151,6 +157,7 @@ function findFrom(s: string, wanted: string, from: number): number {
 function countText(s: string, wanted: string): number {
   if (wanted === '') return codePointLength(s) + 1
   return onBytes(
+    wanted,
     [s, wanted],
     ([x = '', y = '']) => x.split(y).length - 1,
     (r) => r,
@@ -256,10 +263,14 @@ export const STRINGS: readonly Builtin[] = [
   trimming('trim_left', (s, set) => trimSet(s, set, 'left')),
   trimming('trim_right', (s, set) => trimSet(s, set, 'right')),
   trimming('trim_prefix', (s, prefix) =>
-    prefix !== '' && search(s, prefix, startsWith) ? cut([s, prefix], ([x = '', y = '']) => x.slice(y.length)) : s,
+    prefix !== '' && search(s, prefix, startsWith)
+      ? cut(prefix, [s, prefix], ([x = '', y = '']) => x.slice(y.length))
+      : s,
   ),
   trimming('trim_suffix', (s, suffix) =>
-    suffix !== '' && search(s, suffix, endsWith) ? cut([s, suffix], ([x = '', y = '']) => x.slice(0, -y.length)) : s,
+    suffix !== '' && search(s, suffix, endsWith)
+      ? cut(suffix, [s, suffix], ([x = '', y = '']) => x.slice(0, -y.length))
+      : s,
   ),
   define('trim_space', [O.string], T.string, (_, s) => trimWhere(s, 'both', (ch) => WHITE_SPACE.test(ch))),
   define('strings.any_prefix_match', [oneOrMany, oneOrMany], T.boolean, anyMatch(startsWith)),

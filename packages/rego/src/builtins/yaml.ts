@@ -16,6 +16,7 @@ import {
   type Value,
 } from '../value/index.ts'
 import { BuiltinError } from './contract.ts'
+import { boundBrackets, boundIndentation } from './nesting.ts'
 
 /** What Go's reader does not know or turns into text: times of day as numbers, dates, ordered maps. */
 const UNKNOWN_TAGS = new Set(['omap', 'pairs', 'set', 'timestamp'].map((name) => `tag:yaml.org,2002:${name}`))
@@ -28,6 +29,8 @@ const MAX_DEPTH = 1000
 
 /** YAML 1.1 as Go's reader takes it; a name given twice and explosions of aliases are refused. */
 export function unmarshalYaml(text: string): Value {
+  boundBrackets(text)
+  boundIndentation(text)
   const document = parseDocument(text, {
     version: '1.1',
     intAsBigInt: true,
@@ -36,6 +39,8 @@ export function unmarshalYaml(text: string): Value {
   })
   const [error] = document.errors
   if (error !== undefined) {
+    // the reader reports this like bad syntax; it is not: the evaluation ends
+    if (error.message.includes('call stack')) throw new RangeError('Maximum call stack size exceeded')
     const line = error.linePos?.[0].line ?? 1
     const what = error.code === 'MISSING_CHAR' ? 'did not find expected character' : error.message.split('\n')[0]
     throw new BuiltinError(`yaml: line ${line}: ${what}`)

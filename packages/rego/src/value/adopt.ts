@@ -42,7 +42,7 @@ function visit(v: unknown, copy: boolean, depth: number): Value {
     case 'boolean':
       return v
     case 'number':
-      if (Number.isSafeInteger(v)) return v === 0 ? 0 : v
+      if (Number.isSafeInteger(v)) return v
       if (!Number.isFinite(v)) throw new ValueError('value.malformed', `${v} is not a JSON number`)
       if (Number.isInteger(v)) {
         throw new ValueError('value.malformed', `${v} is past 2^53: pass a bigint or JSON text to keep its digits`)
@@ -86,7 +86,7 @@ function visitRecord(v: Readonly<Record<string, unknown>>, copy: boolean, foreig
     const was = v[k]
     const is = was === undefined ? undefined : visit(was, copy, depth - 1)
     const key = wellFormed(k)
-    if (out === undefined && (is === undefined || key !== k || (is !== was && !Object.is(is, was)))) {
+    if (out === undefined && (is !== was || is === undefined || key !== k)) {
       out = newRecord()
       for (const done of keys.slice(0, i)) out[done] = v[done] as Value
     }

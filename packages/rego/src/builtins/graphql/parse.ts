@@ -1,12 +1,17 @@
 import { GraphQLError, Kind, parse, visit, type DocumentNode } from 'graphql'
 import { BuiltinError } from '../contract.ts'
+import { boundBrackets } from '../nesting.ts'
 
 /** Larger documents are refused: validation rules compare fields pairwise. */
 const MAX_TOKENS = 20_000
 
+/** Block strings, strings and comments hold brackets that do not nest. */
+const NO_BRACKETS = /"""(?:[^\\]|\\(?!""")|\\""")*?"""|"(?:[^"\\\n]|\\.)*"|#[^\n\r]*/y
+
 /** Parses a query or schema. Text without any token is an empty document. */
 export function parseDocument(text: string): DocumentNode {
   if (/^(?:[\s,\ufeff]|#[^\n\r]*(?:[\n\r]|$))*$/.test(text)) return { kind: Kind.DOCUMENT, definitions: [] }
+  boundBrackets(text, NO_BRACKETS)
   let document: DocumentNode
   try {
     // Go's parser knows variables of fragments, though not arguments for them

@@ -2,7 +2,7 @@ import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { nodeSignatures } from '../../../conformance/node-host.ts'
 import { adopt, toPlain, type Value } from '../../value/index.ts'
-import { testContext } from '../context.fixture.ts'
+import { testContext } from '../testing/context.ts'
 import { BUILTINS, BuiltinError } from '../index.ts'
 import { webCryptoSignatures } from '../signatures/web-crypto.ts'
 

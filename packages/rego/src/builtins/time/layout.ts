@@ -1,3 +1,5 @@
+import { BoundedCache } from '../bounded-cache.ts'
+
 /** Go's time layouts: the reference time Mon Jan 2 15:04:05 MST 2006, written the way the user wants it. */
 
 export type Element =
@@ -75,7 +77,13 @@ export const NAMED_LAYOUTS: ReadonlyMap<string, string> = new Map([
   ['RFC3339Nano', '2006-01-02T15:04:05.999999999Z07:00'],
 ])
 
+const layouts = new BoundedCache<readonly Element[]>(64)
+
 export function parseLayout(layout: string): readonly Element[] {
+  return layouts.get(layout, readLayout)
+}
+
+function readLayout(layout: string): readonly Element[] {
   const out: Element[] = []
   let literal = ''
   const flush = (): void => {

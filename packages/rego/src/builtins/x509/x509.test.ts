@@ -10,7 +10,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import { nodeSignatures } from '../../../conformance/node-host.ts'
 import { adopt, toPlain } from '../../value/index.ts'
-import { testContext } from '../context.fixture.ts'
+import { testContext } from '../testing/context.ts'
 import { BUILTINS } from '../index.ts'
 
 function call(name: string, ...args: unknown[]): unknown {

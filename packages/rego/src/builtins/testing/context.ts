@@ -1,5 +1,5 @@
-import type { BuiltinContext } from './contract.ts'
-import type { HostFunctions } from './host.ts'
+import type { BuiltinContext } from '../contract.ts'
+import type { HostFunctions } from '../host.ts'
 
 /** The bound of a test's context was hit. */
 export class Exhausted extends Error {

@@ -6,7 +6,7 @@ import { pathText } from './compile/rule.ts'
 import { RegoError } from './errors.ts'
 import { hostBuiltins, type HostFunction } from './eval/host-function.ts'
 import { Explainer } from './explain/explainer.ts'
-import { adopted, PreparedQuery, RESULT, type Answer, type QueryOptions } from './query.ts'
+import { adopted, onEnoughStack, PreparedQuery, RESULT, type Answer, type QueryOptions } from './query.ts'
 import { nameRef, type Body, type Module } from './syntax/ast.ts'
 import { parseModule, parseQueryText, type ParseOptions } from './syntax/parse-module.ts'
 import { isObject, newRecord, type Value } from './value/index.ts'
@@ -26,7 +26,7 @@ export type PolicyOptions = Omit<ParseOptions, 'isBuiltin'> &
 
 /** @throws {RegoError} with every finding of the first stage that has one */
 export function compile(sources: Sources | readonly Module[], options: PolicyOptions = {}): Policy {
-  return new Policy(sources, options)
+  return onEnoughStack(() => new Policy(sources, options))
 }
 
 const MAX_PREPARED = 256
@@ -85,6 +85,10 @@ export class Policy {
   prepare(query: string): PreparedQuery {
     const known = this.#prepared.get(query)
     if (known !== undefined) return known
+    return onEnoughStack(() => this.#prepare(query))
+  }
+
+  #prepare(query: string): PreparedQuery {
     const body = parseQueryText(query, { logicalOperators: this.#options.logicalOperators === true })
     const compiled = compileQuery(asEquation(body), this.program)
     const { backend, plan } = this.#engines.planned(compiled)

@@ -156,17 +156,12 @@ export class PreparedQuery {
   #once(input: Value | undefined, machine: Machine): Answer {
     const env = new Env(machine, input, this.#data, new Array(this.#rules), undefined, undefined)
     const rows: Row[] = []
-    try {
+    onEnoughStack(() =>
       this.#run(env, (values) => {
         rows.push(this.#row(values))
         return true
-      })
-    } catch (e) {
-      if (isStackOverflow(e)) {
-        throw RegoError.of('bound_depth', 'the evaluation is nested too deeply', undefined, { cause: e })
-      }
-      throw e
-    }
+      }),
+    )
     return { rows, value: rows.length === 0 ? undefined : (rows[0] as Row).value }
   }
 
@@ -185,6 +180,12 @@ function documentOf(input: unknown): Value | undefined {
   return input === undefined ? undefined : adopted(input, 'input', false)
 }
 
-function isStackOverflow(e: unknown): boolean {
-  return e instanceof RangeError && /call stack/i.test(e.message)
+/** The engine's own bounds come first; this is the last line: a stack that is used up is a bound that was hit. */
+export function onEnoughStack<R>(run: () => R): R {
+  try {
+    return run()
+  } catch (e) {
+    if (!(e instanceof RangeError) || !/call stack/i.test(e.message)) throw e
+    throw RegoError.of('bound_depth', 'nested too deeply', undefined, { cause: e })
+  }
 }

@@ -74,7 +74,7 @@ function visitRule(r: WorkRule, onRef: (ref: RefTerm) => void): void {
 
 /** Rules that need themselves, told once per rule with the way there. */
 export function checkRecursion(graph: Graph, findings: Findings): void {
-  if (!hasCycle(graph)) return
+  if (nodesInOrder(graph).length === graph.needs.size) return
   for (const node of graph.needs.keys()) {
     const way = wayBack(graph, node)
     if (way === undefined) continue
@@ -84,8 +84,8 @@ export function checkRecursion(graph: Graph, findings: Findings): void {
   }
 }
 
-/** Takes away what needs nothing that is left, until nothing more goes. */
-function hasCycle(graph: Graph): boolean {
+/** Every node after those that it needs. Nodes that need themselves, and what needs them, are left out. */
+export function nodesInOrder(graph: Graph): RuleNode[] {
   const neededBy = new Map<RuleNode, RuleNode[]>()
   const open = new Map<RuleNode, number>()
   const free: RuleNode[] = []
@@ -105,7 +105,7 @@ function hasCycle(graph: Graph): boolean {
       if (left === 0) free.push(n)
     }
   }
-  return free.length < open.size
+  return free
 }
 
 /** The shortest way from a node to itself. */

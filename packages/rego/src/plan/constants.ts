@@ -11,42 +11,80 @@ export function constantNodes(
   isReplaceable: (node: number) => boolean,
   isReplaceableFunction: (name: string) => boolean,
 ): ReadonlySet<number> {
-  const constant = new Set(nodes.filter((n) => n.kind !== 'none' && !isReplaceable(n.id)).map((n) => n.id))
-  const isConstantOp = (op: Op): boolean => {
+  const constant = new Set<number>()
+  const users = new Map<number, number[]>()
+  const varying: number[] = []
+  for (const n of nodes) {
+    if (n.kind === 'none') continue
+    const uses = new Set<number>()
+    const own = new OwnDependence(isReplaceableFunction, uses)
+    const clauses = n.fallback === undefined ? n.clauses : [...n.clauses, n.fallback]
+    if (isReplaceable(n.id) || !clauses.every((c) => own.clause(c))) varying.push(n.id)
+    else constant.add(n.id)
+    for (const used of uses) {
+      const list = users.get(used)
+      if (list === undefined) users.set(used, [n.id])
+      else list.push(n.id)
+    }
+  }
+  // what uses something that varies, varies
+  for (const id of varying) for (const user of users.get(id) ?? []) if (constant.delete(user)) varying.push(user)
+  return constant
+}
+
+/** Looks at one node's own operations, and collects the nodes that they use. */
+class OwnDependence {
+  readonly #isReplaceable: (name: string) => boolean
+  readonly #uses: Set<number>
+
+  constructor(isReplaceable: (name: string) => boolean, uses: Set<number>) {
+    this.#isReplaceable = isReplaceable
+    this.#uses = uses
+  }
+
+  clause(c: Clause): boolean {
+    const own = this.#block(c.block)
+    const otherwise = c.else === undefined || this.clause(c.else)
+    return own && otherwise
+  }
+
+  #block(block: Block): boolean {
+    let constant = true
+    for (const op of block.ops) if (!this.#op(op)) constant = false
+    return constant
+  }
+
+  #op(op: Op): boolean {
     switch (op.op) {
       case 'input':
       case 'base':
       case 'doc':
       case 'doc-step':
-      case 'doc-scan':
       case 'doc-value':
       case 'with':
       case 'print':
         return false
+      case 'doc-scan':
+        this.#block(op.body)
+        return false
       case 'rule':
       case 'call':
-        return constant.has(op.node)
+        this.#uses.add(op.node)
+        return true
       case 'builtin':
-      case 'relation':
-        if (op.builtin.nondeterministic === true || op.builtin.host !== undefined) return false
-        if (isReplaceableFunction(op.builtin.name)) return false
-        return op.op === 'builtin' || op.body.ops.every(isConstantOp)
+        return this.#isPure(op)
+      case 'relation': {
+        const body = this.#block(op.body)
+        return this.#isPure(op) && body
+      }
       case 'either':
-        return op.blocks.every((b) => b.ops.every(isConstantOp))
+        return op.blocks.map((b) => this.#block(b)).every(Boolean)
       default:
-        return !('body' in op) || op.body.ops.every(isConstantOp)
+        return !('body' in op) || this.#block(op.body)
     }
   }
-  const isConstantBlock = (block: Block): boolean => block.ops.every(isConstantOp)
-  const isConstantClause = (c: Clause): boolean =>
-    isConstantBlock(c.block) && (c.else === undefined || isConstantClause(c.else))
-  for (let before = -1; before !== constant.size;) {
-    before = constant.size
-    for (const n of nodes) {
-      if (!constant.has(n.id)) continue
-      const clauses = n.fallback === undefined ? n.clauses : [...n.clauses, n.fallback]
-      if (!clauses.every(isConstantClause)) constant.delete(n.id)
-    }
+
+  #isPure({ builtin }: Op & { readonly op: 'builtin' | 'relation' }): boolean {
+    return builtin.nondeterministic !== true && builtin.host === undefined && !this.#isReplaceable(builtin.name)
   }
-  return constant
 }

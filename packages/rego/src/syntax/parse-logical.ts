@@ -22,7 +22,8 @@ export function foldLogical(p: ParserState, first: Operand): Expr | undefined {
   if (!atOperator(p)) return first.body[0]
   return p.nested(() => {
     let lhs: Operand | undefined = foldAnd(p, first)
-    while (lhs !== undefined && p.tok === T.logicalOr) {
+    for (let levels = 0; lhs !== undefined && p.tok === T.logicalOr; levels++) {
+      p.checkDepth(levels)
       p.next()
       const operand = parseOperand(p, 'or')
       const rhs = operand && foldAnd(p, operand)
@@ -34,7 +35,8 @@ export function foldLogical(p: ParserState, first: Operand): Expr | undefined {
 
 function foldAnd(p: ParserState, first: Operand): Operand | undefined {
   let lhs: Operand | undefined = first
-  while (lhs !== undefined && p.tok === T.logicalAnd) {
+  for (let levels = 0; lhs !== undefined && p.tok === T.logicalAnd; levels++) {
+    p.checkDepth(levels)
     p.next()
     const rhs = parseOperand(p, 'and')
     lhs = rhs && join(p, 'and', lhs, rhs)

@@ -50,7 +50,7 @@ export function parseRules(p: ParserState): Rule[] | undefined {
       return p.error('else keyword cannot be used on rules with variables in head')
     }
     if (head.key !== undefined) return p.error('else keyword cannot be used on multi-value rules')
-    otherwise = parseElse(p, head)
+    otherwise = p.nested(() => parseElse(p, head))
     if (otherwise === undefined) return undefined
   }
   const rule: Rule = {
@@ -170,7 +170,7 @@ function parseElse(p: ParserState, first: Head): Rule | undefined {
   let otherwise: Rule | undefined
   // a value alone ends the chain
   if (!impliedBody && p.tok === T.else) {
-    otherwise = parseElse(p, first)
+    otherwise = p.nested(() => parseElse(p, first))
     if (otherwise === undefined) return undefined
   }
   const keywords = { if: hasIf, contains: false }

@@ -37,7 +37,8 @@ export function parseListItem(p: ParserState): Term | undefined {
 function parseMembership(p: ParserState, commaForm: boolean): Term | undefined {
   const start = p.start
   let lhs = parseLevel(p, 0)
-  while (lhs !== undefined) {
+  for (let levels = 0; lhs !== undefined; levels++) {
+    p.checkDepth(levels)
     if (commaForm && p.tok === T.comma) {
       const { at } = p
       const errors = p.errors.length
@@ -78,7 +79,9 @@ function parseLevel(p: ParserState, level: number): Term | undefined {
   if (operators === undefined) return parseTerm(p)
   const start = p.start
   let lhs = parseLevel(p, level + 1)
-  while (lhs !== undefined && operators.includes(p.tok)) {
+  // `1 + 1 + 1 + …` is a tree as deep as it is long
+  for (let levels = 0; lhs !== undefined && operators.includes(p.tok); levels++) {
+    p.checkDepth(levels)
     const op = operatorRef(p)
     const rhs = parseLevel(p, level + 1)
     if (rhs === undefined) return lhs

@@ -146,16 +146,17 @@ export class ParserState {
     return { kind: 'var', loc, name: `$${this.#wildcards++}` }
   }
 
+  /** Refuses what would become a tree of this many levels. */
+  checkDepth(levels: number): void {
+    if (levels + this.#depth < MAX_SOURCE_DEPTH) return
+    const message = `nested more than ${MAX_SOURCE_DEPTH} levels deep`
+    this.errors.push({ code: 'bound_depth', message, location: this.here() })
+    throw new ParseBound()
+  }
+
   /** One level deeper, or an error and undefined. */
   nested<R>(parse: () => R | undefined): R | undefined {
-    if (this.#depth >= MAX_SOURCE_DEPTH) {
-      this.errors.push({
-        code: 'bound_depth',
-        message: `nested more than ${MAX_SOURCE_DEPTH} levels deep`,
-        location: this.here(),
-      })
-      throw new ParseBound()
-    }
+    this.checkDepth(0)
     this.#depth++
     const result = parse()
     this.#depth--

@@ -11,7 +11,7 @@ import {
 } from '../../syntax/ast.ts'
 import { visitExpr, visitTerm } from '../../syntax/visit.ts'
 import type { Functions } from '../functions.ts'
-import type { Graph } from '../graph.ts'
+import { nodesInOrder, type Graph } from '../graph.ts'
 import { isEquation } from '../map.ts'
 import type { Names } from '../names.ts'
 import { clauses, ruleKind, type Findings, type WorkRule } from '../rule.ts'
@@ -77,14 +77,7 @@ export class TypeChecker {
 
   /** Every rule, after those that it needs. */
   program(): void {
-    const done = new Set<RuleNode>()
-    const visit = (node: RuleNode): void => {
-      if (done.has(node)) return
-      done.add(node)
-      for (const n of this.#graph.needs.get(node) ?? []) visit(n)
-      this.#node(node)
-    }
-    for (const node of this.#graph.needs.keys()) visit(node)
+    for (const node of nodesInOrder(this.#graph)) this.#node(node)
   }
 
   /** A query over the program. @returns what is wrong with it */

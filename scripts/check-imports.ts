@@ -57,7 +57,7 @@ export function checkImports(): boolean {
 
 function refusal(file: string, target: string): string | null {
   const [, from = ''] = file.split('/')
-  const isTest = /\.(?:test|contract)\.ts$/.test(file) || file.includes('/testing/')
+  const isTest = /\.(?:test|contract|properties|fixture)\.ts$/.test(file) || file.includes('/testing/')
   if (target.startsWith('@vouchsafe/') || target === 'vouchsafe') {
     const to = target === 'vouchsafe' ? 'cli' : (target.split('/')[1] ?? '')
     if (isTest) return null

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { AgreementBody } from '@vouchsafe/core'
 import { Tpm } from '@vouchsafe/tpm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startAgent } from './testing/agent-process.ts'
+import { type AgentProcess, startAgent } from './testing/agent-process.ts'
 import { World } from './testing/world.ts'
 
 let world: World
@@ -20,10 +20,10 @@ const eventNames = (agent: { readonly events: readonly { readonly event: string 
   agent.events.map((e) => e.event)
 
 /** Nothing that an agent makes may outlive it. */
-async function expectNothingLeft(directory: string): Promise<void> {
+async function expectNothingLeft(directory: string, agent: AgentProcess): Promise<void> {
   const isGone = () => readdirSync(directory).every((name) => !name.startsWith('vouchsafe-agent-'))
   await expect.poll(isGone, { timeout: 5000 }).toBe(true)
-  expect(globSync(`/dev/shm/vouchsafe-agent-*`)).toEqual([])
+  expect(globSync(`/dev/shm/vouchsafe-agent-${agent.pid}-*`)).toEqual([])
 }
 
 describe('a run', () => {
@@ -51,7 +51,7 @@ describe('a run', () => {
     expect(await agent.exit, agent.said()).toBe(0)
     expect(await scenario.result()).toEqual({ count: 42, inputs: `${a.plain} ${b.plain}` })
     expect(agent.said()).not.toMatch(/canary|AGE-SECRET/)
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, agent)
   })
 
   test('G18 shows the workload’s output only where the agreement opens it', async () => {
@@ -81,7 +81,7 @@ describe('a run', () => {
       limited: false,
     })
     expect(await scenario.result()).toMatchObject({ count: 42 })
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, agent)
   })
 
   test.each([
@@ -102,7 +102,7 @@ describe('a run', () => {
     expect(await agent.exit).toBe(1)
     expect(agent.events.at(-1)).toMatchObject({ event: 'refused', code: 'wait.expired' })
     expect(eventNames(agent)).not.toContain('workload.started')
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, agent)
   })
 })
 
@@ -142,7 +142,28 @@ describe('an operator who launches otherwise than agreed', () => {
     expect(agent.events).toMatchObject([{ event: 'refused', code: 'digest.mismatch' }])
     await using tpm = await Tpm.open(scenario.guest.tpm)
     expect((await tpm.pcrRead('sha256', [13])).values.get(13)).toEqual(new Uint8Array(32))
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, agent)
+  })
+})
+
+describe('an operator who edits the agreement', () => {
+  test.each<[string, (body: AgreementBody) => Partial<AgreementBody>]>([
+    ['H19 its minimum count', (body) => ({ result: { ...body.result, minimumCount: 2 } })],
+    [
+      'G01 the recipient of the result',
+      (body) => ({
+        result: { ...body.result, recipients: body.result.recipients.map((r) => ({ ...r, id: 'operator' })) },
+      }),
+    ],
+    ['H19 its arguments', (body) => ({ launch: { ...body.launch, args: ['/bin/sh', '-c', 'cat <&4'] } })],
+  ])('%s: it is another agreement, which no broker knows', async (_what, change) => {
+    const scenario = await (await world.scenario({ script: ANSWER })).enrol()
+    const edited = { ...scenario.agreement.body, ...change(scenario.agreement.body) }
+    writeFileSync(path.join(scenario.directory, 'agreement.json'), JSON.stringify(edited))
+    const agent = scenario.run()
+    expect(await agent.exit).toBe(1)
+    expect(agent.events.find((e) => e.event === 'attest.refused')).toMatchObject({ code: 'agreement.unknown' })
+    expect(eventNames(agent)).not.toContain('workload.started')
   })
 })
 
@@ -162,7 +183,7 @@ describe('a lease', () => {
     expect(await agent.exit).toBe(1)
     expect(agent.events.find((e) => e.event === 'workload.killed')).toMatchObject({ why: 'evidence.log' })
     expect(existsSync(path.join(scenario.directory, 'results'))).toBe(false)
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, agent)
   })
 
   test('G06 ends when an owner withdraws', async () => {
@@ -170,9 +191,10 @@ describe('a lease', () => {
     const agent = scenario.run()
     await agent.until('workload.started')
     await scenario.say('withdraw', world.clinics[1])
-    expect(await agent.until('lease.ended')).toMatchObject({ code: 'lease.ended' })
-    expect(await agent.exit).toBe(1)
-    await expectNothingLeft(scenario.directory)
+    const ended = await agent.until('lease.ended')
+    expect(await agent.exit, agent.said()).toBe(1)
+    expect(ended, agent.said()).toMatchObject({ code: 'lease.ended' })
+    await expectNothingLeft(scenario.directory, agent)
   })
 })
 
@@ -199,7 +221,17 @@ describe('however the agent ends', () => {
       { event: 'refused', code: 'interrupted' },
     ])
     expect(commandLines().filter((c) => c.includes('4711'))).toEqual([])
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, agent)
+  })
+
+  test('SIGINT while it waits for owners ends it at once', async () => {
+    const scenario = await (await world.scenario({ script: ANSWER, approvedBy: ['clinic-a'] })).enrol()
+    const agent = scenario.run()
+    await agent.until('release.waiting')
+    agent.signal('SIGINT')
+    expect(await agent.exit).toBe(1)
+    expect(agent.events.at(-1)).toMatchObject({ event: 'refused', code: 'interrupted' })
+    await expectNothingLeft(scenario.directory, agent)
   })
 
   test('SIGKILL: the kernel ends the workload with it, and the next start removes what was left', async () => {
@@ -214,7 +246,7 @@ describe('however the agent ends', () => {
     const next = scenario.run()
     expect(await next.until('leftover.removed')).toMatchObject({ container })
     await next.exit
-    await expectNothingLeft(scenario.directory)
+    await expectNothingLeft(scenario.directory, next)
   })
 
   test('H20 it listens on nothing, and no other user can open its descriptors', async () => {

@@ -27,7 +27,12 @@ import { type Workspace, newWorkspace, removeLeftovers } from './workload/worksp
 const MAX_AGREEMENT_FILE = 256 * 1024
 
 /** Enrols this machine with every broker of the agreement for which there is a ticket. */
-export async function enrolMachine(config: Config, ticketsFile: string, emit: Emit): Promise<void> {
+export async function enrolMachine(
+  config: Config,
+  ticketsFile: string,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<void> {
   const agreement = await readAgreement(config)
   const tickets = await readTickets(ticketsFile)
   const stranger = [...tickets.keys()].find((owner) => !agreement.body.owners.some((o) => o.id === owner))
@@ -38,7 +43,9 @@ export async function enrolMachine(config: Config, ticketsFile: string, emit: Em
   for (const { id, broker } of agreement.body.owners) {
     const ticket = tickets.get(id)
     if (ticket === undefined) continue
+    signal.throwIfAborted()
     const client = new GuestClient(broker, { timeoutMs: config.timeoutSeconds * 1000 })
+    using _hangUp = onAbort(signal, () => client.close())
     try {
       const enrolled = await enrol(attester, client, ticket)
       await checkpoints.advance(broker, { checkpoint: enrolled.checkpoint, consistency: [] })
@@ -67,7 +74,7 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
     const user = await prepareImage(launch, { imageLayout, bundle: workspace.bundle, limits, signal })
     const attester = new Attester(config)
     const { machine } = await attester.identity()
-    const launchLog = await measured(attester, launch)
+    const launchLog = await attester.withTpm((tpm) => measureLaunch(tpm, launch))
     emit({ event: 'launch.measured', agreement: agreement.digest, image: launch.image, isolation })
     const checkpoints = await openCheckpoints(config)
     const sessions = agreement.body.owners
@@ -84,6 +91,7 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
             signal,
           }),
       )
+    using _hangUp = onAbort(signal, () => sessions.forEach((session) => session.close()))
     try {
       const waitMs = config.waitSeconds * 1000
       const releases = await gatherReleases({ agreement, sessions, machine, waitMs, emit, signal })
@@ -161,17 +169,20 @@ async function runContainer(run: Run, releases: readonly OwnersRelease[], fds: r
 }
 
 /** Whichever comes first: the workload's status, the end of a lease, or the signal to stop. */
-function firstOf(
+async function firstOf(
   ended: Promise<number>,
   releases: readonly OwnersRelease[],
   signal: AbortSignal,
 ): Promise<number | Error> {
   const { promise: aborted, resolve } = Promise.withResolvers<Error>()
-  const stop = () => resolve(new AgentError('interrupted', 'the agent was told to stop'))
-  signal.addEventListener('abort', stop, { once: true })
-  return Promise.race([ended, aborted, ...releases.map(({ keeper }) => keeper.ended)]).finally(() =>
-    signal.removeEventListener('abort', stop),
-  )
+  using _stop = onAbort(signal, () => resolve(new AgentError('interrupted', 'the agent was told to stop')))
+  return await Promise.race([ended, aborted, ...releases.map(({ keeper }) => keeper.ended)])
+}
+
+/** Calls `act` when the signal comes, until disposed of. */
+function onAbort(signal: AbortSignal, act: () => void): Disposable {
+  signal.addEventListener('abort', act, { once: true })
+  return { [Symbol.dispose]: () => signal.removeEventListener('abort', act) }
 }
 
 /** One file a recipient, and nothing in the clear. */
@@ -191,12 +202,6 @@ async function sealResults(run: Run, releases: readonly OwnersRelease[], result:
     emit({ event: 'result.sealed', recipient: id, file })
   }
   result.fill(0)
-}
-
-/** The launch log of a launch that is now measured. */
-async function measured(attester: Attester, launch: Launch): Promise<Uint8Array> {
-  await using tpm = await attester.openTpm()
-  return await measureLaunch(tpm, launch)
 }
 
 async function readAgreement(config: Config): Promise<Agreement> {

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import { VouchsafeError } from '@vouchsafe/core'
 import { ImageError } from '@vouchsafe/image'
 import { TpmError } from '@vouchsafe/tpm'
@@ -43,7 +43,7 @@ async function dispatch(args: readonly string[], signal: AbortSignal): Promise<n
     return EXIT.yes
   }
   if (command === 'enrol' && tickets !== undefined && rest.length === 0)
-    await enrolMachine(await readConfig(config), tickets, emit)
+    await enrolMachine(await readConfig(config), tickets, emit, signal)
   else if (command === 'run' && config !== '' && tickets === undefined)
     await runWorkload(await readConfig(config), emit, signal)
   else {
@@ -84,9 +84,11 @@ function knownError(error: unknown, signal: AbortSignal): KnownError {
     error instanceof ImageError ||
     error instanceof TpmError ||
     error instanceof VouchsafeError
-  )
+  ) {
+    if (error.code === 'internal') process.stderr.write(`${inspect(error)}\n`)
     return { code: error.code, message: error.message, exit: exitOf(error.code) }
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  }
+  process.stderr.write(`${inspect(error)}\n`)
   return { code: 'internal', message: 'a bug: see standard error', exit: EXIT.bug }
 }
 

@@ -1,15 +1,19 @@
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Tpm, toKeyObject } from '@vouchsafe/tpm'
 import { TEMPLATES } from '@vouchsafe/tpm/codec'
 import { EV, eventTypeName, parseTcgLog } from '@vouchsafe/tpm/eventlog'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type SimulatedGuest, SimulatorManufacturer, startSimulatedGuest } from './index.ts'
+import { SIMULATOR_OID as REFUSED_OID } from '@vouchsafe/core'
+import { SIMULATOR_OID, type SimulatedGuest, SimulatorManufacturer, startSimulatedGuest } from './index.ts'
 
-const newDirectory = () => path.join(mkdtempSync(path.join(tmpdir(), 'vsim-')), 'g')
+const scratch = mkdtempSync(path.join(tmpdir(), 'vsim-'))
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+let directories = 0
+const newDirectory = () => path.join(scratch, String(++directories))
 
 describe('a simulated guest', () => {
   const directory = newDirectory()
@@ -104,6 +108,12 @@ test('two guests share no key, and each has a root of its own unless told', asyn
   expect(c.manufacturerCertificate).not.toEqual(a.manufacturerCertificate)
 })
 
+test('marks its certificates with the very identifier that production stores refuse', () => {
+  expect(SIMULATOR_OID).toBe(REFUSED_OID)
+  const dotted = `2.25.${BigInt('0xf8c3be4b47f345f2984f5e1cfdb7f444')}`
+  expect(SIMULATOR_OID).toBe(dotted)
+})
+
 test('stopping ends swtpm and leaves nothing', async () => {
   const directory = newDirectory()
   const guest = await startSimulatedGuest({ directory })
@@ -135,7 +145,8 @@ test.each([
     'a directory that holds something',
     'directory.in-use',
     () => {
-      const directory = mkdtempSync(path.join(tmpdir(), 'vsim-'))
+      const directory = newDirectory()
+      mkdirSync(directory)
       writeFileSync(path.join(directory, 'x'), '')
       return directory
     },

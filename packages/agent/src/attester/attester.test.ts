@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { GuestClient } from '@vouchsafe/client'
@@ -25,13 +25,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Attester } from './attester.ts'
 import { enrol } from './enrol.ts'
 
+const directory = mkdtempSync(path.join(tmpdir(), 'vsat-'))
 let guest: SimulatedGuest
 let attester: Attester
 beforeAll(async () => {
-  guest = await startSimulatedGuest({ directory: path.join(mkdtempSync(path.join(tmpdir(), 'vsat-')), 'g') })
+  guest = await startSimulatedGuest({ directory: path.join(directory, 'g') })
   attester = new Attester({ tpm: guest.tpm, bootLog: guest.bootLog })
 })
-afterAll(() => guest?.stop())
+afterAll(async () => {
+  await guest?.stop()
+  rmSync(directory, { recursive: true, force: true })
+})
 
 const BINDING = utf8('0123456789abcdef0123456789abcdef')
 
@@ -166,8 +170,7 @@ describe('enrolment', () => {
   })
 
   test('A09 cannot answer a challenge that was made for another TPM', async () => {
-    const directory = path.join(mkdtempSync(path.join(tmpdir(), 'vsat-')), 'g')
-    await using other = await startSimulatedGuest({ directory })
+    await using other = await startSimulatedGuest({ directory: path.join(directory, 'other') })
     const { client } = await brokerFor(new Attester({ tpm: other.tpm, bootLog: other.bootLog }))
     await expect(enrol(attester, client, ticket())).rejects.toMatchObject({ code: 'tpm.response' })
   })

@@ -33,47 +33,52 @@ export type Registers = Readonly<Record<string, string>>
  * This machine's TPM, as far as attestation needs it. The attestation key is a primary key in the endorsement hierarchy,
  * made anew from a fixed template for each use: the same key every time, and nothing to store (decision 8).
  *
- * A software TPM serves one connection at a time, so the TPM is opened for each operation and closed after it.
+ * The TPM is opened for each operation and closed after it, and operations run one after the other: a software TPM serves
+ * one connection at a time, and two leases may fall due together.
  */
 export class Attester {
   readonly #options: AttesterOptions
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: AttesterOptions) {
     this.#options = options
   }
 
   /** @throws {AgentError} `tpm.no-endorsement` */
-  async identity(): Promise<Identity> {
-    await using tpm = await this.openTpm()
-    const { endorsement, key, ekPublic } = await loadEndorsementKey(tpm)
-    await key.flush()
-    await using ak = await makeAttestationKey(tpm)
-    return {
-      machine: machineId(endorsement.spki, ak.name, nodeCrypto),
-      ekCertificate: endorsement.certificate,
-      ekPublic,
-      akPublic: encodeTpmPublic(ak.public),
-      akName: ak.name,
-    }
+  identity(): Promise<Identity> {
+    return this.withTpm(async (tpm) => {
+      const { endorsement, key, ekPublic } = await loadEndorsementKey(tpm)
+      await key.flush()
+      await using ak = await makeAttestationKey(tpm)
+      return {
+        machine: machineId(endorsement.spki, ak.name, nodeCrypto),
+        ekCertificate: endorsement.certificate,
+        ekPublic,
+        akPublic: encodeTpmPublic(ak.public),
+        akName: ak.name,
+      }
+    })
   }
 
   /** Answers an enrolment's challenge: proves that endorsement and attestation key are in this one TPM. */
-  async activate(challenge: CredentialChallenge): Promise<Uint8Array> {
-    await using tpm = await this.openTpm()
-    const { key } = await loadEndorsementKey(tpm)
-    await using endorsementKey = key
-    await using object = await makeAttestationKey(tpm)
-    // awaited here: a promise that is returned would be waited for only after the keys are flushed
-    return await tpm.activateCredential({ endorsementKey, object, challenge })
+  activate(challenge: CredentialChallenge): Promise<Uint8Array> {
+    return this.withTpm(async (tpm) => {
+      const { key } = await loadEndorsementKey(tpm)
+      await using endorsementKey = key
+      await using object = await makeAttestationKey(tpm)
+      // awaited here: a promise that is returned would be waited for only after the keys are flushed
+      return await tpm.activateCredential({ endorsementKey, object, challenge })
+    })
   }
 
   /** A quote over all registers of the SHA-256 bank that commits to `extraData`. */
-  async quote(extraData: Uint8Array): Promise<{ quote: Quote<'sha256'>; registers: Registers }> {
-    await using tpm = await this.openTpm()
-    await using key = await makeAttestationKey(tpm)
-    const quote = await tpm.quote({ key, extraData, bank: 'sha256' })
-    const registers = Array.from(quote.pcrs.values, ([n, value]) => [String(n), toHex(value)] as const)
-    return { quote, registers: Object.fromEntries(registers) }
+  quote(extraData: Uint8Array): Promise<{ quote: Quote<'sha256'>; registers: Registers }> {
+    return this.withTpm(async (tpm) => {
+      await using key = await makeAttestationKey(tpm)
+      const quote = await tpm.quote({ key, extraData, bank: 'sha256' })
+      const registers = Array.from(quote.pcrs.values, ([n, value]) => [String(n), toHex(value)] as const)
+      return { quote, registers: Object.fromEntries(registers) }
+    })
   }
 
   /**
@@ -95,8 +100,14 @@ export class Attester {
     }
   }
 
-  openTpm(): Promise<Tpm> {
-    return Tpm.open(this.#options.tpm)
+  /** Opens the TPM for `use` alone, and closes it. */
+  withTpm<T>(use: (tpm: Tpm) => Promise<T>): Promise<T> {
+    const result = this.#last.then(async () => {
+      await using tpm = await Tpm.open(this.#options.tpm)
+      return await use(tpm)
+    })
+    this.#last = result.catch(() => undefined)
+    return result
   }
 
   async #readBootLog(): Promise<Uint8Array> {

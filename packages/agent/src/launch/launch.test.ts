@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Agreement } from '@vouchsafe/core'
@@ -76,12 +76,16 @@ describe('a launch is planned', () => {
 })
 
 describe('a launch is measured', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'vsl-'))
   let guest: SimulatedGuest
   beforeAll(async () => {
-    guest = await startSimulatedGuest({ directory: path.join(mkdtempSync(path.join(tmpdir(), 'vsl-')), 'g') })
+    guest = await startSimulatedGuest({ directory: path.join(directory, 'g') })
   })
   beforeEach(() => guest.reboot())
-  afterAll(() => guest?.stop())
+  afterAll(async () => {
+    await guest?.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
 
   test('fact by fact, in every bank, and reads back from its log', async () => {
     await using tpm = await Tpm.open(guest.tpm)

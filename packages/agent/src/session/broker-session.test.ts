@@ -35,8 +35,8 @@ async function sessionWith(
   await scenario.enrol()
   const attester = new Attester({ tpm: scenario.guest.tpm, bootLog: scenario.guest.bootLog })
   const { machine } = await attester.identity()
-  await using tpm = await attester.openTpm()
-  const launchLog = await measureLaunch(tpm, planLaunch(scenario.agreement, {}, 'runc'))
+  const launch = planLaunch(scenario.agreement, {}, 'runc')
+  const launchLog = await attester.withTpm((tpm) => measureLaunch(tpm, launch))
   const checkpoints = await Checkpoints.open(path.join(scenario.directory, 'state', 'checkpoints.json'))
   const owner = scenario.agreement.body.owners[index]
   const clinic = world.clinics[index]

@@ -53,6 +53,7 @@ export async function gatherReleases(options: GatherOptions): Promise<readonly O
     for (const pause of pauses(PAUSES)) {
       for (const session of options.sessions) {
         if (releases.has(session)) continue
+        options.signal.throwIfAborted()
         const release = await ask(session, options)
         if (release === null) continue
         releases.set(session, release)
@@ -85,14 +86,17 @@ async function ask(session: BrokerSession, { agreement, machine, emit }: GatherO
   try {
     const attested = await refusalAs('attest.refused', owner, emit, () => session.attest())
     emit({ event: 'attest.accepted', owner, decision: attested.decision, machine })
-    const asked = await refusalAs('release.denied', owner, emit, () => session.release(attested, resources))
-    emit({ event: 'release.granted', owner, decision: asked.decision, resources: asked.secrets.size })
-    const keeper = new LeaseKeeper({ session, lease: asked.lease, leaseSeconds: agreement.body.leaseSeconds, emit })
-    return { session, decision: asked.decision, secrets: asked.secrets, keeper, proofKey: attested.keys.proof }
+    const askedAt = performance.now()
+    const { decision, lease, secrets } = await refusalAs('release.denied', owner, emit, () =>
+      session.release(attested, resources),
+    )
+    emit({ event: 'release.granted', owner, decision, resources: secrets.size })
+    const keeper = new LeaseKeeper({ session, lease, askedAt, leaseSeconds: agreement.body.leaseSeconds, emit })
+    return { session, decision, secrets, keeper, proofKey: attested.keys.proof }
   } catch (error) {
     if (error instanceof BrokerRefusal && error.code === 'agreement.waiting') return null
     if (!isUnanswered(error)) throw error
-    emit({ event: 'broker.unreachable', owner, code: (error as VouchsafeError).code })
+    emit({ event: 'broker.unreachable', owner, code: error.code })
     return null
   }
 }

@@ -1,5 +1,6 @@
 import { BrokerRefusal } from '@vouchsafe/client'
 import { VouchsafeError } from '@vouchsafe/core'
+import { TpmError } from '@vouchsafe/tpm'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { AgentEvent } from '../events.ts'
 import type { BrokerSession } from './broker-session.ts'
@@ -21,7 +22,10 @@ const hanging: Renewal = () => new Promise(() => undefined)
 
 function keep(
   renewals: readonly Renewal[],
-  lease: { readonly seconds: number; readonly agreed: number } = { seconds: 60, agreed: 60 },
+  lease: { readonly seconds: number; readonly agreed: number; readonly askedSecondsAgo?: number } = {
+    seconds: 60,
+    agreed: 60,
+  },
 ) {
   const events: AgentEvent[] = []
   const asked: number[] = []
@@ -33,6 +37,7 @@ function keep(
   const keeper = new LeaseKeeper({
     session,
     lease: { id: 'l', expires: new Date(START + lease.seconds * 1000) },
+    askedAt: performance.now() - (lease.askedSecondsAgo ?? 0) * 1000,
     leaseSeconds: lease.agreed,
     emit: (event) => void events.push(event),
   })
@@ -68,6 +73,14 @@ describe('a lease is', () => {
     expect(kept.over()).toEqual({ why: 'lease.ended', at: 60 })
   })
 
+  test('asked for again when the TPM is silent, too', async () => {
+    const kept = keep([() => Promise.reject(new TpmError('tpm.unavailable', 'busy')), granted(60)])
+    await kept.pass(40)
+    expect(kept.asked).toEqual([30, 31])
+    expect(kept.over()).toBeUndefined()
+    kept.keeper.stop()
+  })
+
   test('saved by an answer that comes late', async () => {
     const kept = keep([unanswered, unanswered, granted(60)])
     await kept.pass(59)
@@ -92,6 +105,12 @@ describe('a lease is', () => {
     const kept = keep([unanswered], { seconds: 86_400, agreed: 60 })
     await kept.pass(61)
     expect(kept.over()).toEqual({ why: 'lease.ended', at: 60 })
+  })
+
+  test('counted from when it was asked for, however late the answer came', async () => {
+    const kept = keep([unanswered], { seconds: 60, agreed: 60, askedSecondsAgo: 20 })
+    await kept.pass(61)
+    expect(kept.over()).toEqual({ why: 'lease.ended', at: 40 })
   })
 
   test('taken to be as short as the broker made it', async () => {

@@ -11,6 +11,8 @@ const RETRY_MS = 1_000
 export interface LeaseKeeperOptions {
   readonly session: Pick<BrokerSession, 'owner' | 'renew'>
   readonly lease: Lease
+  /** Reading of `performance.now()` when the release was asked for: the broker cannot have granted it earlier. */
+  readonly askedAt: number
   /** From the agreement. A lease is never believed to be longer than this, whatever the guest's clock says (A19). */
   readonly leaseSeconds: number
   readonly emit: Emit
@@ -34,7 +36,7 @@ export class LeaseKeeper {
     const { promise, resolve } = Promise.withResolvers<VouchsafeError>()
     this.ended = promise
     this.#end = resolve
-    this.#endsAt = endOf(options.lease, options.leaseSeconds, performance.now())
+    this.#endsAt = endOf(options.lease, options.leaseSeconds, options.askedAt)
     this.#schedule((this.#endsAt - performance.now()) * RENEW_AT)
   }
 
@@ -61,7 +63,6 @@ export class LeaseKeeper {
     try {
       const renewed = await session.renew(lease.id)
       if (this.#stopped) return
-      // counted from when it was asked for: the broker cannot have granted it earlier
       this.#endsAt = endOf(renewed.lease, this.#options.leaseSeconds, asked)
       emit({
         event: 'lease.renewed',

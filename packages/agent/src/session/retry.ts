@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { VouchsafeError } from '@vouchsafe/core'
+import { TpmError } from '@vouchsafe/tpm'
 
 /** Growing pauses between two attempts: from `firstMs` by half as much again, up to `longestMs`. */
 export interface BackOff {
@@ -11,9 +12,11 @@ export function* pauses({ firstMs, longestMs }: BackOff): Generator<number, neve
   for (let pause = firstMs; ; pause = Math.min(longestMs, pause * 1.5)) yield pause
 }
 
-/** True for a peer that gave no answer: it may have acted, and may answer when asked again. */
-export function isUnanswered(error: unknown): boolean {
-  return error instanceof VouchsafeError && (error.code === 'peer.unreachable' || error.code === 'store.unavailable')
+const UNANSWERED: readonly string[] = ['peer.unreachable', 'store.unavailable', 'tpm.unavailable', 'tpm.timeout']
+
+/** True when a broker or the TPM gave no answer: it may have acted, and may answer when asked again. */
+export function isUnanswered(error: unknown): error is VouchsafeError | TpmError {
+  return (error instanceof VouchsafeError || error instanceof TpmError) && UNANSWERED.includes(error.code)
 }
 
 /**

@@ -156,7 +156,7 @@ export class Scenario {
   async enrol(): Promise<this> {
     const tickets = path.join(this.directory, 'tickets.json')
     writeFileSync(tickets, JSON.stringify(await this.world.tickets()), { mode: 0o600 })
-    await enrolMachine(await readConfig(this.config()), tickets, () => undefined)
+    await enrolMachine(await readConfig(this.config()), tickets, () => undefined, new AbortController().signal)
     return this
   }
 

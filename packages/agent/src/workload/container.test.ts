@@ -107,7 +107,7 @@ describe('a workload is handed its secrets', () => {
         secrets: { 'clinic-a/key': canary },
         whileRunning: () => {
           outside = globSync('/proc/[0-9]*/{cmdline,environ}').map(read).join('')
-          expect(globSync('/dev/shm/vouchsafe-agent-*')).toEqual([])
+          expect(globSync(`/dev/shm/${ownProcessName()}-*`)).toEqual([])
         },
       },
     )

@@ -150,9 +150,10 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
     })
 
     async function firstLine(one: ReturnType<typeof racer>): Promise<void> {
-      const late = Date.now() + 20_000
       while (one.lines().length === 0) {
-        if (Date.now() > late || one.child.exitCode !== null) throw new Error(`the racer says: ${one.errors()}`)
+        const { exitCode, signalCode } = one.child
+        if (exitCode !== null || signalCode !== null)
+          throw new Error(`the racer ended with ${exitCode ?? signalCode} and says: ${one.errors()}`)
         await new Promise((done) => setTimeout(done, 5))
       }
     }

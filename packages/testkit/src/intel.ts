@@ -8,6 +8,7 @@ import {
   makeCertificate,
   makeKey,
   type TestCertificate,
+  type TestExtension,
   type TestKey,
 } from './x509.ts'
 
@@ -20,10 +21,12 @@ export interface IntelAuthorities {
   readonly tcbSigner: TestCertificate
 }
 
-export function makeIntelAuthorities(): IntelAuthorities {
+/** @param more - Further extensions of the root, for who needs it to be of a certain size. */
+export function makeIntelAuthorities(more: readonly TestExtension[] = []): IntelAuthorities {
   const signs = keyUsage('keyCertSign', 'cRLSign')
   const list = crlDistributionPoint('https://certificates.trustedservices.intel.com/IntelSGXRootCA.der')
-  const root = makeCertificate({ subject: 'Intel SGX Root CA', extensions: [basicConstraints(true, 1), signs, list] })
+  const extensions = [basicConstraints(true, 1), signs, list, ...more]
+  const root = makeCertificate({ subject: 'Intel SGX Root CA', extensions })
   const ca = (subject: string) =>
     makeCertificate({ subject, issuer: root, extensions: [basicConstraints(true, 0), signs, list] })
   return {

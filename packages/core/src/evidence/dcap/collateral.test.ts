@@ -125,6 +125,12 @@ describe('D09 collateral is genuine, current and whole, or refused', () => {
       'Intel SGX Root CA: signature',
     ],
     [
+      'a stranger in the issuer chain',
+      make({ issuerChain: [authorities.tcbSigner, authorities.root, stranger.root] }),
+      'endorsement.untrusted',
+      'came along',
+    ],
+    [
       'TCB info with a flipped signature bit',
       { ...good, tcbInfo: flip(good.tcbInfo, good.tcbInfo.length - 4) },
       'endorsement.untrusted',

@@ -14,6 +14,7 @@ import {
   type EndorsementMemo,
   verifyChain,
 } from '../../x509/index.ts'
+import { assertWholeChain } from './pck.ts'
 import { markVerified, type Verified } from '../verified.ts'
 import { type QeIdentity, qeIdentitySchema, type TcbInfo, tcbInfoSchema } from './collateral-schema.ts'
 
@@ -118,7 +119,7 @@ async function verifyDocument(
 ): Promise<{ json: Json; until: Date }> {
   const [signer, ...others] = parsePem(document.issuerChain, 'CERTIFICATE').map((der) => parseCertificate(der))
   if (signer === undefined) throw new VouchsafeError('endorsement.malformed', `${what}: no issuer chain`)
-  const { path, validUntil } = await verifyChain({
+  const chain = await verifyChain({
     leaf: signer,
     intermediates: others,
     anchors,
@@ -129,6 +130,8 @@ async function verifyDocument(
     revocation: { lists, require: 'every' },
     ...(memo && { memo }),
   })
+  assertWholeChain(others, chain)
+  const { path, validUntil } = chain
   // everything under the root has a signing key: only this one may speak of TCBs, and only when the root itself made it
   const name = attribute(signer.subject, OID.commonName)
   if (name !== 'Intel SGX TCB Signing' || path.length !== 1)

@@ -1,6 +1,15 @@
 import { fromUtf8, toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import { type Certificate, decodePemBlock, DerReader, parseCertificate, splitPem, TAG } from '../../x509/index.ts'
+import {
+  type Certificate,
+  decodePemBlock,
+  DerReader,
+  parseCertificate,
+  sameBytes,
+  splitPem,
+  TAG,
+  type VerifiedChain,
+} from '../../x509/index.ts'
 
 /** What a provisioning certification key certificate says about the platform that holds the key. */
 export interface Pck {
@@ -44,6 +53,21 @@ export async function readPckChain(pem: Uint8Array, parse: ReadBlock = readBlock
   const [leaf, ...intermediates] = await Promise.all(splitPem(text, 'CERTIFICATE').map(async (block) => parse(block)))
   if (leaf === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
   return { leaf, pck: readPck(leaf), intermediates }
+}
+
+/**
+ * Intel's chains come whole, root included. Nothing else may come along: what nobody verified would be taken for verified
+ * by whoever reads the chain next.
+ *
+ * @throws {VouchsafeError} `endorsement.untrusted`
+ */
+export function assertWholeChain(presented: readonly Certificate[], { path, anchor }: VerifiedChain): void {
+  for (const certificate of presented)
+    if (![...path, anchor.certificate].some((c) => c === certificate || sameBytes(c.der, certificate.der)))
+      throw new VouchsafeError(
+        'endorsement.untrusted',
+        `certificate ${certificate.label}: came along, and is neither on the chain nor its pinned root`,
+      )
 }
 
 type ReadBlock = (block: string) => Certificate | Promise<Certificate>

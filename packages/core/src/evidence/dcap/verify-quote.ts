@@ -17,7 +17,7 @@ import { assertWithin, type VerifiedDcapCollateral } from './collateral.ts'
 import { ratingOf, type QeIdentity, type TcbInfo, type TcbRating } from './collateral-schema.ts'
 import { type EnclaveReport, parseEnclaveReport } from './enclave-report.ts'
 import type { DcapQuote } from './parse-quote.ts'
-import { type Pck, type PckChain, readBlock, readPckChain } from './pck.ts'
+import { assertWholeChain, type Pck, type PckChain, readBlock, readPckChain } from './pck.ts'
 
 export interface DcapTrust {
   readonly anchors: readonly Anchor[]
@@ -86,6 +86,7 @@ async function verifyPckChain(
   const known = /^Intel SGX PCK (Platform|Processor) CA$/.test(names[1] ?? '')
   if (names[0] !== 'Intel SGX PCK Certificate' || !known || rest.length > 0)
     throw new VouchsafeError('endorsement.mismatch', `certificate ${leaf.label}: not a PCK certificate of a PCK CA`)
+  assertWholeChain(intermediates, chain)
   return chain
 }
 

@@ -202,6 +202,18 @@ describe('D13 every link of the chain is checked', () => {
       'endorsement.expired',
       'notAfter',
     ],
+    [
+      'a stranger in the chain',
+      { chain: [pck, authorities.platformCa, authorities.tcbSigner] },
+      'endorsement.untrusted',
+      'came along',
+    ],
+    [
+      'a root that only looks like the pinned one',
+      { chain: [pck, authorities.platformCa, kit.makeIntelAuthorities().root] },
+      'endorsement.untrusted',
+      'came along',
+    ],
     ['chain without intermediate', { chain: [pck, authorities.root] }, 'endorsement.untrusted', 'issuer'],
     ['no SGX extension', certified({ sgxExtension: null }), 'endorsement.malformed', 'SGX extension is missing'],
     [
@@ -443,6 +455,8 @@ describe.skipIf(missingVectors())('genuine quotes', () => {
     [0x3c, 0xff, 'evidence.signature'],
     [0xb77, 0x41, 'endorsement.untrusted'],
     [0xf5f, 0x41, 'endorsement.untrusted'],
+    [0x1329, 0x41, 'endorsement.untrusted'],
+    [0x1343, 0x32, 'endorsement.malformed'],
   ])('byte 0x%s set to %i is noticed', async (i, byte, code) => {
     const raw = sprE4()
     expect(raw[i]).not.toBe(byte)

@@ -50,7 +50,10 @@ export async function verifyEndorsement(
     revocation: 'not-checked', // makers publish no lists that a guest could carry; distrust rules do that work
     handledCritical: EK_HANDLED_CRITICAL,
   })
-  const simulated = ek.tpm?.manufacturer === SWTPM_MANUFACTURER || ek.certificate.extensions.has(SIMULATOR_OID) || anchor.certificate.extensions.has(SIMULATOR_OID)
+  const simulated =
+    ek.tpm?.manufacturer === SWTPM_MANUFACTURER ||
+    ek.certificate.extensions.has(SIMULATOR_OID) ||
+    anchor.certificate.extensions.has(SIMULATOR_OID)
   if (simulated && anchor.class !== 'simulated')
     throw new VouchsafeError(
       'endorsement.untrusted',

@@ -6,6 +6,8 @@ import type { UnpackLimits } from './limits.ts'
 import { MAX_WINDOW_BYTES, type FramePart, ZstdFrames } from './zstd-frames.ts'
 
 const CHUNK = 256 * 1024
+/** Lets the decompressor's thread go on with the next chunks while this one is unpacked. */
+const READ_AHEAD = 4 * CHUNK
 /** Frames up to this many compressed bytes are decompressed in one call: archives made for lazy pulling have thousands. */
 const SMALL_FRAME = 256 * 1024
 const SMALL_OUTPUT = 4 * 1024 * 1024
@@ -59,7 +61,7 @@ function decompress(
 
 /** Node goes on to the next member by itself, but drops everything from a zero byte on without a word: so count. */
 async function* gunzip(blob: AsyncIterable<Uint8Array>, read: { readonly bytes: number }): AsyncGenerator<Uint8Array> {
-  const gunzip = zlib.createGunzip({ chunkSize: CHUNK })
+  const gunzip = zlib.createGunzip({ chunkSize: CHUNK, readableHighWaterMark: READ_AHEAD } as zlib.ZlibOptions)
   yield* pipeThrough(blob, gunzip)
   if (gunzip.bytesWritten !== read.bytes)
     throw new ImageError(
@@ -127,7 +129,11 @@ async function* each(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
 }
 
 function zstdStream() {
-  return zlib.createZstdDecompress({ chunkSize: CHUNK, params: zstdParams() })
+  return zlib.createZstdDecompress({
+    chunkSize: CHUNK,
+    params: zstdParams(),
+    readableHighWaterMark: READ_AHEAD,
+  } as zlib.ZstdOptions)
 }
 
 function zstdParams() {

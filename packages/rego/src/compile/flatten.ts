@@ -1,5 +1,5 @@
 import type { Body, Expr, Term, With } from '../syntax/ast.ts'
-import { nameRef } from '../syntax/ast.ts'
+import { isLiteral, nameRef } from '../syntax/ast.ts'
 import { visitTerm } from '../syntax/visit.ts'
 import { appendTo, capture, equation, isEquation, isOp, mapExpr, mapList, mapTerm } from './map.ts'
 import type { Names } from './names.ts'
@@ -66,6 +66,7 @@ export class Flattener {
   }
 
   #term(t: Term, out: Expr[]): Term {
+    if (isLiteral(t)) return t
     switch (t.kind) {
       case 'call': {
         const args = t.args.map((a) => this.#term(a, out))
@@ -237,6 +238,7 @@ export class DynamicTerms {
   }
 
   #bind(t: Term, e: Expr, out: Expr[]): Term {
+    if (isLiteral(t)) return t
     switch (t.kind) {
       case 'ref':
         return this.#capture(this.#steps(t, e, out), e, out)

@@ -20,10 +20,12 @@ export function mapTerm(t: Term, onTerm: OnTerm, onBody: OnBody): Term {
     }
     case 'array':
     case 'set': {
+      if (t.ground) return t
       const items = mapList(t.items, onTerm)
       return items === t.items ? t : { ...t, items }
     }
     case 'object': {
+      if (t.ground) return t
       const entries = mapEntries(t.entries, onTerm)
       return entries === t.entries ? t : { ...t, entries }
     }

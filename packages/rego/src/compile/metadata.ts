@@ -1,6 +1,6 @@
 import { BuiltinError } from '../builtins/index.ts'
 import { unmarshalYaml } from '../builtins/yaml.ts'
-import { refName, type Expr, type Module, type Rule, type Term } from '../syntax/ast.ts'
+import { arrayTerm, objectTerm, refName, setTerm, type Expr, type Module, type Rule, type Term } from '../syntax/ast.ts'
 import type { Location } from '../syntax/source.ts'
 import {
   isArray,
@@ -72,10 +72,21 @@ export function termOf(v: Value, loc: Location): Term {
   if (v === null) return { kind: 'null', loc }
   if (typeof v === 'boolean') return { kind: 'boolean', loc, value: v }
   if (typeof v === 'string') return { kind: 'string', loc, value: v }
-  if (isArray(v)) return { kind: 'array', loc, items: v.map((x) => termOf(x, loc)) }
-  if (isSet(v)) return { kind: 'set', loc, items: sortedElements(v).map((x) => termOf(x, loc)) }
+  if (isArray(v))
+    return arrayTerm(
+      loc,
+      v.map((x) => termOf(x, loc)),
+    )
+  if (isSet(v))
+    return setTerm(
+      loc,
+      sortedElements(v).map((x) => termOf(x, loc)),
+    )
   if (isObject(v)) {
-    return { kind: 'object', loc, entries: objectEntries(v).map(([k, x]) => [termOf(k, loc), termOf(x, loc)] as const) }
+    return objectTerm(
+      loc,
+      objectEntries(v).map(([k, x]) => [termOf(k, loc), termOf(x, loc)] as const),
+    )
   }
   return { kind: 'number', loc, text: numberText(v as NumberValue) }
 }

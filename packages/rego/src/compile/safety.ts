@@ -1,4 +1,4 @@
-import { isGenerated, type Body, type Expr, type Term, type With } from '../syntax/ast.ts'
+import { isGenerated, isLiteral, type Body, type Expr, type Term, type With } from '../syntax/ast.ts'
 import { visitExpr } from '../syntax/visit.ts'
 import type { Functions } from './functions.ts'
 import { isEquation, isOp, mapExpr, mapList, mapTerm } from './map.ts'
@@ -95,6 +95,7 @@ function closureVars(e: Expr): Set<string> {
 
 /** Variables that references bind by going through what their head holds. */
 function refOutputs(t: Term, safe: ReadonlySet<string>, into: Set<string>): void {
+  if (isLiteral(t)) return
   switch (t.kind) {
     case 'ref':
       if (!isRefSafe(t, safe)) return

@@ -1,4 +1,4 @@
-import { nameRef, type Body, type Expr, type Term } from '../syntax/ast.ts'
+import { arrayTerm, nameRef, type Body, type Expr, type Term } from '../syntax/ast.ts'
 import { builtinOf, isVoid, type Functions } from './functions.ts'
 import { appendTo, capture, isOp, isScalar, mapExpr, mapList, mapTerm } from './map.ts'
 import type { Names } from './names.ts'
@@ -98,7 +98,7 @@ export class Printing {
     }
     const { loc } = t
     if (items.length === 0) items.push({ kind: 'string', loc, value: '' })
-    return { kind: 'call', loc, op: nameRef('internal.template_string', loc), args: [{ kind: 'array', loc, items }] }
+    return { kind: 'call', loc, op: nameRef('internal.template_string', loc), args: [arrayTerm(loc, items)] }
   }
 
   #part(e: Expr, safe: ReadonlySet<string>): Term {
@@ -119,7 +119,7 @@ export class Printing {
   #print(e: Expr & { kind: 'call' }, safe: ReadonlySet<string>): Expr {
     const items = e.args.map((a) => this.#optional(this.#term(a, safe), safe, undefined))
     const { loc } = e
-    return { ...e, op: nameRef('internal.print', loc), args: [{ kind: 'array', loc, items }] }
+    return { ...e, op: nameRef('internal.print', loc), args: [arrayTerm(loc, items)] }
   }
 
   /** `{x | x = term}`, empty if the term is undefined. */

@@ -1,9 +1,10 @@
 import type { RefTerm, Term } from '../syntax/ast.ts'
-import { refName } from '../syntax/ast.ts'
+import { isLiteral } from '../syntax/ast.ts'
 import { visitTerm } from '../syntax/visit.ts'
 
 /** Variables that a pattern can bind: not those in object keys, sets, closures or the heads of references. */
 export function patternVars(t: Term, into: Set<string>): void {
+  if (isLiteral(t)) return
   switch (t.kind) {
     case 'var':
       into.add(t.name)
@@ -42,6 +43,7 @@ export function patternOutputs(patterns: readonly Term[], known: ReadonlySet<str
 
 /** Variables of a term that must have a value before it has one: closures and operators left out. */
 export function neededVars(t: Term, into: Set<string>): void {
+  if (isLiteral(t)) return
   switch (t.kind) {
     case 'var':
       into.add(t.name)
@@ -77,11 +79,6 @@ export function isRefSafe(ref: RefTerm, safe: ReadonlySet<string>): boolean {
   const names = new Set<string>()
   neededVars(ref.head, names)
   return allIn(names, safe)
-}
-
-/** True for `set()`, which is written like a call. */
-export function isEmptySet(t: Term): boolean {
-  return t.kind === 'call' && refName(t.op) === 'set'
 }
 
 /** Which variables `a = b` gives a value, when those in `safe` have one. */

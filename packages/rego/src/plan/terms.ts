@@ -1,5 +1,5 @@
 import { RegoError } from '../errors.ts'
-import { refName, type Comprehension, type Expr, type RefTerm, type Term } from '../syntax/ast.ts'
+import { isLiteral, refName, type Comprehension, type Expr, type RefTerm, type Term } from '../syntax/ast.ts'
 import { numberFromText, objectOf, RegoSet, step, type Value } from '../value/index.ts'
 import type { Builder } from './builder.ts'
 import type { Block, Emit, Operand } from './ir.ts'
@@ -13,6 +13,7 @@ export const TRUE: Operand = { value: true }
 
 /** True if a pattern has a variable that nothing has bound. Steps of references do not count: they iterate. */
 export function hasOpen(t: Term, b: Builder): boolean {
+  if (isLiteral(t)) return false
   switch (t.kind) {
     case 'var':
       return b.lookup(t.name) === undefined
@@ -28,12 +29,13 @@ export function hasOpen(t: Term, b: Builder): boolean {
 
 /** The operations that give a term its value; they fail where it is undefined. */
 export function planTerm(t: Term, b: Builder, c: PlanContext): Operand {
+  if (isLiteral(t)) return { value: constantTerm(t) as Value }
   switch (t.kind) {
     case 'null':
     case 'boolean':
     case 'string':
     case 'number':
-      return { value: constantTerm(t) as Value }
+      throw internal('a literal is no literal', t)
     case 'var': {
       const bound = b.lookup(t.name)
       if (bound === undefined) throw internal(`variable ${t.name} has no value here`, t)
@@ -63,8 +65,19 @@ export function planTerm(t: Term, b: Builder, c: PlanContext): Operand {
   }
 }
 
+const constants = new WeakMap<Term, Value>()
+
 /** The value of a term of literals only. */
 export function constantTerm(t: Term): Value | undefined {
+  if (!isLiteral(t)) return undefined
+  const known = constants.get(t)
+  if (known !== undefined) return known
+  const value = literalValue(t)
+  if (value !== undefined && typeof value === 'object' && value !== null) constants.set(t, value)
+  return value
+}
+
+function literalValue(t: Term): Value | undefined {
   switch (t.kind) {
     case 'null':
       return null

@@ -38,12 +38,24 @@ export type CallTerm = {
   readonly op: RefTerm
   readonly args: readonly Term[]
 }
-export type ArrayTerm = { readonly kind: 'array'; readonly loc: Location; readonly items: readonly Term[] }
-export type SetTerm = { readonly kind: 'set'; readonly loc: Location; readonly items: readonly Term[] }
+/** `ground`: literals only. Nobody has to look inside for variables, references, calls or bodies. */
+export type ArrayTerm = {
+  readonly kind: 'array'
+  readonly loc: Location
+  readonly items: readonly Term[]
+  readonly ground: boolean
+}
+export type SetTerm = {
+  readonly kind: 'set'
+  readonly loc: Location
+  readonly items: readonly Term[]
+  readonly ground: boolean
+}
 export type ObjectTerm = {
   readonly kind: 'object'
   readonly loc: Location
   readonly entries: readonly (readonly [Term, Term])[]
+  readonly ground: boolean
 }
 export type ArrayComprehension = {
   readonly kind: 'array-comprehension'
@@ -158,6 +170,35 @@ export type Module = {
   readonly imports: readonly Import[]
   readonly rules: readonly Rule[]
   readonly comments: readonly Location[]
+}
+
+/** A literal, or a collection of literals. */
+export function isLiteral(t: Term): boolean {
+  switch (t.kind) {
+    case 'null':
+    case 'boolean':
+    case 'number':
+    case 'string':
+      return true
+    case 'array':
+    case 'set':
+    case 'object':
+      return t.ground
+    default:
+      return false
+  }
+}
+
+export function arrayTerm(loc: Location, items: readonly Term[]): ArrayTerm {
+  return { kind: 'array', loc, items, ground: items.every(isLiteral) }
+}
+
+export function setTerm(loc: Location, items: readonly Term[]): SetTerm {
+  return { kind: 'set', loc, items, ground: items.every(isLiteral) }
+}
+
+export function objectTerm(loc: Location, entries: ObjectTerm['entries']): ObjectTerm {
+  return { kind: 'object', loc, entries, ground: entries.every(([k, v]) => isLiteral(k) && isLiteral(v)) }
 }
 
 export function isWildcard(name: string): boolean {

@@ -1,5 +1,5 @@
 import { wellFormed } from '../value/index.ts'
-import { nameRef, refName, type RefTerm, type TemplatePart, type Term } from './ast.ts'
+import { arrayTerm, nameRef, objectTerm, refName, setTerm, type RefTerm, type TemplatePart, type Term } from './ast.ts'
 import type { ParserState } from './parser-state.ts'
 import { Location } from './source.ts'
 import { OPERATOR_NAMES, T, tokenName, type TokenKind } from './token.ts'
@@ -213,7 +213,7 @@ function parseCall(p: ParserState, op: RefTerm, start: number): Term | undefined
   p.next()
   if (p.tok === T.rparen) {
     p.next()
-    if (refName(op) === 'set') return { kind: 'set', loc: p.since(start), items: [] }
+    if (refName(op) === 'set') return setTerm(p.since(start), [])
     return { kind: 'call', loc: p.since(start), op, args: [] }
   }
   const args = parseList(p, T.rparen, [])
@@ -333,7 +333,7 @@ function parseArray(p: ParserState): Term | undefined {
 
   function close(state: ParserState, from: number, list: readonly Term[]): Term | undefined {
     state.next()
-    return finishRef(state, { kind: 'array', loc: state.since(from), items: list })
+    return finishRef(state, arrayTerm(state.since(from), list))
   }
 }
 
@@ -354,7 +354,7 @@ function parseBraces(p: ParserState): Term | undefined {
   p.next()
   if (p.tok === T.rbrace) {
     p.next()
-    return finishRef(p, { kind: 'object', loc: p.since(start), entries: [] })
+    return finishRef(p, objectTerm(p.since(start), []))
   }
   let comprehension = true
   if (p.tok === T.comma) {
@@ -384,7 +384,7 @@ function parseBraces(p: ParserState): Term | undefined {
   const items = parseList(p, T.rbrace, [key])
   if (items === undefined) return undefined
   p.next()
-  return finishRef(p, { kind: 'set', loc: p.since(start), items })
+  return finishRef(p, setTerm(p.since(start), items))
 }
 
 /** At the colon behind the first key. */
@@ -422,5 +422,5 @@ function parseObject(p: ParserState, start: number, key: Term, comprehension: bo
     p.next()
   }
   p.next()
-  return finishRef(p, { kind: 'object', loc: new Location(p.source, start, p.lastEnd), entries })
+  return finishRef(p, objectTerm(new Location(p.source, start, p.lastEnd), entries))
 }

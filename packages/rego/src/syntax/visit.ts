@@ -1,6 +1,9 @@
 import type { Body, Expr, Term } from './ast.ts'
 
-/** Walks a term and everything in it, bodies of comprehensions included. `enter` says whether to go inside. */
+/**
+ * Walks a term and everything in it but the insides of literals, bodies of comprehensions included. `enter` says whether to go
+ * inside.
+ */
 export function visitTerm(term: Term, enter: (t: Term) => boolean, enterExpr?: (e: Expr) => boolean): void {
   if (!enter(term)) return
   switch (term.kind) {
@@ -14,9 +17,11 @@ export function visitTerm(term: Term, enter: (t: Term) => boolean, enterExpr?: (
       break
     case 'array':
     case 'set':
+      if (term.ground) return
       for (const item of term.items) visitTerm(item, enter, enterExpr)
       break
     case 'object':
+      if (term.ground) return
       for (const [k, v] of term.entries) {
         visitTerm(k, enter, enterExpr)
         visitTerm(v, enter, enterExpr)

@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../errors.ts'
 import {
   isComprehension,
   isGenerated,
+  isLiteral,
   refName,
   type Body,
   type CallExpr,
@@ -62,6 +63,7 @@ export class TypeChecker {
   readonly #functions: Functions
   #names: Names
   readonly #findings: Findings
+  readonly #literals = new WeakMap<Term, Type>()
   readonly #rules = new Map<RuleNode, Type>()
   readonly #calls = new Map<RuleNode, FunctionType>()
   /** Under a `with`, rules may have other values. */
@@ -177,7 +179,7 @@ export class TypeChecker {
         const wrong = this.#ref(t, scope)
         if (wrong !== undefined) errors.push({ code: 'rego_type_error', message: wrong, location: e.loc })
       } else if (t.kind === 'array' || t.kind === 'set') t.items.forEach(inTerm)
-      else if (t.kind === 'object') t.entries.flat().forEach(inTerm)
+      else if (t.kind === 'object' && !t.ground) t.entries.flat().forEach(inTerm)
     }
     const inBody = (body: Body): void => body.forEach((x) => this.#refs(x, scope, errors))
     switch (e.kind) {
@@ -253,6 +255,18 @@ export class TypeChecker {
   }
 
   #typeOf(t: Term, scope: Scope): Type | undefined {
+    if (!isLiteral(t)) return this.#openType(t, scope)
+    const scalar = scalarType(t)
+    if (scalar !== undefined) return scalar
+    let type = this.#literals.get(t)
+    if (type === undefined) {
+      type = this.#openType(t, scope)
+      if (type !== undefined) this.#literals.set(t, type)
+    }
+    return type
+  }
+
+  #openType(t: Term, scope: Scope): Type | undefined {
     switch (t.kind) {
       case 'var':
         return scope.get(t.name)

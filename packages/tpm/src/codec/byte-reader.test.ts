@@ -64,23 +64,26 @@ describe('ByteReader', () => {
 })
 
 describe('ByteWriter', () => {
-  test('writes what the reader reads, past its first capacity', () => {
-    const writer = new ByteWriter('big', 1)
-    writer.u8('a', 1).u16('b', 2).u32('c', 3).u64('d', 0xfffffffffffffffen).i32('e', -5).yesNo('f', true)
-    writer.sized('g', Uint8Array.of(7, 8)).sized16By('h', () => writer.u32('i', 9))
-    const reader = new ByteReader('T', writer.finish(), 'big')
-    expect([reader.u8('a'), reader.u16('b'), reader.u32('c'), reader.u64('d'), reader.i32('e')]).toEqual([
-      1,
-      2,
-      3,
-      0xfffffffffffffffen,
-      -5,
-    ])
-    expect(reader.yesNo('f')).toBe(true)
-    expect(reader.sized('g', 2)).toEqual(Uint8Array.of(7, 8))
-    expect(reader.sized('h', 4)).toEqual(Uint8Array.of(0, 0, 0, 9))
-    reader.end()
-  })
+  test.each(Array.from({ length: 40 }, (_, capacity) => capacity))(
+    'writes what the reader reads, from a capacity of %d',
+    (capacity) => {
+      const writer = new ByteWriter('big', capacity)
+      writer.u8('a', 1).u16('b', 2).u32('c', 3).u64('d', 0xfffffffffffffffen).i32('e', -5).yesNo('f', true)
+      writer.sized('g', Uint8Array.of(7, 8)).sized16By('h', () => writer.u32('i', 9))
+      const reader = new ByteReader('T', writer.finish(), 'big')
+      expect([reader.u8('a'), reader.u16('b'), reader.u32('c'), reader.u64('d'), reader.i32('e')]).toEqual([
+        1,
+        2,
+        3,
+        0xfffffffffffffffen,
+        -5,
+      ])
+      expect(reader.yesNo('f')).toBe(true)
+      expect(reader.sized('g', 2)).toEqual(Uint8Array.of(7, 8))
+      expect(reader.sized('h', 4)).toEqual(Uint8Array.of(0, 0, 0, 9))
+      reader.end()
+    },
+  )
 
   test.each([
     ['a number that is too large', () => new ByteWriter('big').u8('a', 256)],

@@ -14,7 +14,6 @@ export class ByteReader {
   readonly what: string
   readonly bytes: Uint8Array
   readonly endian: Endian
-  readonly #data: DataView
   readonly #base: number
   #offset = 0
 
@@ -24,7 +23,6 @@ export class ByteReader {
     this.bytes = bytes
     this.endian = endian
     this.#base = base
-    this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   /** Offset of the next byte, within `bytes`. */
@@ -41,24 +39,30 @@ export class ByteReader {
     return new TpmError('input.malformed', `${this.what}: ${field} at offset ${this.#base + this.#offset}: ${why}`)
   }
 
+  // A DataView for each reader would cost more than all that is read through it.
   u8(field: string): number {
-    return this.#data.getUint8(this.#advance(field, 1))
+    return this.#octet(this.#advance(field, 1))
   }
 
   u16(field: string): number {
-    return this.#data.getUint16(this.#advance(field, 2), this.endian === 'little')
+    const at = this.#advance(field, 2)
+    return this.endian === 'big'
+      ? (this.#octet(at) << 8) | this.#octet(at + 1)
+      : (this.#octet(at + 1) << 8) | this.#octet(at)
   }
 
   u32(field: string): number {
-    return this.#data.getUint32(this.#advance(field, 4), this.endian === 'little')
+    return this.#word(this.#advance(field, 4))
   }
 
   u64(field: string): bigint {
-    return this.#data.getBigUint64(this.#advance(field, 8), this.endian === 'little')
+    const at = this.#advance(field, 8)
+    const isBig = this.endian === 'big'
+    return (BigInt(this.#word(isBig ? at : at + 4)) << 32n) | BigInt(this.#word(isBig ? at + 4 : at))
   }
 
   i32(field: string): number {
-    return this.#data.getInt32(this.#advance(field, 4), this.endian === 'little')
+    return this.u32(field) | 0
   }
 
   /** A TPMI_YES_NO: one byte, 0 or 1, nothing else. */
@@ -121,6 +125,17 @@ export class ByteReader {
   /** Call last: nothing may be left over. */
   end(): void {
     if (this.remaining > 0) throw this.malformed('end', `${this.remaining} bytes left over`)
+  }
+
+  #octet(at: number): number {
+    return this.bytes[at] ?? 0
+  }
+
+  #word(at: number): number {
+    const b = this.bytes
+    return this.endian === 'big'
+      ? (((b[at] ?? 0) << 24) | ((b[at + 1] ?? 0) << 16) | ((b[at + 2] ?? 0) << 8) | (b[at + 3] ?? 0)) >>> 0
+      : (((b[at + 3] ?? 0) << 24) | ((b[at + 2] ?? 0) << 16) | ((b[at + 1] ?? 0) << 8) | (b[at] ?? 0)) >>> 0
   }
 
   #bounded(field: string, length: number, max: number): number {

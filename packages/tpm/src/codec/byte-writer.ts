@@ -8,13 +8,11 @@ import { TpmError } from './errors.ts'
 export class ByteWriter {
   readonly endian: Endian
   #bytes: Uint8Array<ArrayBuffer>
-  #data: DataView
   #length = 0
 
-  constructor(endian: Endian, capacity = 256) {
+  constructor(endian: Endian, capacity = 64) {
     this.endian = endian
     this.#bytes = new Uint8Array(capacity)
-    this.#data = new DataView(this.#bytes.buffer)
   }
 
   get length(): number {
@@ -23,21 +21,20 @@ export class ByteWriter {
 
   u8(field: string, value: number): this {
     this.#fits(field, value, 0xff)
-    this.#data.setUint8(this.#grow(1), value)
+    const at = this.#grow(1) // first: it may put another array in the place of this one
+    this.#bytes[at] = value
     return this
   }
 
   u16(field: string, value: number): this {
     this.#fits(field, value, 0xffff)
-    const at = this.#grow(2)
-    this.#data.setUint16(at, value, this.endian === 'little')
+    this.#put(this.#grow(2), value, 2)
     return this
   }
 
   u32(field: string, value: number): this {
     this.#fits(field, value, 0xffffffff)
-    const at = this.#grow(4)
-    this.#data.setUint32(at, value, this.endian === 'little')
+    this.#put(this.#grow(4), value, 4)
     return this
   }
 
@@ -45,15 +42,16 @@ export class ByteWriter {
     if (typeof value !== 'bigint' || value < 0n || value > 0xffffffffffffffffn)
       throw malformed(field, `${value} is not an unsigned 64-bit integer`)
     const at = this.#grow(8)
-    this.#data.setBigUint64(at, value, this.endian === 'little')
+    const isBig = this.endian === 'big'
+    this.#put(isBig ? at : at + 4, Number(value >> 32n), 4)
+    this.#put(isBig ? at + 4 : at, Number(value & 0xffffffffn), 4)
     return this
   }
 
   i32(field: string, value: number): this {
     if (!Number.isInteger(value) || value < -0x80000000 || value > 0x7fffffff)
       throw malformed(field, `${value} is not a signed 32-bit integer`)
-    const at = this.#grow(4)
-    this.#data.setInt32(at, value, this.endian === 'little')
+    this.#put(this.#grow(4), value >>> 0, 4)
     return this
   }
 
@@ -85,14 +83,14 @@ export class ByteWriter {
     write()
     const size = this.#length - at - 2
     this.#fits(`${field}.size`, size, 0xffff)
-    this.#data.setUint16(at, size, this.endian === 'little')
+    this.#put(at, size, 2)
     return this
   }
 
   /** Overwrites four bytes that were written before, for a size known only at the end. */
   patchU32(at: number, value: number): this {
     if (at + 4 > this.#length) throw new TpmError('internal', 'patch past the end')
-    this.#data.setUint32(at, value, this.endian === 'little')
+    this.#put(at, value, 4)
     return this
   }
 
@@ -105,6 +103,12 @@ export class ByteWriter {
     if (!Number.isInteger(value) || value < 0 || value > max) throw malformed(field, `${value} is not in 0..${max}`)
   }
 
+  /** Octet by octet: a DataView for each writer would cost more than all that is written through it. */
+  #put(at: number, value: number, octets: 2 | 4): void {
+    for (let n = 0; n < octets; n++)
+      this.#bytes[this.endian === 'big' ? at + octets - 1 - n : at + n] = (value >>> (8 * n)) & 0xff
+  }
+
   #grow(length: number): number {
     const at = this.#length
     const needed = at + length
@@ -112,7 +116,6 @@ export class ByteWriter {
       const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
       larger.set(this.#bytes)
       this.#bytes = larger
-      this.#data = new DataView(larger.buffer)
     }
     this.#length = needed
     return at

@@ -36,7 +36,7 @@ export function encodeParameters(
   values: Readonly<Record<string, unknown>>,
 ): Uint8Array<ArrayBuffer> {
   const w = new ByteWriter('big')
-  for (const [name, codec] of Object.entries(command.parameters)) codec.write(w, name, values[name])
+  for (const [name, codec] of command.lists.parameters) codec.write(w, name, values[name])
   return w.finish()
 }
 
@@ -75,10 +75,11 @@ export interface Response {
 export function responseCodeOf(raw: Uint8Array): number {
   if (raw.length < HEADER_BYTES || raw.length > MAX_MESSAGE_BYTES)
     throw new TpmError('tpm.integrity', `${raw.length} bytes are not a response`)
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength)
-  if (view.getUint32(2) !== raw.length)
-    throw new TpmError('tpm.integrity', `the response says ${view.getUint32(2)} bytes and has ${raw.length}`)
-  return view.getUint32(6)
+  const reader = new ByteReader('response', raw, 'big')
+  reader.u16('tag')
+  const size = reader.u32('size')
+  if (size !== raw.length) throw new TpmError('tpm.integrity', `the response says ${size} bytes and has ${raw.length}`)
+  return reader.u32('responseCode')
 }
 
 /** The error for a response code that is not success. */
@@ -138,7 +139,7 @@ export function decodeParameters(
   try {
     const r = new ByteReader(`${commandName} response`, parameters, 'big')
     const values: Record<string, unknown> = {}
-    for (const [name, codec] of Object.entries(command.returns)) values[name] = codec.read(r, name)
+    for (const [name, codec] of command.lists.returns) values[name] = codec.read(r, name)
     r.end()
     return values
   } catch (cause) {

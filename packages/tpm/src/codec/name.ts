@@ -26,7 +26,7 @@ export function tpmNvName(area: TpmNvPublic, digest: DigestFunction): Uint8Array
 
 /** The Name of what has no public area: a hierarchy, a PCR, a session. */
 export function handleName(handle: number): Uint8Array<ArrayBuffer> {
-  return new ByteWriter('big', 4).u32('handle', handle).finish()
+  return Uint8Array.of(handle >>> 24, handle >>> 16, handle >>> 8, handle)
 }
 
 /**

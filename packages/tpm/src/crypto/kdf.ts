@@ -1,6 +1,5 @@
 import { DIGEST_BYTES } from '../codec/algorithms.ts'
 import type { SoftwareHash } from '../codec/algorithms.ts'
-import { ByteWriter } from '../codec/byte-writer.ts'
 import { digest, hmac } from './digest.ts'
 
 /** What a derived key is for. KDFa and KDFe take it with a NUL byte at its end. */
@@ -59,5 +58,5 @@ function blocks(hash: SoftwareHash, bits: number, block: (counter: Uint8Array) =
 }
 
 function word(value: number): Uint8Array {
-  return new ByteWriter('big', 4).u32('word', value).finish()
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
 }

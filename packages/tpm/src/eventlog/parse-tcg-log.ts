@@ -46,7 +46,7 @@ function parse(input: Uint8Array, space: RegisterSpace): TcgLog {
   const bytes = new Uint8Array(input)
   const r = new ByteReader('event log', bytes, 'little')
   if (bytes.length === 0) throw r.malformed('header', 'the log is empty')
-  const first = readSha1Event(r, 0, space)
+  const first = inEvent(0, (position) => readSha1Event(r, position, space))
   if (first.type === EV.NO_ACTION && startsWith(first.data, SPEC_ID_03)) {
     const { header, banks } = readHeader(first, space)
     const events = readEvents(r, space, 1, (position) => readAgileEvent(r, position, space, banks))
@@ -62,9 +62,19 @@ function readEvents(r: ByteReader, space: RegisterSpace, from: number, read: (po
   while (r.remaining > 0) {
     if (space === 'ccmr' && isPadding(r.bytes.subarray(r.offset))) break
     if (events.length === MAX_EVENTS) throw new TpmError('input.too-large', `event log: more than ${MAX_EVENTS} events`)
-    events.push(read(from + events.length))
+    events.push(inEvent(from + events.length, read))
   }
   return events
+}
+
+/** Names the event in errors of its fields. */
+function inEvent(position: number, read: (position: number) => TcgEvent): TcgEvent {
+  try {
+    return read(position)
+  } catch (error) {
+    if (!(error instanceof TpmError)) throw error
+    throw new TpmError(error.code, `event ${position}: ${error.message}`, { cause: error })
+  }
 }
 
 /** All 0xFF or all zero: never an event, whose digest count is neither. Stops at the first byte that differs. */
@@ -74,46 +84,46 @@ function isPadding(rest: Uint8Array): boolean {
 }
 
 function readSha1Event(r: ByteReader, position: number, space: RegisterSpace): TcgEvent {
-  const { register, type } = readRegisterAndType(r, position, space)
-  const digest = r.view(`event ${position} digest`, 20)
+  const { register, type } = readRegisterAndType(r, space)
+  const digest = r.view('digest', 20)
   return {
     position,
     register,
     type,
     digests: new Map<Bank, Uint8Array>([['sha1', digest]]),
-    data: readData(r, position),
+    data: readData(r),
   }
 }
 
 function readAgileEvent(r: ByteReader, position: number, space: RegisterSpace, banks: readonly Bank[]): TcgEvent {
-  const { register, type } = readRegisterAndType(r, position, space)
-  const count = r.u32(`event ${position} digest count`)
+  const { register, type } = readRegisterAndType(r, space)
+  const count = r.u32('digest count')
   if (count !== banks.length)
-    throw r.malformed(`event ${position} digest count`, `${count}, but the header declares ${banks.length} algorithms`)
+    throw r.malformed('digest count', `${count}, but the header declares ${banks.length} algorithms`)
   const digests = new Map<Bank, Uint8Array>()
   for (let i = 0; i < count; i++) {
-    const algorithm = r.u16(`event ${position} digest algorithm`)
+    const algorithm = r.u16('digest algorithm')
     const bank = bankOfAlgorithm(algorithm)
     if (bank === undefined || !banks.includes(bank))
-      throw r.malformed(`event ${position} digest algorithm`, `${hex(algorithm)} is not declared in the header`)
-    if (digests.has(bank)) throw r.malformed(`event ${position} digest algorithm`, `${bank} occurs twice`)
-    digests.set(bank, r.view(`event ${position} digest`, DIGEST_BYTES[bank]))
+      throw r.malformed('digest algorithm', `${hex(algorithm)} is not declared in the header`)
+    if (digests.has(bank)) throw r.malformed('digest algorithm', `${bank} occurs twice`)
+    digests.set(bank, r.view('digest', DIGEST_BYTES[bank]))
   }
-  return { position, register, type, digests, data: readData(r, position) }
+  return { position, register, type, digests, data: readData(r) }
 }
 
-function readRegisterAndType(r: ByteReader, position: number, space: RegisterSpace) {
-  const index = r.u32(`event ${position} register`)
-  const type = r.u32(`event ${position} type`)
+function readRegisterAndType(r: ByteReader, space: RegisterSpace) {
+  const index = r.u32('register')
+  const type = r.u32('type')
   if (index <= LAST_REGISTER[space]) return { register: index, type }
   if (index === NO_REGISTER && type === EV.NO_ACTION) return { register: 'none' as const, type }
-  throw r.malformed(`event ${position} register`, `${hex(index)} is over ${LAST_REGISTER[space]}`)
+  throw r.malformed('register', `${hex(index)} is over ${LAST_REGISTER[space]}`)
 }
 
-function readData(r: ByteReader, position: number): Uint8Array {
-  const size = r.u32(`event ${position} size`)
-  if (size > MAX_EVENT_BYTES) throw r.malformed(`event ${position} size`, `${size} is over ${MAX_EVENT_BYTES}`)
-  return r.view(`event ${position} data`, size)
+function readData(r: ByteReader): Uint8Array {
+  const size = r.u32('size')
+  if (size > MAX_EVENT_BYTES) throw r.malformed('size', `${size} is over ${MAX_EVENT_BYTES}`)
+  return r.view('data', size)
 }
 
 function readHeader(first: TcgEvent, space: RegisterSpace): { header: SpecIdHeader; banks: readonly Bank[] } {

@@ -17,7 +17,7 @@ export function replayCel(log: CelLog, bank: HashName, crypto: Pick<VerifyCrypto
     if (record.space !== space) throw refused(i, `writes a ${record.space}, record 0 a ${space}`)
     return { register: record.register, digest: contentDigest(record, i, bank, crypto) }
   })
-  return replayExtensions(space, bank, extensions, (...parts) => crypto.digest(bank, ...parts))
+  return replayExtensions(space, bank, extensions, (data) => crypto.digest(bank, data))
 }
 
 /** The digest that record number `i` holds, which must be that of its content. */

@@ -1,9 +1,10 @@
 import { create, toJson } from '@bufbuild/protobuf'
 import type { JsonValue, MessageInitShape } from '@bufbuild/protobuf'
-import type { BootPart, BootReport } from '../eventlog/boot/boot-report.ts'
+import type { BootPart } from '../eventlog/boot/boot-report.ts'
 import type { EfiImage } from '../eventlog/boot/efi-boot.ts'
 import { GCE_TECHNOLOGIES } from '../eventlog/boot/event-meaning.ts'
-import { measures, proofIn } from '../eventlog/boot/measured-part.ts'
+import { measuresData } from '../eventlog/boot/measured-part.ts'
+import type { ProofContext } from '../eventlog/boot/measured-part.ts'
 import type { PlatformFacts } from '../eventlog/boot/platform.ts'
 import type { SecureBootFacts } from '../eventlog/boot/secure-boot.ts'
 import type { ConfidentialSpaceLaunch } from '../eventlog/confidential-space.ts'
@@ -11,7 +12,7 @@ import type { SignatureDatabase } from '../eventlog/efi/signature-list.ts'
 import { encodeUtf16 } from '../eventlog/efi/text.ts'
 import { EV } from '../eventlog/event-types.ts'
 import { toHex } from '../eventlog/hex.ts'
-import type { TcgEvent, TcgLog } from '../eventlog/tcg-log.ts'
+import type { TcgEvent } from '../eventlog/tcg-log.ts'
 import type { HashName, VerifyCrypto } from '../verify/crypto.ts'
 import { hashAlgo } from './attestation.ts'
 import type {
@@ -31,7 +32,7 @@ import {
   RestartPolicy,
   WellKnownCertificate,
 } from './gen/attest_pb.js'
-import type { VerifiedGotpmAttestation } from './verify-attestation.ts'
+import type { VerifiedBoot, VerifiedGotpmAttestation } from './verify-attestation.ts'
 
 /** A cloud machine as the certificate of its attestation key names it. */
 export interface GceInstance {
@@ -42,15 +43,27 @@ export interface GceInstance {
   readonly instanceId: bigint
 }
 
-/** Certificates that gotpm writes by name, by the SHA-256 of their DER. */
-const WELL_KNOWN = new Map([
-  ['e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961', WellKnownCertificate.MS_WINDOWS_PROD_PCA_2011],
+/** Certificates that gotpm writes by name: the SHA-256 of their DER, by its length, so that few need hashing. */
+const WELL_KNOWN = new Map<number, readonly [sha256: string, name: WellKnownCertificate]>([
   [
-    '48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507',
-    WellKnownCertificate.MS_THIRD_PARTY_UEFI_CA_2011,
+    1499,
+    ['e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961', WellKnownCertificate.MS_WINDOWS_PROD_PCA_2011],
   ],
-  ['a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503', WellKnownCertificate.MS_THIRD_PARTY_KEK_CA_2011],
-  ['d1d217acf60ba4e4a890210322d006d673c0b82de9d65ad7f2d55897635429e2', WellKnownCertificate.GCE_DEFAULT_PK],
+  [
+    1556,
+    [
+      '48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507',
+      WellKnownCertificate.MS_THIRD_PARTY_UEFI_CA_2011,
+    ],
+  ],
+  [
+    1516,
+    [
+      'a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503',
+      WellKnownCertificate.MS_THIRD_PARTY_KEK_CA_2011,
+    ],
+  ],
+  [762, ['d1d217acf60ba4e4a890210322d006d673c0b82de9d65ad7f2d55897635429e2', WellKnownCertificate.GCE_DEFAULT_PK]],
 ])
 
 type Digest = Pick<VerifyCrypto, 'digest'>
@@ -67,18 +80,18 @@ export function machineState(verified: VerifiedGotpmAttestation, crypto: Digest,
   const { boot, launch } = verified
   return create(MachineStateSchema, {
     hash: hashAlgo(bank),
-    ...(boot !== undefined && bootState(boot.log, boot.report, bank, crypto, instance)),
+    ...(boot !== undefined && bootState(boot, crypto, instance)),
     ...(launch?.kind === 'confidential-space' && { cos: cosState(launch.launch) }),
   })
 }
 
-function bootState(log: TcgLog, report: BootReport, bank: HashName, crypto: Digest, instance?: GceInstance) {
+function bootState({ log, report, proof }: VerifiedBoot, crypto: Digest, instance?: GceInstance) {
   const events = log.events.filter((event) => event.register !== 'none' && event.type !== EV.NO_ACTION)
   const commandLine = factsOf(report.kernel)?.commandLine
   const parts = {
     platform: mapped(report.platform, (facts) => platformState(facts, instance)),
     secureBoot: mapped(report.secureBoot, (facts) => secureBootState(facts, crypto)),
-    grub: mapped(report.grub, () => grubState(events, bank)),
+    grub: mapped(report.grub, () => grubState(events, proof.bank)),
     linuxKernel: commandLine && { commandLine: `${commandLine.text}\0` },
     efi: mapped(report.efi, (facts) => ({
       apps: apps(facts.applications),
@@ -87,7 +100,7 @@ function bootState(log: TcgLog, report: BootReport, bank: HashName, crypto: Dige
     })) satisfies MessageInitShape<typeof EfiStateSchema> | undefined,
   }
   const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as typeof parts
-  return { ...given, rawEvents: rawEvents(events, bank, crypto) }
+  return { ...given, rawEvents: rawEvents(events, proof) }
 }
 
 function factsOf<T>(part: BootPart<T>): T | undefined {
@@ -102,15 +115,14 @@ function apps(images: readonly EfiImage[]) {
   return images.map(({ digest }) => ({ digest }))
 }
 
-function rawEvents(events: readonly TcgEvent[], bank: HashName, crypto: Digest) {
-  const context = proofIn(bank, crypto)
+function rawEvents(events: readonly TcgEvent[], proof: ProofContext) {
   return events.map((event) =>
     create(EventSchema, {
       pcrIndex: event.register === 'none' ? 0 : event.register,
       untrustedType: event.type,
       data: event.data,
-      digest: event.digests.get(bank) ?? new Uint8Array(),
-      digestVerified: measures(event, event.data, context),
+      digest: event.digests.get(proof.bank) ?? new Uint8Array(),
+      digestVerified: measuresData(event, proof),
     }),
   )
 }
@@ -148,9 +160,9 @@ function secureBootState(facts: SecureBootFacts, crypto: Digest): MessageInitSha
 }
 
 function certificate(der: Uint8Array, crypto: Digest): MessageInitShape<typeof CertificateSchema> {
-  const wellKnown = WELL_KNOWN.get(toHex(crypto.digest('sha256', der)))
-  if (wellKnown === undefined) return { representation: { case: 'der', value: der } }
-  return { representation: { case: 'wellKnown', value: wellKnown } }
+  const [sha256, name] = WELL_KNOWN.get(der.length) ?? []
+  const isWellKnown = name !== undefined && toHex(crypto.digest('sha256', der)) === sha256
+  return { representation: isWellKnown ? { case: 'wellKnown', value: name } : { case: 'der', value: der } }
 }
 
 /** gotpm gives GRUB's texts as the log has them, with prefix and NUL. */

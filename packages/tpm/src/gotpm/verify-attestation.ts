@@ -1,7 +1,9 @@
 import { TpmError } from '../codec/errors.ts'
 import type { BootReport } from '../eventlog/boot/boot-report.ts'
-import { readBootReport } from '../eventlog/boot/boot-report.ts'
+import { readBootReportIn } from '../eventlog/boot/boot-report.ts'
 import type { EfiBootOptions } from '../eventlog/boot/efi-boot.ts'
+import { proofIn } from '../eventlog/boot/measured-part.ts'
+import type { ProofContext } from '../eventlog/boot/measured-part.ts'
 import { CEL_CONTENT } from '../eventlog/cel-record.ts'
 import type { CelLog } from '../eventlog/cel-record.ts'
 import { readConfidentialSpaceLaunch } from '../eventlog/confidential-space.ts'
@@ -49,12 +51,20 @@ export interface GotpmVerification extends EfiBootOptions {
   readonly logMayBeMissing: boolean
 }
 
+export interface VerifiedBoot {
+  readonly log: TcgLog
+  readonly coverage: Coverage
+  readonly report: BootReport
+  /** For `describeEvent`. */
+  readonly proof: ProofContext
+}
+
 export interface VerifiedGotpmAttestation {
   /** Only true when an anchor was given and the key is that anchor's. Without it nothing below may be relied upon. */
   readonly keyTrusted: boolean
   readonly quote: VerifiedTpmQuote
   /** Absent when the attestation has no boot log. */
-  readonly boot?: { readonly log: TcgLog; readonly coverage: Coverage; readonly report: BootReport }
+  readonly boot?: VerifiedBoot
   /** What was launched, when the attestation has a launch log of a kind that is known here. */
   readonly launch?:
     | { readonly kind: 'launch'; readonly launch: Launch }
@@ -92,11 +102,21 @@ export async function verifyGotpmAttestation(
   return {
     keyTrusted,
     quote,
-    ...(log !== undefined &&
-      coverage !== undefined && { boot: { log, coverage, report: readBootReport(log, bank, crypto, options) } }),
+    ...(log !== undefined && coverage !== undefined && { boot: bootOf(log, coverage, bank, options, crypto) }),
     ...(launch !== undefined && { launch }),
     ...(report !== undefined && { unverifiedReport: report === 'sevSnpAttestation' ? 'sev-snp' : 'tdx' }),
   }
+}
+
+function bootOf(
+  log: TcgLog,
+  coverage: Coverage,
+  bank: TrustedHash,
+  options: EfiBootOptions,
+  crypto: VerifyCrypto,
+): VerifiedBoot {
+  const proof = proofIn(bank, crypto)
+  return { log, coverage, report: readBootReportIn(log, proof, options), proof }
 }
 
 function quoteToVerify(attestation: Attestation, log: TcgLog | undefined, { banks }: GotpmVerification) {

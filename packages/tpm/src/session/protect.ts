@@ -1,6 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { SoftwareHash } from '../codec/algorithms.ts'
-import { ByteWriter } from '../codec/byte-writer.ts'
 import type { AnyCommand } from '../codec/commands/command.ts'
 import { TpmError } from '../codec/errors.ts'
 import { TPM_RH } from '../codec/handles.ts'
@@ -33,7 +32,7 @@ export function protectCommand(
 ): ProtectedCommand {
   const decrypting = slots.find(({ attributes }) => attributes & SESSION_ATTRIBUTE.decrypt)
   const encrypting = slots.find(({ attributes }) => attributes & SESSION_ATTRIBUTE.encrypt)
-  if (encrypting !== undefined && Object.values(command.returns)[0]?.isSized !== true)
+  if (encrypting !== undefined && command.lists.returns[0]?.[1].isSized !== true)
     throw new TpmError('input.malformed', 'this command has no first response parameter that could be encrypted')
   const parameters = decrypting === undefined ? plain : encryptCommand(command, decrypting, plain)
   const cpHashes = memoize((hash) => digest(hash, word(command.code), ...names, parameters))
@@ -60,8 +59,7 @@ function otherNonces(
 }
 
 function encryptCommand(command: AnyCommand, slot: AuthorizationSlot, parameters: Uint8Array): Uint8Array {
-  const [first] = Object.values(command.parameters)
-  if (first?.isSized !== true)
+  if (command.lists.parameters[0]?.[1].isSized !== true)
     throw new TpmError('input.malformed', 'this command has no first parameter that could be encrypted')
   return encryptFirstParameter(
     { ...encryptionKey(slot), nonceNewer: slot.nonceCaller, nonceOlder: sessionOf(slot).nonceTPM },
@@ -165,5 +163,5 @@ function memoize(compute: (hash: SoftwareHash) => Uint8Array): (hash: SoftwareHa
 }
 
 function word(value: number): Uint8Array<ArrayBuffer> {
-  return new ByteWriter('big', 4).u32('word', value).finish()
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
 }

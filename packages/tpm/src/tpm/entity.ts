@@ -21,18 +21,19 @@ export class TpmEntity {
    */
   constructor(handle: number, options: { readonly name?: Uint8Array; readonly authValue?: Uint8Array } = {}) {
     this.handle = handle
-    this.#name = options.name ?? (namesItself(handle) ? handleName(handle) : undefined)
+    this.#name = options.name
     this.#authValue = trimAuthValue(options.authValue ?? NONE)
   }
 
   /** @throws {TpmError} `input.malformed` when the name of a handle with a public area was not given. */
   get name(): Uint8Array {
-    if (this.#name === undefined)
+    if (this.#name !== undefined) return this.#name
+    if (!namesItself(this.handle))
       throw new TpmError(
         'input.malformed',
         `the name of 0x${this.handle.toString(16)} is needed for this session: open it with openKey or openNv first`,
       )
-    return this.#name
+    return handleName(this.handle)
   }
 
   /** @internal */

@@ -9,6 +9,7 @@ import { authorizationSlots, trimAuthValue } from '../session/authorization.ts'
 import type { Authorization, SessionUse } from '../session/authorization.ts'
 import { openResponse, protectCommand } from '../session/protect.ts'
 import type { TpmSession } from '../session/session.ts'
+import { Turns } from '../transport/turns.ts'
 import type { Transport } from '../transport/transport.ts'
 import { TpmEntity, TransientObject } from './entity.ts'
 import type { HandleArgument } from './entity.ts'
@@ -68,7 +69,7 @@ export class Executor {
   readonly sessions: SessionSlots
   readonly #wire: Wire
   readonly #options: ExecutorOptions
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   constructor(transport: Transport, options: ExecutorOptions) {
     this.#wire = new Wire(transport, options.timeoutMs)
@@ -84,14 +85,12 @@ export class Executor {
 
   /** Runs `task` when all that was asked for before is done, and before anything asked for later. */
   exclusively<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(task)
-    this.#last = result.catch(() => undefined)
-    return result
+    return this.#turns.take(task)
   }
 
   async #run<N extends CommandName>(name: N, args: Arguments<N>, options: InternalOptions<N>): Promise<Results<N>> {
     const command: AnyCommand = COMMANDS[name]
-    const targets = Object.entries(command.handles).map(([handle, role]) => ({
+    const targets = command.lists.handles.map(([handle, role]) => ({
       role,
       target: resolveHandle((args as Record<string, HandleArgument | undefined>)[handle], handle),
       by: (options.auth as Record<string, Authorization | undefined> | undefined)?.[handle],
@@ -104,7 +103,8 @@ export class Executor {
     )
     const used = slots.flatMap(({ session }) => session ?? [])
     const objects = targets.flatMap(({ target }) => (target instanceof TransientObject ? [target] : []))
-    await this.#acquire(name, targets, objects, used)
+    if (targets.length > 0 || used.length > 0 || TAKES_A_SLOT.has(name))
+      await this.#acquire(name, targets, objects, used)
 
     const needsNames = used.length > 0
     const secured = protectCommand(command, needsNames ? targets.map(({ target }) => target.name) : [], slots, plain)

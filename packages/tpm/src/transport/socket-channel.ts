@@ -14,7 +14,6 @@ interface Waiting {
   readonly resolve: (message: Uint8Array) => void
   readonly reject: (error: TpmError) => void
   readonly lengthOf: MessageLength
-  readonly timer: NodeJS.Timeout
 }
 
 /**
@@ -27,6 +26,8 @@ export class SocketChannel {
   #received: Uint8Array = new Uint8Array()
   #failure: TpmError | undefined
   #waiting: Waiting | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timerMs = 0
 
   private constructor(socket: Socket, name: string) {
     this.#socket = socket
@@ -60,8 +61,8 @@ export class SocketChannel {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#waiting !== undefined) throw new TpmError('internal', `${this.#name}: a second request in flight`)
-      const timer = setTimeout(() => this.#break(this.#late(timeoutMs)), timeoutMs)
-      this.#waiting = { resolve, reject, lengthOf, timer }
+      this.#waiting = { resolve, reject, lengthOf }
+      this.#startTimer(timeoutMs)
       this.#socket.write(request)
     })
   }
@@ -73,6 +74,7 @@ export class SocketChannel {
 
   close(): Promise<void> {
     this.#fail(new TpmError('tpm.unavailable', `${this.#name} is closed`))
+    clearTimeout(this.#timer)
     if (this.#socket.closed) return Promise.resolve()
     return new Promise((resolve) => {
       this.#socket.once('close', () => resolve())
@@ -103,8 +105,21 @@ export class SocketChannel {
     const message = new Uint8Array(this.#received)
     this.#received = new Uint8Array()
     this.#waiting = undefined
-    clearTimeout(waiting.timer)
     waiting.resolve(message)
+  }
+
+  /** One timer for all requests, started anew with each; between them it finds nobody waiting. The socket keeps us alive. */
+  #startTimer(timeoutMs: number): void {
+    if (this.#timer !== undefined && this.#timerMs === timeoutMs) {
+      this.#timer.refresh()
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#timerMs = timeoutMs
+    this.#timer = setTimeout(() => {
+      if (this.#waiting !== undefined) this.#break(this.#late(timeoutMs))
+    }, timeoutMs)
+    this.#timer.unref()
   }
 
   #late(timeoutMs: number): TpmError {
@@ -118,6 +133,7 @@ export class SocketChannel {
   /** Ends the connection because of `error`. */
   #break(error: TpmError): void {
     this.#fail(error)
+    clearTimeout(this.#timer)
     this.#socket.destroy()
   }
 
@@ -126,7 +142,6 @@ export class SocketChannel {
     const waiting = this.#waiting
     if (waiting === undefined) return
     this.#waiting = undefined
-    clearTimeout(waiting.timer)
     waiting.reject(error)
   }
 }

@@ -7,7 +7,8 @@ import type { Channel } from './transport.ts'
 /** The length of a TPM message at the start of `received`: its own size field, at offset 2. */
 export function tpmMessageLength(received: Uint8Array): number | undefined {
   if (received.length < HEADER_BYTES) return undefined
-  const size = new DataView(received.buffer, received.byteOffset, received.byteLength).getUint32(2)
+  const [, , a = 0, b = 0, c = 0, d = 0] = received
+  const size = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
   if (size < HEADER_BYTES || size > MAX_MESSAGE_BYTES)
     throw new TpmError('tpm.integrity', `a response of ${size} bytes is none`)
   return size

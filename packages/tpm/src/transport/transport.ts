@@ -1,3 +1,4 @@
+import { Turns } from './turns.ts'
 import { TpmError } from '../codec/errors.ts'
 import { MAX_MESSAGE_BYTES, HEADER_BYTES } from '../codec/message.ts'
 
@@ -32,7 +33,7 @@ export interface Channel {
 /** Puts a queue of one in front of a channel. */
 export class QueuedTransport implements Transport {
   readonly #channel: Channel
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #closing: Promise<void> | undefined
 
   constructor(channel: Channel) {
@@ -50,12 +51,10 @@ export class QueuedTransport implements Transport {
   transact(command: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     if (command.length < HEADER_BYTES || command.length > MAX_MESSAGE_BYTES)
       return Promise.reject(new TpmError('input.malformed', `${command.length} bytes are not a command`))
-    const answer = this.#last.then(() => {
+    return this.#turns.take(() => {
       if (this.#closing !== undefined) throw new TpmError('tpm.unavailable', `${this.address} is closed`)
       return this.#channel.exchange(command, timeoutMs)
     })
-    this.#last = answer.catch(() => undefined)
-    return answer
   }
 
   close(): Promise<void> {

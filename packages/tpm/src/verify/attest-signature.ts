@@ -3,7 +3,7 @@ import { TpmError } from '../codec/errors.ts'
 import type { TpmPublic } from '../codec/public-area.ts'
 import { parseTpmSignature } from '../codec/signature.ts'
 import type { TpmSignature } from '../codec/signature.ts'
-import { importAttestationKey } from './attestation-key.ts'
+import { knownAttestationKey } from './attestation-key.ts'
 import type { AttestationKey, AttestationKeySource } from './attestation-key.ts'
 import type { HashName, PublicKey, SignatureScheme, VerifyCrypto } from './crypto.ts'
 import { FIELD_BYTES, leftPad } from './spki.ts'
@@ -28,7 +28,7 @@ export async function verifyAttestSignature(
   source: AttestationKeySource,
   crypto: VerifyCrypto,
 ): Promise<{ readonly key: AttestationKey; readonly hash: TrustedHash }> {
-  const key = await importAttestationKey(source, crypto)
+  const key = await knownAttestationKey(source, crypto)
   const signature = checkedSignature(parseTpmSignature(rawSignature))
   if (key.area !== undefined) assertScheme(key.area, signature)
   for (const { scheme, bytes } of attempts(key.publicKey, signature))

@@ -63,8 +63,8 @@ export function assertExtraData(attest: TpmAttest, { expectedExtraData }: Signed
 export function verifiedStatement(attest: TpmAttest, key: AttestationKey): VerifiedStatement {
   const { qualifiedSigner, extraData, clock, resetCount, restartCount, safe, firmwareVersion } = attest
   return {
-    ...(key.name !== undefined && { akName: key.name }),
-    akSpki: key.publicKey.spki,
+    ...(key.name !== undefined && { akName: new Uint8Array(key.name) }),
+    akSpki: new Uint8Array(key.publicKey.spki),
     qualifiedSigner,
     extraData,
     clock,

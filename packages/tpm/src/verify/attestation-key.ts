@@ -53,6 +53,39 @@ export async function importAttestationKey(
   return { publicKey: await importKey(spkiOfTpmPublic(area), crypto), area, name }
 }
 
+/**
+ * As `importAttestationKey`, but a key that was accepted before is not imported again: a machine that renews its lease shows
+ * the same one every time. Keys are known by all their bytes. What is returned is shared: hand out copies.
+ */
+export async function knownAttestationKey(source: AttestationKeySource, crypto: VerifyCrypto): Promise<AttestationKey> {
+  const known = memoOf(crypto)
+  const id = source instanceof Uint8Array ? textOf(source) : `spki:${textOf(source.endorsedSpki)}`
+  const before = known.get(id)
+  if (before !== undefined) return before
+  const key = await importAttestationKey(source, crypto)
+  if (known.size === MAX_KNOWN) known.clear()
+  known.set(id, key)
+  return key
+}
+
+const memos = new WeakMap<VerifyCrypto, Map<string, AttestationKey>>()
+/** Gives each byte a character of its own, which is all that telling keys apart needs. */
+const latin1 = new TextDecoder('latin1')
+const MAX_KNOWN = 256
+const MAX_KEY_BYTES = 4096
+
+function memoOf(crypto: VerifyCrypto): Map<string, AttestationKey> {
+  const known = memos.get(crypto) ?? new Map<string, AttestationKey>()
+  memos.set(crypto, known)
+  return known
+}
+
+function textOf(bytes: Uint8Array): string {
+  if (bytes.length > MAX_KEY_BYTES)
+    throw new TpmError('input.too-large', `attestation key: ${bytes.length} bytes are over ${MAX_KEY_BYTES}`)
+  return latin1.decode(bytes)
+}
+
 /** The port's own errors become ours: a key that it refuses is malformed, off its curve or of a kind it cannot check. */
 export async function importKey(spki: Uint8Array, crypto: VerifyCrypto): Promise<PublicKey> {
   try {

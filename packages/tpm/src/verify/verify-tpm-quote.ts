@@ -55,7 +55,7 @@ export async function verifyTpmQuote(quote: TpmQuoteToVerify, crypto: VerifyCryp
   assertExtraData(attest, quote)
   const values = selectedValues(attest, quote, bank)
   // the digest is made with the hash of the signature scheme, not of the bank
-  if (!equalBytes(crypto.digest(hash, ...values.values()), attest.pcrDigest))
+  if (!equalBytes(crypto.digest(hash, joined(values)), attest.pcrDigest))
     throw new TpmError('evidence.mismatch', 'TPMS_ATTEST: pcrDigest is not the digest of the presented registers')
   return { ...verifiedStatement(attest, key), registers: { space: 'pcr', bank, values } }
 }
@@ -87,6 +87,18 @@ function presented(quote: TpmQuoteToVerify, pcr: number, bank: TrustedHash): Uin
   if (value.length !== DIGEST_BYTES[bank])
     throw refused(`PCR ${pcr} has ${value.length} bytes, wanted ${DIGEST_BYTES[bank]}`)
   return new Uint8Array(value)
+}
+
+/** One piece: hashing that is faster than hashing 24. */
+function joined(values: ReadonlyMap<number, Uint8Array>): Uint8Array {
+  const size = [...values.values()].reduce((sum, { length }) => sum + length, 0)
+  const all = new Uint8Array(size)
+  let at = 0
+  for (const value of values.values()) {
+    all.set(value, at)
+    at += value.length
+  }
+  return all
 }
 
 function refused(why: string): TpmError {

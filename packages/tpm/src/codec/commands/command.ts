@@ -1,4 +1,4 @@
-import type { Fields, StructOf } from '../table.ts'
+import type { Codec, Fields, StructOf } from '../table.ts'
 
 /**
  * Which authorization a handle of a command needs: by the object's password or policy (`user`), by policy alone where the
@@ -14,6 +14,12 @@ export interface Command<H extends HandleRoles, P extends Fields, R extends Fiel
   readonly parameters: P
   readonly returns: R
   readonly newHandle: N | undefined
+  /** The same as lists, in order: what runs for every command. */
+  readonly lists: {
+    readonly handles: readonly (readonly [name: string, role: HandleRole])[]
+    readonly parameters: readonly (readonly [name: string, codec: Codec<unknown>])[]
+    readonly returns: readonly (readonly [name: string, codec: Codec<unknown>])[]
+  }
   /** Sessions may accompany the command even where no handle needs one. */
   readonly sessions: boolean
 }
@@ -37,12 +43,20 @@ export function command<
   const R extends Fields = None,
   const N extends string = never,
 >(code: number, shape: Shape<H, P, R, N> = {}): Command<H, P, R, N> {
+  const handles = shape.handles ?? ({} as H)
+  const parameters = shape.parameters ?? ({} as P)
+  const returns = shape.returns ?? ({} as R)
   return {
     code,
-    handles: shape.handles ?? ({} as H),
-    parameters: shape.parameters ?? ({} as P),
-    returns: shape.returns ?? ({} as R),
+    handles,
+    parameters,
+    returns,
     newHandle: shape.newHandle,
+    lists: {
+      handles: Object.entries(handles),
+      parameters: Object.entries(parameters),
+      returns: Object.entries(returns),
+    },
     sessions: shape.sessions ?? true,
   }
 }

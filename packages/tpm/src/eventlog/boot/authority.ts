@@ -4,7 +4,7 @@ import type { EfiVariable } from '../efi/variable.ts'
 import { ByteReader } from '../../codec/byte-reader.ts'
 import type { TcgEvent } from '../tcg-log.ts'
 import type { EventMeaning } from './event-meaning.ts'
-import { measures } from './measured-part.ts'
+import { measures, measuresData } from './measured-part.ts'
 import type { ProofContext } from './measured-part.ts'
 
 /** Recorded among authorities by shim, but no signatures. */
@@ -19,7 +19,7 @@ const SETTINGS = ['SbatLevel', 'MokListTrusted']
  */
 export function readAuthority(event: TcgEvent, context: ProofContext): EventMeaning {
   const { variable, excess } = parseEfiVariableWithExcess(event.data)
-  const whole = measures(event, event.data, context)
+  const whole = measuresData(event, context)
   const old = excess > 0 && measures(event, event.data.subarray(0, -1), context)
   if (!whole && !old) return contradiction('the digest is not that of the data')
   if (variable.vendor === VENDOR.shim && SETTINGS.includes(variable.name)) {

@@ -214,6 +214,12 @@ describe('the platform', () => {
     ).not.toContain('not refused')
   })
 
+  test('C01 is refused with an event of a type that no specification names', () => {
+    const unknown = { register: 0, type: 0x1234, data: Uint8Array.of(1), measured: Uint8Array.of(2) }
+    expect(platform(before('technology', unknown))).toContain('0x00001234 is no known type')
+    expect(platform(before('technology', { ...unknown, type: EV.POST_CODE }))).toBe('not refused')
+  })
+
   test('knows both ordinary separators, and one that reports an error', () => {
     const ones = { register: 0, type: EV.SEPARATOR, data: new Uint8Array(4).fill(0xff) }
     expect(platform(replaced('separator0', ones))).toBe('not refused')

@@ -6,6 +6,7 @@ import type { GrubFacts, KernelFacts } from './boot-loader.ts'
 import { readEfiBoot } from './efi-boot.ts'
 import type { EfiBootFacts, EfiBootOptions } from './efi-boot.ts'
 import { proofIn } from './measured-part.ts'
+import type { ProofContext } from './measured-part.ts'
 import { readPlatform } from './platform.ts'
 import type { PlatformFacts } from './platform.ts'
 import { readSecureBoot } from './secure-boot.ts'
@@ -34,7 +35,11 @@ export function readBootReport(
   crypto: Pick<VerifyCrypto, 'digest'>,
   options: EfiBootOptions,
 ): BootReport {
-  const context = proofIn(bank, crypto)
+  return readBootReportIn(log, proofIn(bank, crypto), options)
+}
+
+/** As `readBootReport`, for callers that describe events as well: what is found out once is kept in `context`. */
+export function readBootReportIn(log: TcgLog, context: ProofContext, options: EfiBootOptions): BootReport {
   return {
     platform: part(() => readPlatform(log, context)),
     secureBoot: part(() => readSecureBoot(log, context)),

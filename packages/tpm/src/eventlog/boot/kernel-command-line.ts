@@ -69,7 +69,7 @@ function parameterOf(word: string): KernelParameter {
 
 /** The kernel takes `-` and `_` in a name for the same. */
 function sameName(name: string): string {
-  return name.replaceAll('-', '_')
+  return name.includes('-') ? name.replaceAll('-', '_') : name
 }
 
 function repeats(parameters: readonly KernelParameter[]): readonly string[] {

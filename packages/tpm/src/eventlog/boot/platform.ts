@@ -27,7 +27,7 @@ export function readPlatform(log: TcgLog, context: ProofContext): PlatformFacts 
   const once = new Once()
   let firmwareVersion: string | Uint8Array | undefined
   let gceTechnology: GceTechnology | undefined
-  const technologies = GCE_TECHNOLOGIES.map((_, i) => context.digest(gceNonHostInfo(i)))
+  let technologies: readonly Uint8Array[] | undefined
   for (const { event, meaning } of readRegisters(log, log.space === 'pcr' ? [0] : [], context)) {
     if (meaning.kind === 'separator') {
       if (meaning.error) throw logRefused(event.position, 'firmware reports an error in its separator')
@@ -47,6 +47,7 @@ export function readPlatform(log: TcgLog, context: ProofContext): PlatformFacts 
       case 'data':
       case 'digest-only':
         // known by what was measured, so that relabelling cannot hide it
+        technologies ??= GCE_TECHNOLOGIES.map((_, i) => context.digest(gceNonHostInfo(i)))
         if (technologies.some((digest) => hasDigest(event, digest, context)))
           throw logRefused(event.position, `measured as GCE NonHostInfo, but called ${eventTypeName(event.type)}`)
         break

@@ -2,7 +2,7 @@ import { ByteReader } from '../../codec/byte-reader.ts'
 import { TpmError } from '../../codec/errors.ts'
 import { EV, eventTypeName } from '../event-types.ts'
 import { parseGptTable } from '../efi/gpt.ts'
-import { parseImageLoadPath } from '../efi/image-load.ts'
+import { hasImageLoadPath, parseImageLoadPath } from '../efi/image-load.ts'
 import { decodeUtf16, decodeUtf8, withoutNul } from '../efi/text.ts'
 import { parseEfiVariable } from '../efi/variable.ts'
 import type { EfiVariable } from '../efi/variable.ts'
@@ -11,7 +11,7 @@ import type { TcgEvent } from '../tcg-log.ts'
 import { readAuthority } from './authority.ts'
 import { GCE_TECHNOLOGIES } from './event-meaning.ts'
 import type { EventMeaning, ImageRole } from './event-meaning.ts'
-import { hasDigest, measures } from './measured-part.ts'
+import { hasDigest, measuresData, measuresPart } from './measured-part.ts'
 import type { ProofContext } from './measured-part.ts'
 import { readLoaderEvent, readTaggedEvent } from './read-loader-event.ts'
 
@@ -25,6 +25,14 @@ const GCE_NON_HOST_INFO = Uint8Array.from('GCE NonHostInfo\0', (c) => c.charCode
  * Never throws: an event that cannot be read is a contradiction with a reason.
  */
 export function readBootEvent(event: TcgEvent, context: ProofContext): EventMeaning {
+  const before = context.known.meanings.get(event)
+  if (before !== undefined) return before
+  const meaning = readOrContradict(event, context)
+  context.known.meanings.set(event, meaning)
+  return meaning
+}
+
+function readOrContradict(event: TcgEvent, context: ProofContext): EventMeaning {
   try {
     return readByType(event, context)
   } catch (error) {
@@ -73,7 +81,7 @@ function readByType(event: TcgEvent, context: ProofContext): EventMeaning {
 
 /** A type whose digest must be that of its data. */
 function proved(event: TcgEvent, context: ProofContext, read: () => EventMeaning): EventMeaning {
-  if (measures(event, event.data, context)) return read()
+  if (measuresData(event, context)) return read()
   const reason = `${eventTypeName(event.type)}: the digest is not that of the data`
   return { kind: 'contradiction', reason }
 }
@@ -129,7 +137,7 @@ function readAction(data: Uint8Array): EventMeaning {
 /** EDK II measures the variable's contents alone, other firmware the whole structure. */
 function readBootVariable(event: TcgEvent, context: ProofContext): EventMeaning {
   const { name, data }: EfiVariable = parseEfiVariable(event.data)
-  if (measures(event, event.data, context) || measures(event, data, context))
+  if (measuresPart(event, data, context) || measuresData(event, context))
     return { kind: 'boot-variable', data, untrustedName: name }
   return {
     kind: 'contradiction',
@@ -139,6 +147,7 @@ function readBootVariable(event: TcgEvent, context: ProofContext): EventMeaning 
 
 /** A path that cannot be read is left out: it was not measured, so it cannot be wrong. */
 function readImage(role: ImageRole, data: Uint8Array): EventMeaning {
+  if (!hasImageLoadPath(data)) return { kind: 'image', role }
   try {
     const untrustedPath = parseImageLoadPath(data)
     return untrustedPath === '' ? { kind: 'image', role } : { kind: 'image', role, untrustedPath }
@@ -149,7 +158,7 @@ function readImage(role: ImageRole, data: Uint8Array): EventMeaning {
 }
 
 function readOther(event: TcgEvent, context: ProofContext): EventMeaning {
-  if (measures(event, event.data, context)) return { kind: 'data', data: event.data }
+  if (measuresData(event, context)) return { kind: 'data', data: event.data }
   if (event.type === EV.EFI_PLATFORM_FIRMWARE_BLOB && event.data.length === 16) {
     const blob = new ByteReader('UEFI_PLATFORM_FIRMWARE_BLOB', event.data, 'little')
     const base = blob.u64('base').toString(16)

@@ -3,7 +3,7 @@ import { decodeUtf16, decodeUtf8, encodeUtf16, withoutNul } from '../efi/text.ts
 import { startsWith } from '../tcg-log.ts'
 import type { TcgEvent } from '../tcg-log.ts'
 import type { EventMeaning } from './event-meaning.ts'
-import { measures } from './measured-part.ts'
+import { measures, measuresData, measuresPart } from './measured-part.ts'
 import type { ProofContext } from './measured-part.ts'
 
 /** What GRUB writes before a text that it measures. The older form has no colon, and a byte of garbage after the text. */
@@ -35,7 +35,7 @@ export function readLoaderEvent(event: TcgEvent, context: ProofContext): EventMe
   // GRUB's files are known by their register: their names can be edited to look like anything
   if (event.register === 9 || name?.includes('/'))
     return { kind: 'file', ...(name !== undefined && { untrustedName: name }) }
-  if (measures(event, event.data, context)) return { kind: 'data', data: event.data }
+  if (measuresData(event, context)) return { kind: 'data', data: event.data }
   return { kind: 'digest-only', ...(name !== undefined && { untrustedText: name }) }
 }
 
@@ -50,7 +50,8 @@ function readGrub(
   const text = decodeUtf8(bare)
   if (text === undefined || (nul >= 0 && rest.length - nul - 1 > excess))
     return { kind: 'contradiction', reason: `EV_IPL: ${kind} is not one text` }
-  if (!measures(event, bare, context) && !measures(event, Uint8Array.of(...bare, 0), context))
+  const ended = nul < 0 ? Uint8Array.of(...bare, 0) : rest.subarray(0, nul + 1)
+  if (!measuresPart(event, bare, context) && !measuresPart(event, ended, context))
     return { kind: 'contradiction', reason: `EV_IPL: the digest is not that of the ${kind}` }
   return kind === 'kernel-command-line' ? { kind, text, by: 'grub' } : { kind, text }
 }
@@ -68,7 +69,7 @@ function stubCommandLine(event: TcgEvent, context: ProofContext): string | undef
 
 /** Reads an EV_EVENT_TAG of the Linux stub. Its digests are of the options and of the RAM disk, which the log does not hold. */
 export function readTaggedEvent(event: TcgEvent, context: ProofContext): EventMeaning {
-  if (measures(event, event.data, context)) return { kind: 'data', data: event.data }
+  if (measuresData(event, context)) return { kind: 'data', data: event.data }
   const text = decodeUtf8(event.data)
   // the stub of a confidential guest writes its text without a tag before it
   if (text === 'LOADED_IMAGE::LoadOptions\0') return { kind: 'load-options' }

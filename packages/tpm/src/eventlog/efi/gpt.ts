@@ -54,6 +54,6 @@ function readPartition(r: ByteReader): GptPartition {
   const firstBlock = r.u64('firstBlock')
   const lastBlock = r.u64('lastBlock')
   const attributes = r.u64('attributes')
-  const [name] = (decodeUtf16(r.view('name', 72)) ?? '').split('\0')
-  return { type, id, firstBlock, lastBlock, attributes, name: name ?? '' }
+  const [name = ''] = (decodeUtf16(r.view('name', 72)) ?? '').split('\0')
+  return { type, id, firstBlock, lastBlock, attributes, name }
 }

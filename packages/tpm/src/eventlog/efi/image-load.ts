@@ -1,6 +1,15 @@
 import { ByteReader } from '../../codec/byte-reader.ts'
 import { describeDevicePath } from './device-path.ts'
 
+const HEADER_BYTES = 32
+
+/** Whether there is a path: boot loaders that start images by themselves leave it out, or leave garbage. */
+export function hasImageLoadPath(bytes: Uint8Array): boolean {
+  if (bytes.length <= HEADER_BYTES) return false
+  const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(HEADER_BYTES - 8, true)
+  return length === BigInt(bytes.length - HEADER_BYTES)
+}
+
 /**
  * Reads where an image was loaded from, out of an EFI_IMAGE_LOAD_EVENT. None of it is measured: the digest is that of
  * the image itself (Authenticode form).

@@ -17,7 +17,7 @@ export function replayIma(log: ImaLog, bank: HashName, crypto: Pick<VerifyCrypto
     if (!event.violation) assertTemplateHash(event, i, crypto)
     return { register: event.register, digest: extendedDigest(event, bank, crypto) }
   })
-  return replayExtensions('pcr', bank, extensions, (...parts) => crypto.digest(bank, ...parts))
+  return replayExtensions('pcr', bank, extensions, (data) => crypto.digest(bank, data))
 }
 
 /** A violation extends all ones: no later measurement can undo it. */

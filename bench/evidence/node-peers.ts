@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { evidence, toHex } from '@vouchsafe/core'
+import { toHex } from '@vouchsafe/core'
 import type { Inputs } from './inputs.ts'
 import { type Contestant, inProcess } from './measure.ts'
 
@@ -10,12 +10,18 @@ export const NODE_PEERS = { phala: '@phala/dcap-qvl 0.3.9, TDX', tinfoil: '@tinf
 
 const folder = path.resolve(import.meta.dirname, '../peers/evidence-node')
 
-/** The JavaScript verifiers. Installed on first use, apart from everything of ours: one of them is under the AGPL. */
-export async function nodePeers({ at, snp, tdx }: Inputs): Promise<readonly Contestant[]> {
+/** Installs the JavaScript verifiers on first use, apart from everything of ours: one of them is under the AGPL. */
+export function installNodePeers(): string {
   if (!existsSync(path.join(folder, 'node_modules'))) {
     const npm = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent']
     execFileSync('npm', npm, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
   }
+  return folder
+}
+
+/** The JavaScript verifiers. */
+export async function nodePeers({ at, snp, tdx }: Inputs): Promise<readonly Contestant[]> {
+  installNodePeers()
   const require = createRequire(path.join(folder, 'package.json'))
   const { QuoteVerifier } = require('@phala/dcap-qvl') as {
     QuoteVerifier: {
@@ -49,10 +55,17 @@ export async function nodePeers({ at, snp, tdx }: Inputs): Promise<readonly Cont
   return [...list, inProcess(NODE_PEERS.tinfoil, verify)]
 }
 
-function phalaCollateral({ collateral: c, platformChain }: Inputs['tdx']): Readonly<Record<string, string>> {
+/** Collateral in the form that both of Phala's verifiers take. A response that is not one is handed over whole. */
+export function phalaCollateral({
+  collateral: c,
+  platformChain,
+}: Pick<Inputs['tdx'], 'collateral' | 'platformChain'>): Readonly<Record<string, string>> {
   const split = (response: Uint8Array, member: 'tcbInfo' | 'enclaveIdentity') => {
-    const { body, signature } = evidence.readSignedDocument(response, member, '')
-    return [new TextDecoder().decode(body), toHex(signature)] as const
+    const [, body = '', signature = ''] =
+      new RegExp(`^\\{"${member}":(.*),"signature":"([0-9a-f]*)"\\}\\s*$`, 's').exec(
+        new TextDecoder().decode(response),
+      ) ?? []
+    return [body, signature] as const
   }
   const [tcbInfo, tcbInfoSignature] = split(c.tcbInfo, 'tcbInfo')
   const [qeIdentity, qeIdentitySignature] = split(c.qeIdentity, 'enclaveIdentity')

@@ -281,6 +281,15 @@ test('falls back to closures where making code is forbidden', () => {
   }
 })
 
+test('names the unsafe variable that is the cause, not those that wait for it', () => {
+  const body = 'first := users[0]\n\ttitle := upper(first.title)\n\ttitle == "CEO"'
+  expect(thrown(() => compile({ 'p.rego': `package t\np if {\n\t${body}\n}` })).diagnostics).toEqual([
+    expect.objectContaining({ message: 'var users is unsafe', location: expect.objectContaining({ row: 3, col: 2 }) }),
+  ])
+  const circle = thrown(() => compile({ 'p.rego': 'package t\np if { a = b + 1; b = a + 1 }' }))
+  expect(circle.diagnostics.map((d) => d.message)).toEqual(['var b is unsafe', 'var a is unsafe'])
+})
+
 test('refuses input and data that are not JSON', () => {
   const policy = compile({ 'p.rego': 'package t\np := input' })
   for (const bad of [Number.NaN, () => 1, new Date(), { a: 2 ** 60 }, Symbol('x')]) {

@@ -117,7 +117,13 @@ export function checkForbidden(
 }
 
 /** Every variable of a rule's head has to get its value in the body or be an argument. */
-export function checkHeads(r: WorkRule, bound: ReadonlySet<string>, names: Names, findings: Findings): void {
+export function checkHeads(
+  r: WorkRule,
+  bound: ReadonlySet<string>,
+  names: Names,
+  findings: Findings,
+  within: string,
+): void {
   const told = new Set<string>()
   const check = (t: Term): void =>
     visitTerm(t, (x) => {
@@ -126,7 +132,7 @@ export function checkHeads(r: WorkRule, bound: ReadonlySet<string>, names: Names
         const written = names.written(x.name)
         findings.add(
           'rego_unsafe_var_error',
-          isGenerated(written) ? 'expression is unsafe' : `var ${written} is unsafe`,
+          `${isGenerated(written) ? 'expression' : `var ${written}`} is unsafe${within}`,
           x.loc,
         )
       }

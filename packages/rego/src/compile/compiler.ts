@@ -230,13 +230,13 @@ class Compiler {
     const bound = namesIn(r.args ?? [])
     for (const e of r.body) for (const v of exprVars(e, this.#functions)) bound.add(v)
     for (const root of ROOTS) bound.add(root)
-    checkHeads(r, bound, this.#names, this.#findings)
+    checkHeads(r, bound, this.#names, this.#findings, sharedLine(r))
   }
 
   #order(r: WorkRule): void {
     const globals = new Set([...ROOTS, ...namesIn(r.args ?? [])])
     const { body, unsafe } = orderBody(r.body, this.#functions, globals)
-    if (unsafe.size > 0) reportUnsafe(unsafe, this.#names, this.#findings)
+    if (unsafe.size > 0) reportUnsafe(unsafe, this.#functions, this.#names, this.#findings, sharedLine(r))
     r.body = body
   }
 
@@ -251,6 +251,21 @@ class Compiler {
 
 function ruleName(r: Rule): string {
   return r.head.ref.head.kind === 'var' ? r.head.ref.head.name : ''
+}
+
+/**
+ * Words that name the rule, where rules of other names begin on the same line: then `p(x) fi {` is told as what it is, a rule
+ * `fi` of its own behind `p(x)`.
+ */
+function sharedLine(r: WorkRule): string {
+  const { row } = r.source.loc
+  const shared = r.module.rules.some((other) => other.loc.row === row && headName(other) !== headName(r.source))
+  return shared ? ` in rule ${headName(r.source)}` : ''
+}
+
+function headName(r: Rule): string {
+  const steps = r.head.ref.path.map((step) => (step.kind === 'string' ? `.${step.value}` : `[${step.loc.text}]`))
+  return `${ruleName(r)}${steps.join('')}`
 }
 
 function functionsOf(root: RuleNode, options: CompileOptions): Functions {
@@ -304,7 +319,7 @@ export function compileQuery(body: Body, program: Program, inPackage?: Module): 
   checkCalls(out, functions, names, findings)
   stage(out)
   const ordered = orderBody(out, functions, ROOTS)
-  if (ordered.unsafe.size > 0) reportUnsafe(ordered.unsafe, names, findings)
+  if (ordered.unsafe.size > 0) reportUnsafe(ordered.unsafe, functions, names, findings)
   out = stage(ordered.body)
   out = new DynamicTerms(names).body(out)
   findings.list.push(...program.types.query(out, names))

@@ -268,27 +268,47 @@ function note(unsafe: Unsafe, e: Expr, name: string): void {
   else set.add(name)
 }
 
-/** One finding for each unsafe variable; where all are the compiler's own, one for each expression. */
-export function reportUnsafe(unsafe: Unsafe, names: Names, findings: Findings): void {
+/**
+ * One finding for each unsafe variable that stands at the root of the trouble, at the first expression that needs it; where all
+ * variables are the compiler's own, one for each expression.
+ *
+ * @param within - What to add to a message, see `sharedLine`.
+ */
+export function reportUnsafe(
+  unsafe: Unsafe,
+  functions: Functions,
+  names: Names,
+  findings: Findings,
+  within: string = '',
+): void {
   const told = new Set<string>()
+  const derived = consequences(unsafe, functions)
   for (const [e, vars] of unsafe) {
     for (const v of vars) {
       const name = names.written(v)
-      if (isGenerated(name) || told.has(v)) continue
+      if (isGenerated(name) || told.has(v) || derived.has(v)) continue
       told.add(v)
-      findings.add('rego_unsafe_var_error', `var ${name} is unsafe`, placeOf(e, v))
+      findings.add('rego_unsafe_var_error', `var ${name} is unsafe${within}`, e.loc)
     }
   }
   if (told.size > 0) return
-  for (const e of unsafe.keys()) findings.add('rego_unsafe_var_error', 'expression is unsafe', e.loc)
+  for (const e of unsafe.keys()) findings.add('rego_unsafe_var_error', `expression is unsafe${within}`, e.loc)
 }
 
-/** Where in an expression a variable stands first. */
-function placeOf(e: Expr, name: string): Expr['loc'] {
-  let found: Expr['loc'] | undefined
-  visitExpr(e, (t) => {
-    if (t.kind === 'var' && t.name === name) found ??= t.loc
-    return found === undefined
-  })
-  return found ?? e.loc
+/**
+ * Unsafe variables that would get a value if only the others had one: naming them would hide the cause. Variables that wait for
+ * each other in a circle are all causes.
+ */
+function consequences(unsafe: Unsafe, functions: Functions): ReadonlySet<string> {
+  const all = new Set([...unsafe.values()].flatMap((vars) => [...vars]))
+  const derived = new Set<string>()
+  for (const e of unsafe.keys()) {
+    const others = new Set([...ROOTS, ...all, ...exprVars(e, functions)])
+    for (const v of all) {
+      others.delete(v)
+      if (outputsOf(e, functions, others).has(v)) derived.add(v)
+      others.add(v)
+    }
+  }
+  return derived.size === all.size ? new Set() : derived
 }

@@ -17,6 +17,22 @@ const decideTest = 'packages/core/src/policy/decide.test.ts'
 const attacksTest = 'packages/broker/src/http/attacks.test.ts'
 
 export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'restart-forgotten',
+    file: 'packages/broker/src/services/release.ts',
+    find: 'counters: enrolment && { resetCount: enrolment.resetCount, restartCount: enrolment.restartCount },',
+    replace: '',
+    testFile: attacksTest,
+    test: 'B09 B10 B14 after a restart',
+  },
+  {
+    name: 'ticket-of-another',
+    file: 'packages/broker/src/services/enrol.ts',
+    find: 'if (again && ticket?.machine !== handle.machine)',
+    replace: 'if (again && ticket === null)',
+    testFile: attacksTest,
+    test: 'B14 the same machine is not enrolled twice',
+  },
   // the ten drills
   {
     name: 'image-byte',

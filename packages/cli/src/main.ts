@@ -4,8 +4,11 @@ import { agreementCommand } from './commands/agreement.ts'
 import { brokerCommand } from './commands/broker.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { distrustCommand } from './commands/distrust.ts'
 import { evidenceCommand } from './commands/evidence.ts'
+import { leaseCommand } from './commands/lease.ts'
 import { ledgerCommand } from './commands/ledger.ts'
+import { machineCommand } from './commands/machine.ts'
 import { ownerCommand } from './commands/owner.ts'
 import { resourceCommand } from './commands/resource.ts'
 import { tokenCommand } from './commands/token.ts'
@@ -37,6 +40,9 @@ export async function main(args: readonly string[]): Promise<number> {
     agentCommand,
     agreementCommand,
     resourceCommand,
+    machineCommand,
+    leaseCommand,
+    distrustCommand,
     evidenceCommand,
     tokenCommand,
     ledgerCommand,

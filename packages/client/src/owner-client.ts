@@ -120,8 +120,18 @@ export class OwnerClient {
     )
   }
 
-  issueTicket(name: string, lifetimeSeconds: number) {
-    return this.#signed('POST', '/tickets', { name, lifetimeSeconds }, wire.ticketResponse)
+  /** @param machine - An enrolled machine that may enrol again, after a restart that its owner knows of. */
+  issueTicket(name: string, lifetimeSeconds: number, machine?: string) {
+    const body = { name, lifetimeSeconds, ...(machine !== undefined && { machine }) }
+    return this.#signed('POST', '/tickets', body, wire.ticketResponse)
+  }
+
+  listMachines() {
+    return this.#signed('GET', '/machines', undefined, wire.listMachinesResponse)
+  }
+
+  retireMachine(machine: string) {
+    return this.#signed('DELETE', `/machines/${machine}`, undefined, wire.retireMachineResponse)
   }
 
   distrust(rule: z.input<typeof wire.distrustRequest>['rule'], options: { readonly dryRun: boolean }) {

@@ -148,6 +148,61 @@ describe('enrolment', () => {
     await expect(world.guest.enrol(world.a.guest, ticket)).rejects.toThrow(refusal('enrolment.conflict'))
   })
 
+  test('B09 B10 B14 after a restart a machine is refused until it enrols again, by a ticket that names it; its leases end', async () => {
+    const { a } = world
+    const other = await RawGuest.start({ manufacturer: world.manufacturer })
+    try {
+      const machine = await other.enrol(a.guest, (await a.owner.issueTicket('guest-4', 60)).ticket)
+      await other.launch(launchOf(world.agreement))
+      const before = await other.attest(a.guest, machine, world.agreement)
+      await (await releaseRequest(a.guest, before, ['patients/key'])).send()
+      const leases = async () => (await a.owner.listLeases()).leases.filter((l) => l.machine === machine)
+      expect(await leases()).toHaveLength(1)
+
+      await other.machine.reboot()
+      await other.launch(launchOf(world.agreement))
+      await expect(other.attest(a.guest, machine, world.agreement)).rejects.toThrow(refusal('appraisal.reset'))
+      const { ticket: ofAnother } = await a.owner.issueTicket('guest', 60, world.machine)
+      await expect(other.enrol(a.guest, ofAnother)).rejects.toThrow(refusal('enrolment.conflict'))
+
+      const { ticket } = await a.owner.issueTicket('guest-4', 60, machine)
+      expect(await other.enrol(a.guest, ticket)).toBe(machine)
+      expect(await leases()).toEqual([])
+      await expect((await releaseRequest(a.guest, before, ['patients/key'])).send()).rejects.toThrow(
+        refusal('appraisal.reset'),
+      )
+      await expect(other.attest(a.guest, machine, world.agreement)).resolves.toHaveProperty('token')
+      await expect(a.owner.issueTicket('guest-5', 60, 'tpm:nobody')).rejects.toThrow(refusal('enrolment.unknown'))
+    } finally {
+      await other.stop()
+    }
+  })
+
+  test('G06 a retired machine attests no more, its leases end, and only a new ticket brings it back', async () => {
+    const { a } = world
+    const other = await RawGuest.start({ manufacturer: world.manufacturer })
+    try {
+      const enrol = async () => other.enrol(a.guest, (await a.owner.issueTicket('guest-6', 60)).ticket)
+      const machine = await enrol()
+      await other.launch(launchOf(world.agreement))
+      const attested = await other.attest(a.guest, machine, world.agreement)
+      await (await releaseRequest(a.guest, attested, ['patients/key'])).send()
+      const { endedLeases } = await a.owner.retireMachine(machine)
+      expect(endedLeases).toHaveLength(1)
+      await expect(other.attest(a.guest, machine, world.agreement)).rejects.toThrow(refusal('evidence.unenrolled'))
+      await expect((await releaseRequest(a.guest, attested, ['patients/key'])).send()).rejects.toThrow(
+        refusal('evidence.unenrolled'),
+      )
+      await expect(a.owner.retireMachine(machine)).rejects.toThrow(refusal('enrolment.unknown'))
+      const listed = (await a.owner.listMachines()).machines.find((m) => m.machine === machine)
+      expect(listed?.ended).not.toBeNull()
+      expect(await enrol()).toBe(machine)
+      await expect(other.attest(a.guest, machine, world.agreement)).resolves.toHaveProperty('token')
+    } finally {
+      await other.stop()
+    }
+  })
+
   test('B04 a TPM of a manufacturer that is no anchor is refused', async () => {
     const other = await RawGuest.start()
     try {
@@ -166,6 +221,7 @@ describe('who may call', () => {
       .replace(':path*', 'patients/key')
       .replace(':decision', 'd-1')
       .replace(':lease', 'l-1')
+      .replace(':machine', 'tpm:nobody')
 
   test('B15 J06 no signed route answers without a signature, and none to a stranger’s', async () => {
     const stranger = PrincipalKey.generate()

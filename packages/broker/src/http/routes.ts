@@ -5,7 +5,7 @@ import { attest } from '../services/attest.ts'
 import { ledgerPage, listDecisions, listLeases, readDecision } from '../services/decisions.ts'
 import { distrust } from '../services/distrust.ts'
 import { beginEnrolment, finishEnrolment } from '../services/enrol.ts'
-import { addPrincipal, issueTicket } from '../services/registry.ts'
+import { addPrincipal, issueTicket, listMachines, retireMachine } from '../services/registry.ts'
 import { releaseResources, renewLease } from '../services/release.ts'
 import { listResources, putResource, removeResource, resourceHistory } from '../services/resources.ts'
 import { type Route, callerOf, presentedOf, route } from './route.ts'
@@ -184,6 +184,26 @@ export const ROUTES: readonly Route[] = [
     request: wire.ticketRequest,
     response: wire.ticketResponse,
     handle: (call) => issueTicket(call.services, call.context, callerOf(call), call.body),
+  }),
+  route({
+    method: 'GET',
+    path: `${tenant}/machines`,
+    summary: 'Enrolled machines, and those that were',
+    access: { kind: 'signed', roles: ['owner', 'operator', 'auditor'] },
+    maxBytes: 0,
+    request: null,
+    response: wire.listMachinesResponse,
+    handle: ({ services, context }) => listMachines(services, context),
+  }),
+  route({
+    method: 'DELETE',
+    path: `${tenant}/machines/:machine`,
+    summary: 'End a machine’s enrolment, and its leases',
+    access: owner,
+    maxBytes: 0,
+    request: null,
+    response: wire.retireMachineResponse,
+    handle: (call) => retireMachine(call.services, call.context, callerOf(call), call.params['machine'] ?? ''),
   }),
   route({
     method: 'POST',

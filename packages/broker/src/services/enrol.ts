@@ -124,7 +124,8 @@ export async function beginEnrolment(
 
 /**
  * Second half: the machine proves that it activated the credential, over a transcript that names this broker and this
- * exchange (decision 5), and shows a first quote whose counters are kept.
+ * exchange (decision 5), and shows a first quote whose counters are kept. A machine that is enrolled already needs a ticket
+ * that names it: its leases end, and its counters are those of today.
  *
  * @throws {VouchsafeError} `enrolment.credential`, `enrolment.ticket`, `enrolment.conflict`
  */
@@ -187,7 +188,10 @@ export async function finishEnrolment(
     restartCount: quote.restartCount,
   }
   const record = utf8(JSON.stringify(enrolment))
-  if ((await services.store.enrolment(tenant, handle.machine)) !== null)
+  const known = await services.store.enrolment(tenant, handle.machine)
+  const again = known !== null && known.endedAt === null
+  const ticket = await services.store.ticket(tenant, parseDigest(handle.ticket))
+  if (again && ticket?.machine !== handle.machine)
     throw new VouchsafeError('enrolment.conflict', `machine ${handle.machine} is enrolled already`)
   await services.store.append({
     tenant,
@@ -204,6 +208,7 @@ export async function finishEnrolment(
     },
     changes: [
       { change: 'ticket.use', id: parseDigest(handle.ticket), enrolment: handle.machine },
+      ...(again ? ([{ change: 'enrolment.end', id: handle.machine, why: 'appraisal.reset' }] as const) : []),
       {
         change: 'enrolment.add',
         enrolment: {

@@ -116,22 +116,26 @@ function* addPrincipal({ tenant, now }: LockedLog, { principal }: Of<'principal.
 }
 
 function* addTicket({ tenant }: LockedLog, { ticket }: Of<'ticket.add'>): Steps<void> {
-  const { id, madeBy, expiresAt } = ticket
-  yield* insert(`ticket ${id}`, 'tickets', { tenant, id, made_by: madeBy, expires_at: expiresAt.getTime() })
+  const { id, madeBy, expiresAt, machine } = ticket
+  yield* insert(`ticket ${id}`, 'tickets', { tenant, id, made_by: madeBy, expires_at: expiresAt.getTime(), machine })
 }
 
 function* applyTicket({ tenant, now }: LockedLog, { id, enrolment }: Of<'ticket.use'>): Steps<void> {
   const used = yield* change(
-    'update tickets set used_by = ? where tenant = ? and id = ? and used_by is null and expires_at > ?',
+    `update tickets set used_by = ? where tenant = ? and id = ? and used_by is null and expires_at > ?
+     and (machine is null or machine = ?)`,
     enrolment,
     tenant,
     id,
     now.getTime(),
+    enrolment,
   )
   if (used === 0) throw new VouchsafeError('enrolment.ticket', 'the ticket is unknown here, used, or expired')
 }
 
 function* addEnrolment({ tenant, now }: LockedLog, { enrolment: e }: Of<'enrolment.add'>): Steps<void> {
+  // one that ended may begin again, with the counters of today; the log keeps both
+  yield* change('delete from enrolments where tenant = ? and id = ? and ended_at is not null', tenant, e.id)
   yield* insert(`enrolment ${e.id}`, 'enrolments', {
     tenant,
     id: e.id,

@@ -18,8 +18,9 @@ export type Change =
   | { readonly change: 'principal.add'; readonly principal: Omit<Principal, 'addedAt' | 'removedAt'> }
   | { readonly change: 'principal.remove'; readonly key: string }
   | { readonly change: 'ticket.add'; readonly ticket: Omit<Ticket, 'usedBy'> }
-  /** Refused as `enrolment.ticket` unless it is there, unused and in time. */
+  /** Refused as `enrolment.ticket` unless it is there, unused, in time, and for this machine or any. */
   | { readonly change: 'ticket.use'; readonly id: Digest; readonly enrolment: string }
+  /** A conflict while that machine is enrolled; one that ended may be enrolled again. */
   | { readonly change: 'enrolment.add'; readonly enrolment: Omit<Enrolment, 'enrolledAt' | 'endedAt'> }
   /** Ends its leases too. */
   | { readonly change: 'enrolment.end'; readonly id: string; readonly why: string }

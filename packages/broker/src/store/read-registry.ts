@@ -33,6 +33,7 @@ export function* readTicket(tenant: string, id: Digest): Steps<Ticket | null> {
     id: text(row, 'id') as Digest,
     madeBy: text(row, 'made_by'),
     expiresAt: instant(row, 'expires_at'),
+    machine: optional(row, 'machine', text),
     usedBy: optional(row, 'used_by', text),
   }
 }

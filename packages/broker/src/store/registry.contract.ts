@@ -24,11 +24,14 @@ export function describeRegistry({ tenancy, opened }: Shared): void {
 
     test('a ticket enrols one machine, in time, at its own tenant', async () => {
       const [a, b] = [await tenancy(), await tenancy()]
-      const ticket = { id: digest('ticket'), madeBy: 'k', expiresAt: FAR_OFF }
+      const ticket = { id: digest('ticket'), madeBy: 'k', expiresAt: FAR_OFF, machine: null }
       const use = (id = ticket.id): Change => ({ change: 'ticket.use', id, enrolment: 'machine-1' })
       await a.apply({ change: 'ticket.add', ticket })
-      const late = { id: digest('late'), madeBy: 'k', expiresAt: new Date(0) }
+      const late = { ...ticket, id: digest('late'), expiresAt: new Date(0) }
+      const others = { ...ticket, id: digest('others'), machine: 'machine-2' }
       await a.apply({ change: 'ticket.add', ticket: late })
+      await a.apply({ change: 'ticket.add', ticket: others })
+      await expect(a.apply(use(others.id))).rejects.toEqual(refusal('enrolment.ticket'))
       await expect(b.apply(use())).rejects.toEqual(refusal('enrolment.ticket'))
       await expect(a.apply(use(late.id))).rejects.toEqual(refusal('enrolment.ticket'))
       await a.apply(use())
@@ -56,6 +59,8 @@ export function describeRegistry({ tenancy, opened }: Shared): void {
       expect(await opened().enrolment(t.tenant, 'machine-9')).toMatchObject({ ...machine, endedAt: null })
       await t.apply({ change: 'enrolment.end', id: 'machine-9', why: 'evidence.revoked' })
       expect((await opened().enrolments(t.tenant))[0]!.endedAt).toBeInstanceOf(Date)
+      await t.apply({ change: 'enrolment.add', enrolment: { ...machine, resetCount: 5 } })
+      expect(await opened().enrolments(t.tenant)).toMatchObject([{ resetCount: 5, endedAt: null }])
     })
 
     test('a resource’s versions follow without gaps, keep their owner, and are never overwritten', async () => {

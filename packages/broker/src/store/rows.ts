@@ -39,6 +39,8 @@ export interface Ticket {
   /** Key of the principal that made it. */
   readonly madeBy: string
   readonly expiresAt: Date
+  /** The machine that it enrols again, after a restart that its owner knows of; null for a machine that is new here. */
+  readonly machine: string | null
   /** The enrolment that used it. */
   readonly usedBy: string | null
 }

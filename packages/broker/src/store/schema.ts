@@ -61,6 +61,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       id TEXT not null,
       made_by TEXT not null,
       expires_at INT not null,
+      machine TEXT,
       used_by TEXT,
       primary key (tenant, id)
     ) TREE`,

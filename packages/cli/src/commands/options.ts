@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { type Output, newOutput } from '../output.ts'
 
 /** Sets the exit status of the run. */
@@ -15,6 +15,20 @@ export function ownerVerb(name: string, description: string): Command {
     '--as <file>',
     'owner file with key and broker (default: $VOUCHSAFE_OWNER, then owner.json)',
   )
+}
+
+/** What every verb of `ownerVerb` is given. */
+export interface As {
+  readonly as?: string
+  readonly json?: boolean
+}
+
+/** Reads an option that is a number of seconds. */
+export function seconds(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value === 0)
+    throw new InvalidArgumentError('a whole number of seconds, one or more')
+  return value
 }
 
 export function outputOf(options: { readonly json?: boolean }): Output {

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { PrincipalKey } from '@vouchsafe/client'
-import { brokerPinSchema, parseSchema, parseStrictJson } from '@vouchsafe/core'
+import { brokerPinSchema, parseSchema, parseStrictJson, wire } from '@vouchsafe/core'
 import { Command } from 'commander'
-import { writeOwner } from '../files.ts'
+import { withOwner, writeOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type Done, outputOf, verb } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb, verb } from './options.ts'
 
 /** `vouchsafe owner …`: identities of owners, operators and auditors. */
 export function ownerCommand(done: Done): Command {
@@ -44,5 +44,18 @@ export function ownerCommand(done: Done): Command {
           done(EXIT.yes)
         }),
     )
+  command.addCommand(
+    ownerVerb('add', 'let another key act at your broker')
+      .argument('<id>', 'who it belongs to, for the ledger')
+      .argument('<key>', 'ed25519:…, as `vouchsafe owner key` prints it')
+      .requiredOption('--role <role>', 'owner, operator (makes tickets) or auditor (reads)')
+      .addHelpText('after', '\nExample:\n  $ vouchsafe owner add auditor ed25519:… --role auditor')
+      .action(async (id: string, key: string, options: As & { role: string }) => {
+        const principal = parseSchema(wire.principalRequest, { id, key, role: options.role }, 'owner add')
+        await withOwner(options.as, (client) => client.addPrincipal(principal))
+        outputOf(options).answer(principal, `${id} may act as ${principal.role}`)
+        done(EXIT.yes)
+      }),
+  )
   return command
 }

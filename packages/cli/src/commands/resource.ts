@@ -2,12 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type Done, outputOf, ownerVerb, table } from './options.ts'
-
-interface As {
-  readonly as?: string
-  readonly json?: boolean
-}
+import { type As, type Done, outputOf, ownerVerb, table } from './options.ts'
 
 /** `vouchsafe resource …`: secrets at your broker. Values come from files or standard input, never from arguments. */
 export function resourceCommand(done: Done): Command {

@@ -14,31 +14,35 @@ import { Command } from 'commander'
 import pc from 'picocolors'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type Done, outputOf, ownerVerb } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb, table } from './options.ts'
 
 const MAX_RECORD_FILE = 16 * 1024 * 1024
 
 /** `vouchsafe why`: a recorded decision, computed again from its raw evidence, and explained. */
 export function whyCommand(done: Done): Command {
   return ownerVerb('why', 'explain a decision by computing it again from its recorded evidence')
-    .argument('[decision]', 'id of a decision at your broker')
+    .argument('[decision]', 'id of a decision at your broker; none: the newest ones are listed')
     .option('--record <file>', 'an exported record: works offline')
     .option('--key <key>', 'with --record: the broker’s decision key, ed25519:…, from the agreement')
     .option('--save <file>', 'also keep the record')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ vouchsafe why d-3kV…\n  $ vouchsafe why d-3kV… --save d.json && vouchsafe why --record d.json --key ed25519:…',
+      '\nExamples:\n  $ vouchsafe why\n  $ vouchsafe why d-3kV…\n  $ vouchsafe why d-3kV… --save d.json && vouchsafe why --record d.json --key ed25519:…',
     )
     .action(
       async (
         id: string | undefined,
         options: { as?: string; json?: boolean; record?: string; key?: string; save?: string },
       ) => {
-        if ((id === undefined) === (options.record === undefined))
+        if (id !== undefined && options.record !== undefined)
           throw new UsageError(
             'name either a decision or a record',
             'vouchsafe why d-…  or  vouchsafe why --record FILE',
           )
+        if (id === undefined && options.record === undefined) {
+          await listDecisions(options)
+          return done(EXIT.yes)
+        }
         const { envelope, key } =
           options.record === undefined
             ? await fetchRecord(id ?? '', options.as)
@@ -53,6 +57,13 @@ export function whyCommand(done: Done): Command {
         done(reproduced && signed !== false ? EXIT.yes : EXIT.no)
       },
     )
+}
+
+/** Nothing named: which decisions there are to ask about. */
+async function listDecisions(options: As): Promise<void> {
+  const { decisions } = await withOwner(options.as, (client) => client.listDecisions())
+  const rows = decisions.map((d) => [d.id, d.at, d.outcome, d.code])
+  outputOf(options).answer({ decisions }, rows.length === 0 ? 'no decisions yet' : table(rows))
 }
 
 async function fetchRecord(id: string, as: string | undefined): Promise<{ envelope: Envelope; key: string }> {

@@ -139,8 +139,24 @@ export const listAgreementsResponse = z.strictObject({ agreements: z.array(agree
 export const statementRequest = z.strictObject({ statement: envelopeSchema })
 export const statementResponse = z.strictObject({ receipt: z.string() })
 
-export const ticketRequest = z.strictObject({ name: nameSchema, lifetimeSeconds: z.number().int().min(1).max(604_800) })
+export const ticketRequest = z.strictObject({
+  name: nameSchema,
+  lifetimeSeconds: z.number().int().min(1).max(604_800),
+  /** An enrolled machine that may enrol again, once: its owner knows why it restarted. */
+  machine: id.optional(),
+})
 export const ticketResponse = z.strictObject({ ticket: z.string(), expires: instant })
+
+export const machineSummary = z.strictObject({
+  machine: id,
+  class: z.string(),
+  resetCount: z.number().int(),
+  restartCount: z.number().int(),
+  enrolled: instant,
+  ended: instant.nullable(),
+})
+export const listMachinesResponse = z.strictObject({ machines: z.array(machineSummary) })
+export const retireMachineResponse = z.strictObject({ machine: id, endedLeases: z.array(id) })
 
 export const distrustRequest = z.strictObject({ rule: distrustRuleSchema, dryRun: z.boolean() })
 export const affectedRelease = z.strictObject({

@@ -72,6 +72,8 @@ export { type DistrustRule, distrustRuleSchema, isDistrusted } from './appraisal
 
 export { TOKEN_LIFETIME_SECONDS, type TokenSigner, type TokenSubject, issueToken } from './token/issue.ts'
 export { type TokenExpectation, type TokenPayload, claimedId, verifyToken } from './token/verify.ts'
+export { LEFT_TO_POLICY, type PkiToken, type PkiTokenExpectation, verifyPkiToken } from './token/verify-pki.ts'
+export { pinPkiRoot } from './token/pki-root.ts'
 export { readJws } from './token/jws.ts'
 export { type Presentation, verifyPresentation } from './token/presentation.ts'
 export { type ProofSubject, claimedNonce, signProof, verifyProof } from './token/proof.ts'

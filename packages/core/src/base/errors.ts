@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   'token.signature': 'The token is not signed by the key of its issuer.',
   'token.issuer': 'The token comes from another issuer than the one trusted here.',
   'token.audience': 'The token is meant for another audience.',
+  'token.nonce': 'The token was made for another exchange: its nonce is not the one that this one asked for.',
   'token.expired': 'The token is not valid at this time.',
   'token.proof': 'The caller did not prove possession of the key that the token is bound to.',
   'token.replayed': 'This proof was used before.',
@@ -85,6 +86,7 @@ export const ERROR_CODES = {
   'request.unknown-route': 'No such route.',
   'peer.unreachable': 'A peer did not answer.',
   'peer.untrusted': 'A peer is not the one that was pinned.',
+  'channel.unavailable': 'The connection gives nothing to bind evidence to, so nothing is said over it.',
 
   'store.unavailable': 'The store cannot be read or written, so nothing was answered.',
   'store.locked': 'Another process has this store file open.',

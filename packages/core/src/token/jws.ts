@@ -24,7 +24,7 @@ export function readJws(
   token: string,
   typ: string,
   allowedHeaders: readonly string[],
-  alg: 'ES256' | 'EdDSA' = 'ES256',
+  alg: 'ES256' | 'EdDSA' | 'RS256' = 'ES256',
 ): JwsMembers {
   if (token.length > MAX_JWS_BYTES)
     throw new VouchsafeError('token.malformed', `token: ${token.length} characters, at most ${MAX_JWS_BYTES}`)

@@ -5,6 +5,7 @@ export const SIMULATOR_ERROR_CODES = {
   'directory.in-use': 'The directory holds something already; a simulated guest starts with an empty one.',
   'directory.too-long': 'The directory’s path is too long to hold a unix socket.',
   'boot.mismatch': 'The registers do not hold what the simulated boot measured: the TPM was used before.',
+  'token.request': 'A token was asked for in a way that no attestation service would answer.',
 } as const
 
 export type SimulatorErrorCode = keyof typeof SIMULATOR_ERROR_CODES

@@ -18,12 +18,15 @@ import {
 
 const DAY_MS = 86_400_000
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
+const RSA_WITH_SHA256 = '1.2.840.113549.1.1.11'
+/** What RSA algorithm identifiers carry in place of parameters. */
+const ASN_NULL = Uint8Array.of(5, 0).buffer
 
 export interface CertificateRequest {
   readonly subject: Name
   readonly issuer: Name
   readonly publicKey: KeyObject
-  /** EC P-256. */
+  /** EC P-256, or RSA. */
   readonly signingKey: KeyObject
   readonly extensions: readonly Extension[]
 }
@@ -40,7 +43,10 @@ export function issueCertificate(request: CertificateRequest): Uint8Array<ArrayB
   const now = Date.now()
   const serial = new Uint8Array(randomBytes(16))
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40 // positive, and never shorter than it looks
-  const algorithm = new AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 })
+  const algorithm =
+    request.signingKey.asymmetricKeyType === 'rsa'
+      ? new AlgorithmIdentifier({ algorithm: RSA_WITH_SHA256, parameters: ASN_NULL })
+      : new AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 })
   const spki = request.publicKey.export({ type: 'spki', format: 'der' })
   const tbsCertificate = new TBSCertificate({
     version: Version.v3,

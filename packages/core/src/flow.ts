@@ -1,6 +1,7 @@
 import { parseAgreement } from './agreement/agreement.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
 import { appraise } from './appraisal/appraise.ts'
+import type { Appraisal } from './appraisal/finding.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
@@ -24,7 +25,7 @@ import type { AttestInputs, ReleaseInputs, Verdict } from './wire/decision-recor
 
 /** The first half: is this evidence authentic, what does it say, and is that acceptable? */
 export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<Walk> {
-  return walk(async (enter) => {
+  return walk<AttestationResult>(async (enter) => {
     enter('evidence')
     const evidence = await verifyEvidence(input, crypto)
     enter('claims')
@@ -43,7 +44,7 @@ export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<W
 
 /** The second half: does the caller hold the token of an accepted attestation, and may it have these resources now? */
 export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise<Walk> {
-  return walk(async (enter) => {
+  return walk<AttestationResult>(async (enter) => {
     enter('token')
     const token = await verifyPresentation(input.presentation, crypto)
     const attested = input.attest
@@ -86,13 +87,16 @@ function assertSameKeys(token: TokenPayload, attested: AttestInputs, crypto: Cry
 }
 
 /** Where a walk along the line ended. `result` is null when it ended before there was one. */
-export interface Walk {
-  readonly result: AttestationResult | null
+export interface WalkOf<Result> {
+  readonly result: Result | null
   readonly decision: Decision
 }
+export type Walk = WalkOf<AttestationResult>
 
 /** A refusal thrown by a stage becomes a decision of that stage; a bug stays an exception and never becomes a yes (K04). */
-async function walk(steps: (enter: (stage: Stage) => void) => Promise<Walk>): Promise<Walk> {
+export async function walk<Result>(
+  steps: (enter: (stage: Stage) => void) => Promise<WalkOf<Result>>,
+): Promise<WalkOf<Result>> {
   let stage: Stage = 'evidence'
   try {
     return await steps((entered) => (stage = entered))
@@ -140,7 +144,7 @@ function refuse(): never {
 }
 
 /** The verdict as it is recorded: decision and every finding, in one plain value. */
-export function toVerdict({ result, decision }: Walk): Verdict {
+export function toVerdict({ result, decision }: WalkOf<{ readonly appraisal: Appraisal }>): Verdict {
   return {
     kind: decision.kind,
     grants: decision.kind === 'release' ? [...decision.grants] : [],

@@ -28,10 +28,26 @@ export {
 } from './base/keys.ts'
 export { transcript } from './base/transcript.ts'
 
-export { attest, release, toVerdict, type Walk } from './flow.ts'
+export { attest, release, toVerdict, type Walk, type WalkOf } from './flow.ts'
+export { type ClientResult, distribute } from './distribute.ts'
 export { type Replay, replayRecord } from './replay.ts'
 
 export { type EvidenceBinding, evidenceBinding, workloadEvidenceBinding } from './evidence/binding.ts'
+export { type AuditEntry, type InstanceFacts, instanceFactsSchema } from './evidence/instance/instance-facts.ts'
+export {
+  type IdentityKey,
+  claimedIdentity,
+  identityKeySchema,
+  verifyIdentityDocument,
+} from './evidence/instance/identity-document.ts'
+export {
+  type ClientExchange,
+  channelNonce,
+  clientActivationProof,
+  clientQuoteBinding,
+  signingKeyBinding,
+} from './evidence/instance/client-binding.ts'
+export { type ClientTpmEvidence, verifyClientTpm } from './evidence/instance/client-tpm.ts'
 export { assertVerified, type Verified } from './evidence/verified.ts'
 export { translated } from './evidence/tpm/translate.ts'
 export { type Enrolment, type TpmEvidence, enrolmentSchema, tpmEvidenceSchema } from './evidence/tpm/tpm-evidence.ts'
@@ -60,6 +76,16 @@ export {
 } from './agreement/agreement.ts'
 export { type Envelope, envelopeSchema, openEnvelope, preAuthEncoding, signEnvelope } from './agreement/envelope.ts'
 export {
+  CLIENT_CLASSES,
+  type ClientClass,
+  type ClientSecret,
+  type ClientTerms,
+  type ClientTermsBody,
+  clientTermsName,
+  clientTermsSchema,
+  parseClientTerms,
+} from './agreement/client-terms.ts'
+export {
   type Approval,
   type Statement,
   type Withdrawal,
@@ -68,6 +94,7 @@ export {
 } from './agreement/statement.ts'
 
 export { type Appraisal, type Finding, TIERS, type Tier } from './appraisal/finding.ts'
+export { changesAfterCreation } from './appraisal/audit-trail.ts'
 export { type DistrustRule, distrustRuleSchema, isDistrusted } from './appraisal/distrust.ts'
 
 export { TOKEN_LIFETIME_SECONDS, type TokenSigner, type TokenSubject, issueToken } from './token/issue.ts'
@@ -92,6 +119,8 @@ export { appraiseSgx, type SgxReference, sgxReferenceSchema } from './appraisal/
 export { appraiseSnp, type SnpReference, snpReferenceSchema } from './appraisal/snp.ts'
 export { appraiseTdx, type TdxReference, tdxReferenceSchema } from './appraisal/tdx.ts'
 export * as wire from './wire/api.ts'
+export { type DistributionInputs, distributionInputsSchema } from './wire/distribution-inputs.ts'
+export * as distributorWire from './wire/distributor.ts'
 export {
   type AttestInputs,
   type DecisionRecord,

@@ -5,6 +5,7 @@ import { fromBase64 } from './base/encoding.ts'
 import { parseOwnerKey } from './base/keys.ts'
 import { parseSchema } from './base/schema.ts'
 import { parseStrictJson } from './base/strict-json.ts'
+import { distribute } from './distribute.ts'
 import { attest, release, toVerdict } from './flow.ts'
 import {
   type DecisionRecord,
@@ -49,15 +50,25 @@ export async function replayRecord(
     decisionKey === null
       ? null
       : (await openEnvelope(envelope, RECORD_TYPE, parseOwnerKey(decisionKey), crypto)) !== null
-  const walk =
-    record.operation === 'attest' ? await attest(record.inputs, crypto) : await release(record.inputs, crypto)
-  const verdict = toVerdict(walk)
+  const verdict = toVerdict(await walkAgain(record, crypto))
   return {
     record,
     digest: digestOf(bytes, crypto),
     signed,
     verdict,
     reproduced: JSON.stringify(verdict) === JSON.stringify(normal(record.verdict)),
+  }
+}
+
+function walkAgain(record: DecisionRecord, crypto: CryptoPort) {
+  switch (record.operation) {
+    case 'attest':
+      return attest(record.inputs, crypto)
+    case 'distribute':
+      return distribute(record.inputs, crypto)
+    case 'release':
+    case 'renew':
+      return release(record.inputs, crypto)
   }
 }
 

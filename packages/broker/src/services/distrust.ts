@@ -78,7 +78,7 @@ async function affectedBy(
       parseStrictJson(fromBase64(envelope.payload), { maxBytes: MAX_RECORD_BYTES }),
       'decision record',
     )
-    if (record.operation === 'attest') continue
+    if (record.operation === 'attest' || record.operation === 'distribute') continue
     affected.push({
       decision: id,
       at: decidedAt.toISOString(),

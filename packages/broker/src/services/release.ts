@@ -92,7 +92,7 @@ export async function renewLease(
     throw new VouchsafeError('release.unknown', 'no such lease, or not for this caller')
   if (lease.endedAt !== null) throw new VouchsafeError('lease.ended', `the lease ended: ${lease.endedWhy ?? 'unknown'}`)
   const record = readRecord(first)
-  if (record.operation === 'attest')
+  if (record.operation === 'attest' || record.operation === 'distribute')
     throw new VouchsafeError('internal', `lease ${lease.id} was begun by an attestation`)
   const wanted: Wanted = {
     operation: 'renew',
@@ -280,7 +280,8 @@ async function firstAnswer(
   if (lease.endedAt !== null || lease.expiresAt <= at)
     throw new VouchsafeError('lease.ended', 'the lease of the first answer is over')
   const record = readRecord(first)
-  if (record.operation === 'attest') throw new VouchsafeError('internal', `decision ${first.id} is no release`)
+  if (record.operation === 'attest' || record.operation === 'distribute')
+    throw new VouchsafeError('internal', `decision ${first.id} is no release`)
   const resources: Resource[] = []
   for (const { path } of record.inputs.resources) {
     const resource = await services.store.resource(tenant, path)

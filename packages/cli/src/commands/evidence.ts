@@ -56,7 +56,8 @@ function readInputs(file: string): AttestInputs {
   if (typeof json === 'object' && json !== null && 'payloadType' in json) {
     const payload = fromBase64(parseSchema(envelopeSchema, json, file).payload)
     const record = parseSchema(decisionRecordSchema, parseStrictJson(payload, { maxBytes: MAX_RECORD_BYTES }), file)
-    const inputs = record.operation === 'attest' ? record.inputs : record.inputs.attest
+    const inputs =
+      record.operation === 'attest' ? record.inputs : record.operation === 'distribute' ? null : record.inputs.attest
     if (inputs !== null) return inputs
   }
   return parseSchema(attestInputsSchema, json, file)

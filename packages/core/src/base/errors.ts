@@ -55,12 +55,23 @@ export const ERROR_CODES = {
   'appraisal.launch-agreement': 'The launch was measured for another agreement.',
   'appraisal.distrusted': 'An owner distrusts this platform, firmware, boot state or image.',
 
+  'appraisal.instance': 'The instance is not the approved one: name, project, zone, account or fingerprint differ.',
+  'appraisal.launch-data': 'The launch data are not those that the owner approved.',
+  'appraisal.audit-trail':
+    'The platform’s audit trail shows a change since the instance was made, or does not reach back.',
+  'appraisal.boot-image': 'The instance boots an image that the owner does not allow.',
+  'appraisal.management-agent': 'An agent that can change packages inside the instance is on.',
+  'appraisal.memory-encryption': 'Memory encryption is asked for and not shown.',
+  'appraisal.channel': 'The connection is not from the address, certificate or account that the owner approved.',
+  'appraisal.exempt': 'The owner exempted this client from TPM checks: its state is unknown.',
+
   'token.malformed': 'The token is not one of ours, or breaks its profile.',
   'token.signature': 'The token is not signed by the key of its issuer.',
   'token.issuer': 'The token comes from another issuer than the one trusted here.',
   'token.audience': 'The token is meant for another audience.',
   'token.nonce': 'The token was made for another exchange: its nonce is not the one that this one asked for.',
   'token.expired': 'The token is not valid at this time.',
+  'token.age': 'The identity document was made too long ago, or in the future.',
   'token.proof': 'The caller did not prove possession of the key that the token is bound to.',
   'token.replayed': 'This proof was used before.',
 
@@ -73,7 +84,17 @@ export const ERROR_CODES = {
   'agreement.owner': 'The agreement names another owner than the tenant’s registry does.',
   'policy.no-condition': 'The agreement has no condition under which the resource may be released.',
   'policy.condition': 'A condition of the agreement does not hold.',
+  'policy.invalid':
+    'The condition does not compile, names a claim that cannot exist, or calls what policies may not. Nothing is released under it.',
+  'policy.no-evidence': 'The condition would release without reading anything that was measured.',
+  'policy.error': 'The condition gave no answer: it failed, or its answer is no boolean.',
+  'policy.bound': 'The condition took more steps, depth or memory than it may.',
+  'policy.claims': 'The claims are not complete, so no condition is asked about them.',
   'policy.resource': 'The agreement does not cover this resource.',
+  'policy.delivery': 'There is no attested key that the secret could be delivered to.',
+  'policy.deliveries': 'The secrets were fetched as often as the owner approved.',
+
+  'client.unprovisioned': 'No owner has approved this client, or not yet.',
 
   'release.unknown': 'No such resource or decision, or not for this caller.',
   'release.sealed-payload': 'The sealed payload does not open, or was not made for this request by the agreed broker.',

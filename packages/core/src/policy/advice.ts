@@ -28,6 +28,19 @@ export const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   'appraisal.launch-privileges': 'Launch with the agreed isolation, capabilities, mounts and restart rule.',
   'appraisal.launch-agreement': 'Launch under the agreement for which the secret is asked.',
   'appraisal.distrusted': 'Ask the owner why the platform is distrusted; use another machine until that is settled.',
+  'appraisal.instance':
+    'Run the approved instance under the approved account; a new or changed one needs a new approval.',
+  'appraisal.launch-data':
+    'Start the instance anew with the approved launch data, or have its owner review the new ones.',
+  'appraisal.audit-trail': 'Make the instance anew, change nothing after it was made, and have its owner approve it.',
+  'appraisal.boot-image': 'Boot an image of the owner’s list, or have the owner add this one.',
+  'appraisal.management-agent': 'Turn the agent off in project and instance metadata, and make the instance anew.',
+  'appraisal.memory-encryption': 'Run the client as a confidential VM.',
+  'appraisal.channel':
+    'Connect from the approved address with the approved certificate, or have the owner approve the new ones.',
+  'token.age': 'Fetch a new identity document for each request, and check both clocks.',
+  'policy.delivery': 'Use a client that shows a seal key, or have the owner pin the client’s certificate.',
+  'policy.deliveries': 'Have the owner approve the client again.',
   'token.audience': 'Attest to this broker itself: a token of another broker says nothing here.',
   'token.issuer': 'Attest to this broker itself: a token of another broker says nothing here.',
   'token.signature': 'Obtain a new token by attesting again.',
@@ -43,5 +56,12 @@ export const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   'policy.no-condition':
     'Have the owners add a grant for this resource to the agreement: no condition means no release.',
   'policy.condition': 'Meet the condition, or propose another one to the owners.',
+  'policy.invalid':
+    'Correct the condition and propose a new version of the agreement: `vouchsafe policy check` names the place.',
+  'policy.no-evidence':
+    'Have the condition read a measured claim, such as `class` or `launch.image`: `vouchsafe policy check` tells which it reads.',
+  'policy.error': 'Correct the condition: `vouchsafe policy eval` shows where it fails on these claims.',
+  'policy.bound': 'Make the condition cheaper: `vouchsafe policy eval` shows what it costs.',
+  'policy.claims': 'Report this: verified evidence should always give complete claims.',
   'policy.resource': 'Ask for a resource that the agreement covers.',
 }

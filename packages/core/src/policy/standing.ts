@@ -1,6 +1,18 @@
-import type { Agreement } from '../agreement/agreement.ts'
+import type { Digest } from '../base/digest.ts'
 import type { Approval, Withdrawal } from '../agreement/statement.ts'
 import { type Reason, reason } from './decision.ts'
+
+/** What owners consent to: an agreement, or the terms of one client. */
+export interface Consented {
+  readonly digest: Digest
+  readonly body: {
+    readonly notBefore: string
+    readonly expires: string
+    readonly owners: readonly { readonly id: string; readonly keys: readonly string[] }[]
+    /** Left out: all of them. */
+    readonly quorum?: number
+  }
+}
 
 /** How an agreement stands at one tenant: statements verified already, by whoever gathered them. */
 export interface Standing {
@@ -19,7 +31,7 @@ export interface StandingResult {
 }
 
 /** Who has approved, who is missing, and what stands against the agreement at a time. */
-export function judgeStanding(agreement: Agreement, standing: Standing, at: Date): StandingResult {
+export function judgeStanding(agreement: Consented, standing: Standing, at: Date): StandingResult {
   const { body, digest } = agreement
   const denials: Reason[] = []
   const now = at.getTime()
@@ -64,12 +76,12 @@ export function judgeStanding(agreement: Agreement, standing: Standing, at: Date
   // distinct owners, not statements or keys (G04); the tenant's own owner must be among them whatever the quorum (decision 1)
   const approved = new Set(live.filter((a) => isParty(agreement, standing, a.owner, a.key)).map((a) => a.owner))
   const others = body.owners.map((o) => o.id).filter((id) => !approved.has(id))
-  const missing = approved.size >= body.quorum && approved.has(standing.owner) ? [] : others
+  const missing = approved.size >= (body.quorum ?? body.owners.length) && approved.has(standing.owner) ? [] : others
   return { denials, missing }
 }
 
 /** A statement counts under a key that the agreement gives its owner; this tenant's own owner also needs the registry's word. */
-function isParty(agreement: Agreement, standing: Standing, owner: string, key: string): boolean {
+function isParty(agreement: Consented, standing: Standing, owner: string, key: string): boolean {
   const party = agreement.body.owners.find((o) => o.id === owner)
   return (
     party !== undefined && party.keys.includes(key) && (owner !== standing.owner || standing.ownerKeys.includes(key))

@@ -6,6 +6,7 @@ import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
 import { presentationSchema } from '../token/presentation.ts'
 import { enrolmentSchema, tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
+import { distributionInputsSchema } from './distribution-inputs.ts'
 
 /** DSSE payload type of a decision record. */
 export const RECORD_TYPE = 'application/vnd.vouchsafe.decision.v1+json'
@@ -100,5 +101,6 @@ export const decisionRecordSchema = z.discriminatedUnion('operation', [
   z.strictObject({ ...common, operation: z.literal('attest'), inputs: attestInputsSchema }),
   z.strictObject({ ...common, operation: z.literal('release'), inputs: releaseInputsSchema }),
   z.strictObject({ ...common, operation: z.literal('renew'), inputs: releaseInputsSchema }),
+  z.strictObject({ ...common, operation: z.literal('distribute'), inputs: distributionInputsSchema }),
 ])
 export type DecisionRecord = z.infer<typeof decisionRecordSchema>

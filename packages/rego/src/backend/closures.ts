@@ -170,10 +170,11 @@ export class Closures implements RuleEvaluator {
   ): (env: Env, args: readonly Value[]) => Value | undefined {
     const clauses = node.clauses.map((c) => this.#clause(node, c, conflict))
     const fallback = node.fallback && this.#clause(node, node.fallback, conflict)
+    const tried = selection(node)
     return (env, args) => {
       let result: Value | undefined
-      for (const [i, clause] of clauses.entries()) {
-        const value = clause(env, args)
+      for (const i of tried(env, args)) {
+        const value = clauses[i]?.(env, args)
         if (value === undefined) continue
         if (result === undefined) {
           result = value
@@ -230,9 +231,11 @@ export class Closures implements RuleEvaluator {
       })
       return { slot, run }
     })
+    const tried = selection(node)
     return (env) => {
       const out = new RegoSet()
-      for (const [i, { slot, run }] of clauses.entries()) {
+      for (const i of tried(env, NO_ARGS)) {
+        const { slot, run } = clauses[i] as (typeof clauses)[number]
         const f: Frame = [env]
         f[slot] = out
         const before = out.size
@@ -264,9 +267,11 @@ export class Closures implements RuleEvaluator {
       })
       return { slot, run }
     })
+    const tried = selection(node)
     return (env) => {
       const out = new Branch()
-      for (const [i, { slot, run }] of clauses.entries()) {
+      for (const i of tried(env, NO_ARGS)) {
+        const { slot, run } = clauses[i] as (typeof clauses)[number]
         const f: Frame = [env]
         f[slot] = out
         const before = out.keys.length
@@ -516,11 +521,15 @@ export class Closures implements RuleEvaluator {
   #scan(op: Op & { op: 'scan' }, sink: Sink): Step {
     const from = this.#read(op.from)
     const body = this.#block(op.body, sink)
-    const { key, value, ordered } = op
+    const { key, value, ordered, join } = op
+    const equals = join && this.#read(join.equals)
     const hooks = this.#hooks
     return (f) => {
-      const { budget } = (f[0] as Env).machine
-      const done = iterate(from(f), ordered, (k, v) => {
+      const { machine } = f[0] as Env
+      const { budget } = machine
+      const all = from(f)
+      const some = join && machine.joins.candidates(join.path, all, (equals as (f: Frame) => Value)(f))
+      const done = iterate(all, ordered, some, (k, v) => {
         if (--budget.fuel < 0) budget.refuel()
         if (key !== undefined) f[key] = k
         if (value !== undefined) f[value] = v
@@ -602,7 +611,7 @@ export class Closures implements RuleEvaluator {
       const v = domain(f)
       if (!isArray(v) && !isSet(v) && !isObject(v)) return FAIL
       const { budget } = (f[0] as Env).machine
-      const failed = iterate(v, false, (k, x) => {
+      const failed = iterate(v, false, undefined, (k, x) => {
         if (--budget.fuel < 0) budget.refuel()
         if (key !== undefined) f[key] = k
         f[value] = x
@@ -612,6 +621,18 @@ export class Closures implements RuleEvaluator {
       return failed ? FAIL : NEXT
     }
   }
+}
+
+const NO_ARGS: readonly Value[] = []
+
+/** The clauses of a node to try, by number. */
+function selection({ clauses, index }: NodePlan): (env: Env, args: readonly Value[]) => readonly number[] {
+  if (index === undefined) {
+    const all = [...clauses.keys()]
+    return () => all
+  }
+  const { root } = index
+  return (env, args) => index.select(root === 'input' ? env.input : args[root - 1])
 }
 
 function set(f: Frame, out: number, v: unknown): Status {

@@ -5,17 +5,24 @@ import {
   RegoMap,
   RegoSet,
   sortedElements,
+  step,
   type RegoRecord,
   type Value,
 } from '../value/index.ts'
 
 /**
  * Calls `each` for the elements of a collection until it returns true; scalars have none. In Rego order if `ordered`, else in
- * any order.
+ * any order. With `some`, only for the elements at these keys.
  *
  * @returns true if `each` did
  */
-export function iterate(v: Value, ordered: boolean, each: (key: Value, value: Value) => boolean): boolean {
+export function iterate(
+  v: Value,
+  ordered: boolean,
+  some: readonly Value[] | undefined,
+  each: (key: Value, value: Value) => boolean,
+): boolean {
+  if (some !== undefined) return some.some((k) => each(k, step(v, k) as Value))
   if (isArray(v)) {
     for (let i = 0; i < v.length; i++) if (each(i, v[i] as Value)) return true
     return false

@@ -3,6 +3,7 @@ import { RegoError } from '../errors.ts'
 import type { Location } from '../syntax/source.ts'
 import { isArray, type Value } from '../value/index.ts'
 import { Budget, type Bounds } from './bounds.ts'
+import { Joins } from './joins.ts'
 import { Answers } from './settle.ts'
 
 export type EvalOptions = Bounds & {
@@ -25,6 +26,7 @@ export class Machine implements BuiltinContext {
   readonly #options: EvalOptions
   #memo: Map<string, unknown> | undefined
   #answers: Answers | undefined
+  #joins: Joins | undefined
 
   constructor(options: EvalOptions, host: HostFunctions) {
     this.budget = new Budget(options)
@@ -47,6 +49,10 @@ export class Machine implements BuiltinContext {
 
   get memo(): Map<string, unknown> {
     return (this.#memo ??= new Map())
+  }
+
+  get joins(): Joins {
+    return (this.#joins ??= new Joins(this.budget))
   }
 
   spend(steps: number): void {

@@ -2,6 +2,8 @@ import type { Builtin } from '../builtins/index.ts'
 import type { Expr, Rule } from '../syntax/ast.ts'
 import type { Location } from '../syntax/source.ts'
 import type { Value } from '../value/index.ts'
+import type { JoinPath } from './joins.ts'
+import type { RuleIndex } from './rule-index.ts'
 
 /** A register of a function's frame. Written once before it is read, on every way through the function. */
 export type Reg = number
@@ -33,6 +35,7 @@ export type Op =
       readonly value: Reg | undefined
       readonly ordered: boolean
       readonly body: Block
+      readonly join?: Join
     }
   /** Base data at a path. */
   | { readonly op: 'base'; readonly out: Reg; readonly env: EnvReg; readonly path: readonly Value[] }
@@ -133,6 +136,9 @@ export type Op =
       readonly reads: (readonly [string, Reg])[]
     }
 
+/** Of all elements of a scan, only those with this value at a path can have a solution. */
+export type Join = { readonly path: JoinPath; readonly equals: Operand }
+
 /** Hands a solution to whoever runs the block. */
 export type Emit =
   /** There is one: enough for `not`, `every`, `exists`. */
@@ -187,6 +193,8 @@ export type NodePlan = {
   /** Registers 1 to `arity` hold the arguments. */
   readonly arity: number
   readonly clauses: readonly Clause[]
+  /** Which of many clauses can have a solution. */
+  readonly index: RuleIndex | undefined
   /** The value where no clause has one. */
   readonly fallback: Clause | undefined
   /** The value depends on nothing but the program: it is computed once and kept. */

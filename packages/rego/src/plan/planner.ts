@@ -10,7 +10,9 @@ import type { PlanContext, Sites } from './context.ts'
 import { planData } from './documents.ts'
 import { planBody } from './expressions.ts'
 import { replacementsOf, type Replacements } from './replacements.ts'
-import type { Clause, Emit, NodePlan, Operand, QueryPlan } from './ir.ts'
+import { withJoins } from './joins.ts'
+import type { Block, Clause, Emit, NodePlan, Operand, QueryPlan } from './ir.ts'
+import { RuleIndex } from './rule-index.ts'
 import { isConst, planMatch, planTerm } from './terms.ts'
 
 export type Plan = {
@@ -59,7 +61,7 @@ export function planQuery(body: Body, names: Names, plan: Plan): QueryPlan {
   const shown = [...b.bound].map(([name, value]) => [names.written(name), value] as const)
   const columns = shown.filter(([name]) => !isGenerated(name))
   if (!b.dead) b.add({ op: 'emit', what: 'row', values: columns.map(([, value]) => value) })
-  return { block: b.block, registers: registers.count, names: columns.map(([name]) => name) }
+  return { block: finished(b, context), registers: registers.count, names: columns.map(([name]) => name) }
 }
 
 function contextOf(
@@ -95,6 +97,7 @@ function planNode(node: RuleNode, c: PlanContext): Omit<NodePlan, 'constant'> {
     kind,
     arity,
     clauses,
+    index: c.explain === undefined ? RuleIndex.of(clauses, arity) : undefined,
     fallback: otherwise && planClause(otherwise, kind, c),
     firstDecides: sameConstant(clauses),
     children: new Map([...node.children].map(([name, child]) => [name, c.ids.get(child) as number])),
@@ -115,7 +118,7 @@ function planClause(r: WorkRule, kind: NodePlan['kind'], c: PlanContext): Clause
     if (emit.what === 'value' && isConst(emit.value)) constant = emit.value.value
   }
   return {
-    block: b.block,
+    block: finished(b, c),
     registers: registers.count,
     loc: r.loc,
     rule: r.source,
@@ -123,6 +126,11 @@ function planClause(r: WorkRule, kind: NodePlan['kind'], c: PlanContext): Clause
     single: !b.scans,
     constant,
   }
+}
+
+/** An explanation wants to see every element; the others may be left out. */
+function finished(b: Builder, c: PlanContext): Block {
+  return c.explain === undefined ? withJoins(b.block) : b.block
 }
 
 function planHead(r: WorkRule, kind: NodePlan['kind'], b: Builder, c: PlanContext): Emit {

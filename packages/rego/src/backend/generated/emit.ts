@@ -1,4 +1,5 @@
 import { BUILTINS } from '../../builtins/index.ts'
+import { JOIN_FROM } from '../../eval/joins.ts'
 import { functionName } from '../../plan/replacements.ts'
 import type { Block, Clause, Emit, NodePlan, Op, Operand } from '../../plan/ir.ts'
 import { FAST_CALLS, Site } from '../fast/calls.ts'
@@ -227,13 +228,25 @@ export class FunctionWriter {
     const keys = w.label('k')
     const values = w.label('x')
     w.line(`const ${values} = Array.isArray(${from}) ? ${from} : undefined;`)
-    w.line(`const ${keys} = ${values} === undefined ? keysOf(${from}, ${op.ordered}) : ${values};`)
+    const { join } = op
+    let at: string = i
+    let all = `${values} === undefined ? keysOf(${from}, ${op.ordered}) : ${values}`
+    const some = w.label('j')
+    if (join !== undefined) {
+      const wanted = `${w.constant(join.path)}, ${from}, ${this.read(join.equals)}`
+      w.line(
+        `const ${some} = ${values} !== undefined && ${values}.length < ${JOIN_FROM} ? undefined : env.machine.joins.candidates(${wanted});`,
+      )
+      all = `${some} !== undefined ? ${some} : ${all}`
+      at = w.label('p')
+    }
+    w.line(`const ${keys} = ${all};`)
     w.line(`${label}: for (let ${i} = 0; ${i} < ${keys}.length; ${i}++) {`)
     this.#fuel()
-    const needsKey = op.key !== undefined
-    if (needsKey) w.line(`const v${op.key} = ${values} === undefined ? ${keys}[${i}] : ${i};`)
+    if (join !== undefined) w.line(`const ${at} = ${some} === undefined ? ${i} : ${keys}[${i}];`)
+    if (op.key !== undefined) w.line(`const v${op.key} = ${values} === undefined ? ${keys}[${i}] : ${at};`)
     if (op.value !== undefined) {
-      w.line(`const v${op.value} = ${values} === undefined ? valueAt(${from}, ${keys}[${i}]) : ${values}[${i}];`)
+      w.line(`const v${op.value} = ${values} === undefined ? valueAt(${from}, ${keys}[${i}]) : ${values}[${at}];`)
     }
     this.block(op.body, { ...flow, fail: `continue ${label};` })
     w.line('}')
@@ -416,13 +429,34 @@ export class FunctionWriter {
     w.line('}')
   }
 
+  /** Writes all clauses, or where there is an index, a switch that runs those that it selects. */
+  #eachClause({ clauses, index }: NodePlan, write: (clause: Clause) => void): void {
+    const w = this.#w
+    if (index === undefined) {
+      for (const clause of clauses) write(clause)
+      return
+    }
+    const selected = w.label('s')
+    const i = w.label('i')
+    w.line(
+      `const ${selected} = ${w.constant(index)}.select(${index.root === 'input' ? 'env.input' : this.read(index.root)});`,
+    )
+    w.line(`for (let ${i} = 0; ${i} < ${selected}.length; ${i}++) switch (${selected}[${i}]) {`)
+    for (const [n, clause] of clauses.entries()) {
+      w.line(`case ${n}: {`)
+      write(clause)
+      w.line('break; }')
+    }
+    w.line('}')
+  }
+
   /** The value of a complete rule or function: clauses in order, which must agree. */
   #valueBody(node: NodePlan, conflict: string): void {
     const w = this.#w
     const { clauses } = node
     const only = clauses.length === 1
     if (!only && !node.firstDecides) w.line('let out;')
-    for (const clause of clauses) {
+    this.#eachClause(node, (clause) => {
       if (only || node.firstDecides) this.#returningClause(clause, conflict)
       else {
         const value = this.#clause(clause, conflict)
@@ -431,7 +465,7 @@ export class FunctionWriter {
         w.line(`else if (!(out === ${value} || equal(out, ${value}))) throw ${conflict}(${w.constant(clause.loc)});`)
         w.line('}')
       }
-    }
+    })
     if (!only && !node.firstDecides) w.line('if (out !== undefined) return out;')
     if (node.fallback !== undefined) this.#returningClause(node.fallback, conflict)
     w.line('return undefined;')
@@ -496,7 +530,7 @@ export class FunctionWriter {
   #setBody(node: NodePlan): void {
     const w = this.#w
     w.line('const out = new RegoSet();')
-    for (const clause of node.clauses) {
+    this.#eachClause(node, (clause) => {
       const label = w.label('B')
       const once = clause.single || clause.constant !== undefined
       w.line(`${label}: {`)
@@ -509,7 +543,7 @@ export class FunctionWriter {
         },
       })
       w.line('}')
-    }
+    })
     w.line('return out;')
   }
 
@@ -517,7 +551,7 @@ export class FunctionWriter {
     const w = this.#w
     w.line(`function x${node.id}(env, M) {`)
     w.line('const out = new Branch();')
-    for (const clause of node.clauses) {
+    this.#eachClause(node, (clause) => {
       const label = w.label('B')
       w.line(`${label}: {`)
       this.block(clause.block, {
@@ -532,7 +566,7 @@ export class FunctionWriter {
         },
       })
       w.line('}')
-    }
+    })
     w.line('return out;')
     w.line('}')
   }

@@ -1,28 +1,7 @@
-import { createPrivateKey, createPublicKey, sign, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import type { HostFunctions, SignatureAlgorithm, Signatures } from '../src/builtins/index.ts'
-
-function keyInput(algorithm: SignatureAlgorithm, key: KeyObject): VerifyKeyObjectInput {
-  if (algorithm.startsWith('PS')) return { key, padding: 6, saltLength: Number(algorithm.slice(2)) / 8 }
-  return { key, dsaEncoding: 'ieee-p1363' }
-}
-
-function hashOf(algorithm: SignatureAlgorithm): string | null {
-  return algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
-}
-
-/** Signatures by OpenSSL, at once. */
-export const nodeSignatures: Signatures = {
-  verify(algorithm, publicKey, message, signature) {
-    const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' })
-    return verify(hashOf(algorithm), message, keyInput(algorithm, key), signature)
-  },
-  sign(algorithm, privateKey, message) {
-    const key = createPrivateKey({ key: Buffer.from(privateKey), format: 'der', type: 'pkcs8' })
-    return new Uint8Array(sign(hashOf(algorithm), message, keyInput(algorithm, key)))
-  },
-}
+import { nodeSignatures } from '@vouchsafe/rego/node'
+import type { HostFunctions } from '../src/builtins/index.ts'
 
 /** What the suites expect of a host. Nothing is sent anywhere: only `localhost` and literal addresses are looked up. */
 export const suiteHost: HostFunctions = {

@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { nodeSignatures } from '../../../conformance/node-host.ts'
+import { nodeSignatures } from '@vouchsafe/rego/node'
 import { adopt, toPlain, type Value } from '../../value/index.ts'
 import { testContext } from '../testing/context.ts'
 import { BUILTINS, BuiltinError } from '../index.ts'

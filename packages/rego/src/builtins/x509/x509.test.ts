@@ -8,7 +8,7 @@ import {
   type TestCertificate,
 } from '@vouchsafe/testkit'
 import { describe, expect, test } from 'vitest'
-import { nodeSignatures } from '../../../conformance/node-host.ts'
+import { nodeSignatures } from '@vouchsafe/rego/node'
 import { adopt, toPlain } from '../../value/index.ts'
 import { testContext } from '../testing/context.ts'
 import { BUILTINS } from '../index.ts'

@@ -43,6 +43,14 @@ export class UsageError extends Error {
   }
 }
 
+const hints = new WeakMap<Error, string>()
+
+/** The same error, with what to try next where it arose; it stands before the general hint of its code. */
+export function withHint<E>(error: E, hint: string): E {
+  if (error instanceof Error && !hints.has(error)) hints.set(error, hint)
+  return error
+}
+
 interface Explained {
   readonly code: string
   readonly message: string
@@ -51,6 +59,12 @@ interface Explained {
 }
 
 function explain(error: unknown): Explained {
+  const explained = explainByCode(error)
+  const hint = error instanceof Error ? hints.get(error) : undefined
+  return hint === undefined ? explained : { ...explained, hint }
+}
+
+function explainByCode(error: unknown): Explained {
   if (error instanceof UsageError)
     return { code: 'usage', message: error.message, hint: error.hint, status: EXIT.usage }
   if (error instanceof BrokerRefusal) {

@@ -54,6 +54,8 @@ export type { KernelCommandLine, KernelParameter } from './boot/kernel-command-l
 export { measuresLoadOptions } from './boot/read-loader-event.ts'
 export { readBootReport, readBootReportIn } from './boot/boot-report.ts'
 export type { BootPart, BootReport } from './boot/boot-report.ts'
+export { compareBoots } from './boot/compare-boots.ts'
+export type { BootChange, BootComparison, RegisterChanges } from './boot/compare-boots.ts'
 export { bootEvents } from './boot/boot-events.ts'
 export type { BootEvent } from './boot/boot-events.ts'
 export { VENDOR } from './efi/guid.ts'

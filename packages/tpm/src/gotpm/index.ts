@@ -1,4 +1,4 @@
-export { readGotpm, writeGotpm } from './messages.ts'
+export { gotpmFormatOf, readGotpm, writeGotpm } from './messages.ts'
 export type { GotpmFormat, GotpmKind, GotpmMessage } from './messages.ts'
 export { gotpmAttestation, pcrValues } from './attestation.ts'
 export type { CollectedAttestation } from './attestation.ts'

@@ -44,6 +44,23 @@ export function readGotpm<K extends GotpmKind>(kind: K, bytes: Uint8Array, forma
   }
 }
 
+/**
+ * The format of a file of go-tpm-tools: what is text without control characters is its text format. A message on the wire
+ * always has some: its keys and lengths.
+ */
+export function gotpmFormatOf(bytes: Uint8Array): GotpmFormat {
+  const isText = bytes.every((byte) => byte >= 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d)
+  return isText && isUtf8(bytes) ? 'textproto' : 'binarypb'
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).length >= 0
+  } catch {
+    return false
+  }
+}
+
 /** Writes a file that go-tpm-tools reads. */
 export function writeGotpm<K extends GotpmKind>(
   kind: K,

@@ -29,23 +29,36 @@ export function pcrPolicy(pcrs: PcrBank<HashName>): Policy {
   return [{ kind: 'pcr', selections: [{ hash: pcrs.bank, pcrs: [...pcrs.values.keys()] }], values: [pcrs] }]
 }
 
+/** With a password both must hold; what needs none is as go-tpm-tools have it. */
+function sealingPolicy(condition: Policy, authValue: Uint8Array | undefined): { readonly policy?: Policy } {
+  if (condition.length === 0) return {}
+  return { policy: authValue === undefined ? condition : [...condition, { kind: 'auth-value' }] }
+}
+
 /**
  * Seals as `gotpm seal` does, so that `gotpm unseal` opens it.
  *
+ * @param options.authValue - A password that is needed besides. gotpm knows none, so only `unsealFromGotpm` opens it then.
  * @param options.pcrs - Values that the registers must have: the present ones, from `pcrRead`, or those of a state to
  *   come. Left out, any state of this TPM opens it.
  * @throws {TpmError} `tpm.unavailable` when registers change meanwhile: the record of their values would be false.
  */
 export async function sealForGotpm(
   tpm: Tpm,
-  options: { readonly data: Uint8Array; readonly srk?: StorageKeyKind; readonly pcrs?: PcrBank<HashName> },
+  options: {
+    readonly data: Uint8Array
+    readonly srk?: StorageKeyKind
+    readonly pcrs?: PcrBank<HashName>
+    readonly authValue?: Uint8Array
+  },
 ): Promise<SealedBytes> {
-  const { data, pcrs, srk = 'rsa' } = options
+  const { data, pcrs, authValue, srk = 'rsa' } = options
   const { template, type } = STORAGE_KEYS[srk]
   await using parent = await tpm.createPrimary({ hierarchy: 'owner', template })
-  const policy = pcrs === undefined || pcrs.values.size === 0 ? {} : { policy: pcrPolicy(pcrs) }
+  const condition = pcrs === undefined || pcrs.values.size === 0 ? [] : pcrPolicy(pcrs)
+  const password = authValue === undefined ? {} : { authValue }
   const creationPcrs = [{ hash: CREATION_BANK, pcrs: ALL_PCRS }] as const
-  const sealed = await tpm.seal({ parent, data, creationPcrs, ...policy })
+  const sealed = await tpm.seal({ parent, data, creationPcrs, ...sealingPolicy(condition, authValue), ...password })
   const certified = await tpm.pcrRead(CREATION_BANK)
   if (Buffer.compare(digest('sha256', ...certified.values.values()), sealed.creationData.pcrDigest) !== 0)
     throw new TpmError('tpm.unavailable', 'registers changed while the data were sealed')
@@ -64,6 +77,7 @@ export async function sealForGotpm(
 /**
  * Opens what `gotpm seal` or `sealForGotpm` sealed on this TPM.
  *
+ * @param options.authValue - The password it was sealed with, if any.
  * @param options.certify - Values that registers must have had when it was sealed, with this TPM as the witness. Left
  *   out, it may have been sealed in any state, also by whoever else has the machine.
  * @throws {TpmError} `evidence.mismatch` when it was sealed in another state; `tpm.response` when the TPM is not in the
@@ -72,16 +86,21 @@ export async function sealForGotpm(
 export async function unsealFromGotpm(
   tpm: Tpm,
   message: SealedBytes,
-  options: { readonly certify?: PcrBank<HashName> } = {},
+  options: { readonly certify?: PcrBank<HashName>; readonly authValue?: Uint8Array } = {},
 ): Promise<Uint8Array> {
   const { template } = STORAGE_KEYS[storageKeyKind(message)]
   await using parent = await tpm.createPrimary({ hierarchy: 'owner', template })
   if (options.certify !== undefined) await certifySealing(tpm, parent, message, options.certify)
   const sealed = { private: message.priv, public: parseTpmPublic(message.pub) }
-  if (message.pcrs.length === 0) return await tpm.unseal({ parent, sealed })
+  const { authValue } = options
+  const password = authValue === undefined ? {} : { authValue }
+  return await tpm.unseal({ parent, sealed, ...sealingPolicy(conditionOf(message), authValue), ...password })
+}
+
+function conditionOf(message: SealedBytes): Policy {
+  if (message.pcrs.length === 0) return []
   const { bank } = pcrValues({ ...message, $typeName: 'tpm.PCRs', pcrs: {} })
-  const policy: Policy = [{ kind: 'pcr', selections: [{ hash: bank, pcrs: message.pcrs }] }]
-  return await tpm.unseal({ parent, sealed, policy })
+  return [{ kind: 'pcr', selections: [{ hash: bank, pcrs: message.pcrs }] }]
 }
 
 function storageKeyKind({ srk }: SealedBytes): StorageKeyKind {

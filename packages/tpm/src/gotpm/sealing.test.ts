@@ -4,7 +4,7 @@ import { TEMPLATES } from '../codec/templates.ts'
 import { tpmRefuses, useTpm } from '../testing/tpm-fixture.ts'
 import { HashAlgo } from './gen/tpm_pb.js'
 import { openGotpmImport, sealForGotpmImport } from './import-blob.ts'
-import { readGotpm, writeGotpm } from './messages.ts'
+import { gotpmFormatOf, readGotpm, writeGotpm } from './messages.ts'
 import { sealForGotpm, unsealFromGotpm } from './sealed-bytes.ts'
 
 const get = useTpm()
@@ -30,6 +30,22 @@ describe('sealed bytes of go-tpm-tools', () => {
     await expect(unsealFromGotpm(get(), message)).rejects.toMatchObject(tpmRefuses('TPM_RC_POLICY_FAIL'))
     // a blob that says less than its policy does not open for that
     await expect(unsealFromGotpm(get(), { ...message, pcrs: [] })).rejects.toMatchObject({ code: 'tpm.response' })
+  })
+
+  test('with a password open with it, and only while the registers hold as well', async () => {
+    const authValue = new TextEncoder().encode('correct horse')
+    const message = await sealForGotpm(get(), { data, authValue, pcrs: await get().pcrRead('sha256', [14]) })
+    expect(await unsealFromGotpm(get(), message, { authValue })).toEqual(data)
+    await expect(unsealFromGotpm(get(), message)).rejects.toMatchObject(tpmRefuses('TPM_RC_POLICY_FAIL'))
+    await expect(unsealFromGotpm(get(), message, { authValue: Uint8Array.of(1) })).rejects.toMatchObject(
+      tpmRefuses('TPM_RC_AUTH_FAIL'),
+    )
+    await get().pcrEvent(14, data)
+    await expect(unsealFromGotpm(get(), message, { authValue })).rejects.toMatchObject(tpmRefuses('TPM_RC_POLICY_FAIL'))
+    const plain = await sealForGotpm(get(), { data, authValue })
+    expect(await unsealFromGotpm(get(), plain, { authValue })).toEqual(data)
+    await expect(unsealFromGotpm(get(), plain)).rejects.toMatchObject(tpmRefuses('TPM_RC_AUTH_FAIL'))
+    await get().run('DictionaryAttackLockReset', { lockHandle: 'lockout' })
   })
 
   test('carry the state in which they were sealed, with the TPM as witness', async () => {
@@ -58,6 +74,15 @@ describe('sealed bytes of go-tpm-tools', () => {
       code: 'input.malformed',
     })
     await expect(unsealFromGotpm(get(), { ...message, srk: 0 })).rejects.toMatchObject({ code: 'input.malformed' })
+  })
+})
+
+describe('the format of a file', () => {
+  test('is told by what it holds', async () => {
+    const message = await sealForGotpm(get(), { data })
+    for (const format of ['binarypb', 'textproto'] as const)
+      expect(gotpmFormatOf(writeGotpm('sealed-bytes', message, format))).toBe(format)
+    expect(gotpmFormatOf(Uint8Array.of(0xff, 0xfe, 0xfd))).toBe('binarypb')
   })
 })
 

@@ -151,5 +151,6 @@ export function toVerdict({ result, decision }: WalkOf<{ readonly appraisal: App
     missingApprovals: decision.kind === 'wait' ? [...decision.missingApprovals] : [],
     reasons: decision.kind === 'wait' || decision.kind === 'deny' ? decision.reasons.map((r) => ({ ...r })) : [],
     findings: result?.appraisal.findings.map((f) => ({ ...f })) ?? [],
+    conditions: decision.kind === 'accept' ? [] : (decision.conditions ?? []).map((c) => ({ ...c })),
   }
 }

@@ -56,7 +56,7 @@ export async function replayRecord(
     digest: digestOf(bytes, crypto),
     signed,
     verdict,
-    reproduced: JSON.stringify(verdict) === JSON.stringify(normal(record.verdict)),
+    reproduced: sameVerdict(verdict, record.verdict),
   }
 }
 
@@ -72,19 +72,17 @@ function walkAgain(record: DecisionRecord, crypto: CryptoPort) {
   }
 }
 
-/** Members in the order in which `toVerdict` writes them: a record may have been re-serialised by whoever kept it. */
-function normal(v: Verdict): Verdict {
-  return {
-    kind: v.kind,
-    grants: v.grants,
-    missingApprovals: v.missingApprovals,
-    reasons: v.reasons.map(({ stage, code, expected, actual, advice }) => ({ stage, code, expected, actual, advice })),
-    findings: v.findings.map(({ check, aspect, tier, expected, actual }) => ({
-      check,
-      aspect,
-      tier,
-      expected,
-      actual,
-    })),
-  }
+/** Whether two verdicts say the same, whatever the order of their members: a record may have been re-serialised by whoever kept it. */
+function sameVerdict(computed: Verdict, recorded: Verdict): boolean {
+  // a record that says nothing of conditions was made before they were recorded
+  const { conditions, ...rest } = computed
+  return canonical(recorded.conditions === undefined ? rest : { ...rest, conditions }) === canonical(recorded)
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, v: unknown) =>
+    typeof v === 'object' && v !== null && !Array.isArray(v)
+      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : v,
+  )
 }

@@ -2,6 +2,7 @@ import { LAUNCH_ISOLATIONS, LAUNCH_NETWORKS, LAUNCH_OUTPUTS, LAUNCH_RESTARTS } f
 import { z } from 'zod'
 import type { CryptoPort } from '../base/crypto.ts'
 import { type Digest, digestOf } from '../base/digest.ts'
+import { utf8 } from '../base/encoding.ts'
 import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { parseSchema } from '../base/schema.ts'
 import { parseStrictJson } from '../base/strict-json.ts'
@@ -45,13 +46,48 @@ export const conditionSchema = z.discriminatedUnion('op', [
 ])
 export type Condition = z.infer<typeof conditionSchema>
 
-/** A plain-data rule: who meets every condition may have these resources of that owner. No grant means no release. */
-export const grantSchema = z.strictObject({
-  id: nameSchema,
-  owner: nameSchema,
-  resources: z.array(resourcePathSchema).min(1).max(64),
-  when: z.array(conditionSchema).min(1).max(32),
+const REGO_REFERENCE = /^data(?:\.[A-Za-z_][A-Za-z0-9_]{0,63}){1,8}$/
+export const MAX_REGO_BYTES = 64 * 1024
+export const MAX_CEL_BYTES = 4096
+
+/** Policy text that is part of the agreement, and so of its digest: nobody can change it without a new version. */
+export const regoSchema = z.strictObject({
+  /** Modules by file name. */
+  modules: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,58}\.rego$/, 'not a file name that ends in .rego'), z.string())
+    .refine((m) => Object.keys(m).length > 0, 'no module')
+    .refine((m) => bytesOf(Object.values(m)) <= MAX_REGO_BYTES, `over ${MAX_REGO_BYTES} bytes`),
+  /** The rule that must be `true`, as `data.package.rule`. */
+  allow: z.string().regex(REGO_REFERENCE, 'wanted data.package.rule'),
+  /** Base data that the modules read as `data`. */
+  data: z.record(z.string().max(128), z.json()).optional(),
 })
+export type RegoCondition = z.infer<typeof regoSchema>
+
+const celSchema = z
+  .string()
+  .min(1)
+  .refine((text) => bytesOf([text]) <= MAX_CEL_BYTES, `over ${MAX_CEL_BYTES} bytes`)
+
+/**
+ * Who meets every condition may have these resources of that owner: plain conditions, Rego and CEL over the same
+ * claims. No grant means no release, and neither does a grant without any condition.
+ */
+export const grantSchema = z
+  .strictObject({
+    id: nameSchema,
+    owner: nameSchema,
+    resources: z.array(resourcePathSchema).min(1).max(64),
+    when: z.array(conditionSchema).max(32).default([]),
+    rego: regoSchema.optional(),
+    cel: z.array(celSchema).min(1).max(16).optional(),
+    /** Lets conditions stand that read no measured fact. Honoured for class `simulated` only (F19). */
+    dangerouslyReleaseToAnySimulatedGuest: z.literal(true).optional(),
+  })
+  .refine((g) => g.when.length > 0 || g.rego !== undefined || g.cel !== undefined, {
+    path: ['when'],
+    message: 'no condition at all: nothing would ever be released',
+  })
 export type Grant = z.infer<typeof grantSchema>
 
 /** What everybody must know about an owner's broker, so that no key is ever learnt from the network. */
@@ -176,6 +212,10 @@ export function parseAgreement(bytes: Uint8Array, crypto: CryptoPort): Agreement
       throw new VouchsafeError('input.malformed', `agreement.grants.${grant.id}: owner ${grant.owner} is no party`)
   }
   return { digest: digestOf(bytes, crypto), bytes: new Uint8Array(bytes), body }
+}
+
+function bytesOf(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + utf8(text).length, 0)
 }
 
 function unique(values: readonly string[], what: string): void {

@@ -45,7 +45,7 @@ const decideOn = (
 const codes = (d: ReturnType<typeof decide>) => (d.kind === 'release' ? [] : d.reasons.map((r) => r.code))
 
 test('releases when everything fits, and names the grant', () => {
-  expect(decideOn(goodClaims(agreed), standing())).toEqual({ kind: 'release', grants: ['a-key'] })
+  expect(decideOn(goodClaims(agreed), standing())).toMatchObject({ kind: 'release', grants: ['a-key'] })
 })
 
 test('waits for who is missing, and says so in words', () => {

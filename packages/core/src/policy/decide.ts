@@ -1,7 +1,7 @@
 import type { Agreement } from '../agreement/agreement.ts'
 import type { AttestationResult } from '../token/attestation-result.ts'
-import { type Decision, type Reason, reason } from './decision.ts'
-import { refusalsOf } from './grants.ts'
+import { type ConditionFinding, type Decision, type Reason, reason } from './decision.ts'
+import { judgeGrant } from './judge-grant.ts'
 import { type Standing, judgeStanding } from './standing.ts'
 
 export interface ResourceRequest {
@@ -43,6 +43,7 @@ export function decide(
     )
 
   const grants: string[] = []
+  const conditions: ConditionFinding[] = []
   if (request.resources.length === 0)
     denials.push(reason('policy', 'policy.resource', 'at least one resource', 'none was asked for'))
   for (const { path, version } of request.resources) {
@@ -57,14 +58,15 @@ export function decide(
       denials.push(reason('policy', 'release.unknown', `a resource ${path}`, 'there is none'))
       continue
     }
-    const refusals = candidates.map((g) => ({ id: g.id, reasons: refusalsOf(g, result.claims) }))
-    const met = refusals.find((r) => r.reasons.length === 0)
-    if (met === undefined) denials.push(...refusals.flatMap((r) => r.reasons))
+    const judged = candidates.map((g) => ({ id: g.id, ...judgeGrant(g, result.claims, at) }))
+    const met = judged.find((j) => j.refusals.length === 0)
+    if (met === undefined) denials.push(...judged.flatMap((j) => j.refusals))
     else grants.push(met.id)
+    conditions.push(...judged.flatMap((j) => j.findings))
   }
 
   const [first, ...rest] = denials
-  if (first !== undefined) return { kind: 'deny', reasons: [first, ...rest] }
+  if (first !== undefined) return { kind: 'deny', reasons: [first, ...rest], conditions }
   const [missingFirst, ...missingRest] = missing
   if (missingFirst !== undefined) {
     const { owners, quorum } = agreement.body
@@ -75,10 +77,11 @@ export function decide(
       kind: 'wait',
       missingApprovals: [missingFirst, ...missingRest],
       reasons: [reason('policy', 'agreement.waiting', expected, actual)],
+      conditions,
     }
   }
   const [granted, ...more] = grants
   if (granted === undefined)
-    return { kind: 'deny', reasons: [reason('policy', 'policy.no-condition', 'a grant', 'none applied')] }
-  return { kind: 'release', grants: [granted, ...more] }
+    return { kind: 'deny', reasons: [reason('policy', 'policy.no-condition', 'a grant', 'none applied')], conditions }
+  return { kind: 'release', grants: [granted, ...more], conditions }
 }

@@ -13,15 +13,35 @@ export interface Reason {
   readonly advice: string
 }
 
+/** What became of one rule of a grant's conditions: plain, Rego or CEL. Told also when it held. */
+export interface ConditionFinding {
+  readonly grant: string
+  readonly form: 'plain' | 'rego' | 'cel'
+  /** The plain condition, the rule's path, or the term of the expression. */
+  readonly rule: string
+  readonly held: boolean
+  readonly expected: string
+  readonly actual: string
+}
+
 export type Decision =
   | { readonly kind: 'accept' } // evidence accepted, nothing asked for yet
-  | { readonly kind: 'release'; readonly grants: readonly [string, ...string[]] }
+  | {
+      readonly kind: 'release'
+      readonly grants: readonly [string, ...string[]]
+      readonly conditions?: readonly ConditionFinding[]
+    }
   | {
       readonly kind: 'wait'
       readonly missingApprovals: readonly [string, ...string[]]
       readonly reasons: readonly [Reason, ...Reason[]]
+      readonly conditions?: readonly ConditionFinding[]
     }
-  | { readonly kind: 'deny'; readonly reasons: readonly [Reason, ...Reason[]] } // never a bare no
+  | {
+      readonly kind: 'deny'
+      readonly reasons: readonly [Reason, ...Reason[]] // never a bare no
+      readonly conditions?: readonly ConditionFinding[]
+    }
 
 export function reason(stage: Stage, code: ErrorCode, expected: string, actual: string): Reason {
   return {

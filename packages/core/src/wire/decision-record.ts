@@ -85,6 +85,19 @@ export const verdictSchema = z.strictObject({
       actual: z.string(),
     }),
   ),
+  /** What became of each rule of the conditions that were asked. Records of before there was more than one form have none. */
+  conditions: z
+    .array(
+      z.strictObject({
+        grant: z.string(),
+        form: z.enum(['plain', 'rego', 'cel']),
+        rule: z.string(),
+        held: z.boolean(),
+        expected: z.string(),
+        actual: z.string(),
+      }),
+    )
+    .optional(),
 })
 export type Verdict = z.infer<typeof verdictSchema>
 

@@ -1,21 +1,25 @@
 import type { Condition, Grant } from '../agreement/agreement.ts'
 import { type Claims, isAtLeast } from '../claims/claims.ts'
-import { type Reason, reason } from './decision.ts'
+import { type ConditionFinding, reason } from './decision.ts'
+import type { Judgement } from './judge-grant.ts'
 
-/** Why a grant does not apply; empty when it does. Every condition is looked at, so that all failures are told at once. */
-export function refusalsOf(grant: Grant, claims: Claims): readonly Reason[] {
-  return grant.when.flatMap((condition) => {
+/** The plain conditions of a grant. Every one is looked at, so that all failures are told at once. */
+export function judgePlain(grant: Grant, claims: Claims): Judgement {
+  const findings = grant.when.map((condition): ConditionFinding => {
     const actual = condition.op === 'at-least-class' ? claims.class : readClaim(claims, condition.claim)
-    if (holds(condition, actual)) return []
-    return [
-      reason(
-        'policy',
-        'policy.condition',
-        `grant ${grant.id}: ${describe(condition)}`,
-        actual === undefined ? 'no such claim' : JSON.stringify(actual),
-      ),
-    ]
+    return {
+      grant: grant.id,
+      form: 'plain',
+      rule: describe(condition),
+      held: holds(condition, actual),
+      expected: describe(condition),
+      actual: actual === undefined ? 'no such claim' : JSON.stringify(actual),
+    }
   })
+  const refusals = findings
+    .filter((f) => !f.held)
+    .map((f) => reason('policy', 'policy.condition', `grant ${grant.id}: ${f.expected}`, f.actual))
+  return { findings, refusals }
 }
 
 function holds(condition: Condition, actual: unknown): boolean {

@@ -1,0 +1,95 @@
+import { type Policy, RegoError, parseModule } from '@vouchsafe/rego'
+import type { Grant, RegoCondition } from '../agreement/agreement.ts'
+import { VouchsafeError } from '../base/errors.ts'
+import type { FormCheck } from './check-grant.ts'
+import { checkUses } from './claim-use.ts'
+import type { PolicyFinding } from './policy-finding.ts'
+import { REGO_BOUNDS, compileRego } from './rego/compile-rego.ts'
+import { negationTraps } from './rego/rego-traps.ts'
+import { usesOfRego } from './rego/rego-uses.ts'
+
+/** The Rego condition of a grant: it compiles, has its entry, knows its claims, and says no to a guest that shows nothing. */
+export function checkRego({ id, rego }: Pick<Grant, 'id' | 'rego'>): FormCheck {
+  if (rego === undefined) return { findings: [], reads: [] }
+  let policy: Policy
+  try {
+    policy = compileRego(rego)
+  } catch (error) {
+    if (!(error instanceof VouchsafeError) || error.code !== 'policy.invalid') throw error
+    return { findings: compileFindings(error, id), reads: [] }
+  }
+  const place = { file: `${id}.rego`, row: 0, text: rego.allow }
+  const finding = (check: PolicyFinding['check'], message: string, hint: string): PolicyFinding => ({
+    severity: 'refuse',
+    check,
+    message,
+    hint,
+    place,
+  })
+  if (!policy.rules.includes(rego.allow)) {
+    const hint = `its rules are ${policy.rules.join(', ') || 'none'}`
+    return { findings: [finding('entry', `there is no rule ${rego.allow}`, hint)], reads: [] }
+  }
+  const uses = usesOfRego(policy, rego.allow.split('.').slice(1))
+  const released = saysYesToNothing(policy, rego.allow)
+  const findings = [
+    ...checkUses(uses),
+    ...Object.entries(rego.modules).flatMap(([file, text]) => negationTraps(parseModule(file, text))),
+    ...shadowed(rego, policy),
+  ]
+  if (released)
+    findings.push(
+      finding(
+        'no-evidence',
+        `${rego.allow} is true of a guest that shows nothing`,
+        'say what must be there instead of what must not: a rule that only excludes lets everything else in',
+      ),
+    )
+  return { findings, reads: uses.reads }
+}
+
+/** Asked without claims, with none, and with null: whatever is true then reads no evidence, or takes its absence for good. */
+function saysYesToNothing(policy: Policy, allow: string): boolean {
+  return [undefined, {}, null].some((input) => {
+    try {
+      return policy.eval(allow, input, { ...REGO_BOUNDS, timeNs: 0n }).value === true
+    } catch (error) {
+      if (error instanceof RegoError) return false // no answer is no release
+      throw error
+    }
+  })
+}
+
+/** Base data where a rule stands as well: a reference to the rule sees the rule, one to its package the data. */
+function shadowed({ data }: RegoCondition, policy: Policy): readonly PolicyFinding[] {
+  if (data === undefined) return []
+  return policy.rules
+    .filter((rule) => hasPath(data, rule.split('.').slice(1)))
+    .map((rule) => ({
+      severity: 'refuse',
+      check: 'shadowed',
+      message: `${rule} is both a rule and base data`,
+      hint: 'give the data another name',
+      place: { file: 'data', row: 0, text: rule },
+    }))
+}
+
+function hasPath(data: unknown, path: readonly string[]): boolean {
+  let at = data
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return false
+    at = (at as Record<string, unknown>)[step]
+  }
+  return true
+}
+
+function compileFindings(error: VouchsafeError, id: string): readonly PolicyFinding[] {
+  const diagnostics = error.cause instanceof RegoError ? error.cause.diagnostics : []
+  return diagnostics.map(({ message, location, hint, code }) => ({
+    severity: 'refuse',
+    check: 'compile',
+    message: `${code}: ${message}`,
+    hint: hint ?? 'correct the module',
+    place: { file: location?.file ?? `${id}.rego`, row: location?.row ?? 0, text: location?.text ?? '' },
+  }))
+}

@@ -9,6 +9,7 @@ import { listen } from './http/server.ts'
 import { openStoreOf } from './open-store.ts'
 import type { Services, TenantContext } from './services/context.ts'
 import { openTenant } from './services/tenant-context.ts'
+import type { StoreOptions } from './store/sql-store.ts'
 import type { Store } from './store/store.ts'
 import { type BrokerIdentity, brokerId, issueServerCertificate } from './tls/identity.ts'
 
@@ -28,7 +29,7 @@ const identitySchema = z.strictObject({ certificate: z.string(), key: z.string()
  */
 export async function serveBroker(
   config: BrokerConfig,
-  options: { readonly log: Services['log']; readonly adoptHeads?: boolean },
+  options: { readonly log: Services['log'] } & Pick<StoreOptions, 'adoptHeads' | 'onStatement'>,
 ): Promise<RunningBroker> {
   const clock = () => new Date()
   const root = openCustodyFile(config.custody.file, readPassphrase(config.custody.passphraseFile))

@@ -36,8 +36,8 @@ export interface AppendSteps {
 }
 
 /** Applies changes under the log's lock and records them: the same shape as the release transaction. */
-export function* appendSteps(wanted: Append, clock: Date, memory: HeadMemory): Steps<AppendSteps> {
-  const log = yield* lockLog(wanted.tenant, clock, wanted.signer, memory)
+export function* appendSteps(wanted: Append, time: () => Date, memory: HeadMemory): Steps<AppendSteps> {
+  const log = yield* lockLog(wanted.tenant, time, wanted.signer, memory)
   const endedLeases: string[] = []
   const epochs: { -readonly [Name in keyof Epochs]: Epochs[Name] } = { ...log.epochs }
   for (const one of wanted.changes) {

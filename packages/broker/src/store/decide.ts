@@ -15,10 +15,10 @@ export type DecideSteps =
  * The release transaction of decision 15, in its order. Whatever throws, the runner rolls all of it back: no nonce is
  * gone, no entry is there. Checking evidence and sealing happened before; the answer leaves after the commit.
  */
-export function* decideSteps(wanted: Decide, clock: Date, memory: HeadMemory): Steps<DecideSteps> {
+export function* decideSteps(wanted: Decide, time: () => Date, memory: HeadMemory): Steps<DecideSteps> {
   assertComplete(wanted)
   const { tenant, decision, expect, consume, signer } = wanted
-  const log = yield* lockLog(tenant, clock, signer, memory)
+  const log = yield* lockLog(tenant, time, signer, memory)
   const state = yield* readState(tenant, wanted)
   if (state.repeated !== null) {
     const first = yield* readDecision(tenant, state.repeated)

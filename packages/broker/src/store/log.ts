@@ -40,10 +40,11 @@ export interface HeadMemory {
 /**
  * Locks a tenant's log head and reads it. Everything that is read afterwards in the transaction holds until it ends.
  *
+ * @param time - Asked once the lock is held: while a transaction waits for it, others append, and time goes on.
  * @throws {VouchsafeError} `store.unknown` without such a tenant; `clock.backwards`; `ledger.regressed`; `ledger.broken`
  *   when the head is not one that the log's key signed, for then signing its successor would vouch for a forgery.
  */
-export function* lockLog(tenant: string, clock: Date, signer: LogSigner, memory: HeadMemory): Steps<LockedLog> {
+export function* lockLog(tenant: string, time: () => Date, signer: LogSigner, memory: HeadMemory): Steps<LockedLog> {
   const row = yield* one(
     `select size, time, frontier, checkpoint, consent_epoch, registry_epoch, reference_epoch, distrust_epoch
      from log_heads where tenant = ? for update`,
@@ -51,6 +52,7 @@ export function* lockLog(tenant: string, clock: Date, signer: LogSigner, memory:
   )
   if (row === null) throw new VouchsafeError('store.unknown', `no tenant ${JSON.stringify(tenant)}`)
   const newest = integer(row, 'time')
+  const clock = time()
   if (clock.getTime() < newest - CLOCK_LEEWAY_MS)
     throw new VouchsafeError(
       'clock.backwards',

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openPostgresStore } from './postgres.ts'
 import { describeRaces } from './races.contract.ts'
 import { describeRestarts } from './restart.contract.ts'
@@ -86,6 +87,31 @@ describe.skipIf(missingPostgres())('PostgreSQL', () => {
     )
     await expect(t.apply()).rejects.toEqual(refusal('ledger.regressed', 'an older state'))
     await expect(t.store.resource('clinic', 'data/key')).rejects.toEqual(refusal('ledger.regressed'))
+    await site.remove()
+  })
+
+  test('A19 to have waited long for the log’s lock is no clock set back', async () => {
+    const site = new Site(await postgres.database())
+    const database = site.database.racerArguments[2] ?? ''
+    let late = 0
+    const clock = () => new Date(Date.now() + late)
+    const store = await site.open({ clock })
+    const t = await new Tenancy(store, 'clinic').begin()
+    // another replica has the lock, and appends what is newer than our clock was when we began to wait
+    const other = new pg.Client(postgres.server.connection(database))
+    await other.connect()
+    await other.query('begin')
+    await other.query('select 1 from log_heads for update')
+    const waiting = t.apply()
+    await vi.waitUntil(async () => {
+      const [row] = await postgres.server.sql(database, 'select 1 from pg_locks where not granted')
+      return row !== undefined
+    })
+    await other.query(`update log_heads set time = ${Date.now() + 60_000}`)
+    late = 60_000
+    await other.query('commit')
+    await other.end()
+    expect(await waiting).toMatchObject({ seq: 2 })
     await site.remove()
   })
 

@@ -10,8 +10,6 @@ export interface PostgresOptions extends StoreOptions {
   readonly connection: string | pg.ClientConfig
   /** Connections that this process may hold open. 10 unless told. */
   readonly maxConnections?: number
-  /** Told of every statement; for the bench. */
-  readonly onStatement?: (statement: Statement) => void
 }
 
 // "C": text compares as bytes, as it does in SQLite and JavaScript
@@ -45,7 +43,7 @@ class PostgresRunner implements Runner {
   /** Connections whose settings were looked at. */
   readonly #checked = new WeakSet<pg.PoolClient>()
   readonly #texts = new Map<string, { readonly name: string; readonly text: string }>()
-  readonly #onStatement: ((statement: Statement) => void) | undefined
+  readonly #onStatement: StoreOptions['onStatement']
 
   constructor({ connection, maxConnections = 10, onStatement }: PostgresOptions) {
     this.#onStatement = onStatement
@@ -127,12 +125,13 @@ class PostgresRunner implements Runner {
   }
 
   async #execute(client: pg.PoolClient, statement: Statement): Promise<Result> {
-    this.#onStatement?.(statement)
     const values = statement.values.map((v) =>
       v instanceof Uint8Array ? Buffer.from(v.buffer, v.byteOffset, v.length) : v,
     )
     const { rows, rowCount } = await client.query({ ...this.#numbered(statement.sql), values })
-    return { rows, changes: rowCount ?? 0 }
+    const result = { rows, changes: rowCount ?? 0 }
+    this.#onStatement?.(statement, result)
+    return result
   }
 
   /** `?` becomes `$1`, `$2`, …; the name lets the server keep its plan. */

@@ -62,7 +62,7 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
       return { child, ended, lines, errors: () => err }
     }
 
-    test(`A17 of two that use one nonce at once exactly one is answered, ${races} times in one process`, async () => {
+    test(`A17 gate 6: of two that use one nonce at once exactly one is answered, with one entry, ${races} times in one process`, async () => {
       const { epochs, size } = await t.store.head('clinic')
       const round = async (): Promise<void> => {
         const nonce = randomBytes(32)
@@ -82,7 +82,7 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
     })
 
     test.runIf(replicas)(
-      `A17 J08 of two processes that use one nonce exactly one is answered, ${races} times`,
+      `A17 J08 gate 6: of two processes that use one nonce exactly one is answered, with one entry, ${races} times`,
       async () => {
         const { size } = await t.store.head('clinic')
         const seed = randomBytes(4).toString('hex')
@@ -131,7 +131,7 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
       expect(await t.check()).toMatchObject({ ok: true })
     })
 
-    test(`J09 nothing acknowledged is lost and nothing unrecorded was released, over ${kills} kill -9`, async () => {
+    test(`J09 I05 nothing acknowledged is lost and nothing unrecorded was released, over ${kills} kill -9`, async () => {
       const acknowledged: string[] = []
       for (let n = 0; n < kills; n++) {
         if (!replicas) await site.close()

@@ -27,13 +27,13 @@ const FORGET: HeadMemory = {
  */
 export function* restoreSteps(
   logs: readonly RestoredLog[],
-  clock: Date,
+  time: () => Date,
 ): Steps<readonly { readonly tenant: string; readonly entry: LoggedEntry }[]> {
   yield* change('update restore_epoch set epoch = epoch + 1')
   const epoch = yield* readRestoreEpoch()
   const logged = []
   for (const { tenant, signer, lost } of logs) {
-    const log = yield* lockLog(tenant, clock, signer, FORGET)
+    const log = yield* lockLog(tenant, time, signer, FORGET)
     const facts = {
       epoch: String(epoch),
       keptSize: lost === null ? 'unknown' : String(lost.size),

@@ -13,7 +13,7 @@ import * as registry from './read-registry.ts'
 import * as base from './read-store.ts'
 import { type RestoredLog, restoreSteps } from './restore.ts'
 import type { StoreIdentity, Tenant, WrappedKey } from './rows.ts'
-import type { Steps } from './steps.ts'
+import type { Result, Statement, Steps } from './steps.ts'
 import type { Append, Decide, Decided, LogSigner, Recorded, Store } from './store.ts'
 
 /** Runs steps on one database. What a database cannot do comes back as `store.unavailable`, never as its own error. */
@@ -38,6 +38,8 @@ export interface StoreOptions {
    * out, such a store is sealed, since a missing guard looks the same as one that was thrown away.
    */
   readonly adoptHeads?: boolean
+  /** Told of every statement and what it gave; for the bench. */
+  readonly onStatement?: (statement: Statement, result: Result) => void
 }
 
 /** Compares every log with its kept head, then serves. */
@@ -99,7 +101,7 @@ class SqlStore implements Store {
     for (const tenant of await this.#runner.read(base.readTenants)) {
       logs.push({ tenant: tenant.id, signer: await signerOf(tenant), lost: this.#heads.get(tenant.id) })
     }
-    const restored = await this.#runner.write(() => restoreSteps(logs, this.#clock()))
+    const restored = await this.#runner.write(() => restoreSteps(logs, this.#clock))
     await this.#heads.restart(restored.map(({ tenant, entry }) => ({ tenant, head: headOf(entry) })))
   }
 
@@ -108,13 +110,13 @@ class SqlStore implements Store {
   }
 
   async append(append: Append): Promise<Recorded> {
-    return await this.#record(append.tenant, () => appendSteps(append, this.#clock(), this.#heads))
+    return await this.#record(append.tenant, () => appendSteps(append, this.#clock, this.#heads))
   }
 
   async decide(decide: Decide): Promise<Decided> {
     const { tenant } = decide
     const done = await this.#write(
-      () => decideSteps(decide, this.#clock(), this.#heads),
+      () => decideSteps(decide, this.#clock, this.#heads),
       (answer) => {
         if (answer.kind === 'recorded') this.#heads.wrote(tenant, headOf(answer.logged))
       },

@@ -10,8 +10,6 @@ import type { Store } from './store.ts'
 export interface SqliteOptions extends StoreOptions {
   /** Path of the database file; made when missing. One process at a time may have it open. */
   readonly file: string
-  /** Told of every statement; for the bench. */
-  readonly onStatement?: (statement: Statement) => void
 }
 
 const DIALECT = { TEXT: 'text', BYTES: 'blob', INT: 'integer', TREE: 'strict, without rowid', ROWS: 'strict' }
@@ -35,9 +33,9 @@ class SqliteRunner implements Runner {
   readonly #identity: FileIdentity
   readonly #file: string
   readonly #prepared = new Map<string, Prepared>()
-  readonly #onStatement: ((statement: Statement) => void) | undefined
+  readonly #onStatement: StoreOptions['onStatement']
 
-  constructor(file: string, onStatement: ((statement: Statement) => void) | undefined) {
+  constructor(file: string, onStatement: StoreOptions['onStatement']) {
     this.#file = file
     this.#onStatement = onStatement
     this.#db = openLocked(file)
@@ -90,7 +88,6 @@ class SqliteRunner implements Runner {
   }
 
   #execute(statement: Statement): Result {
-    this.#onStatement?.(statement)
     let prepared = this.#prepared.get(statement.sql)
     if (prepared === undefined) {
       // the transaction has locked the whole file already
@@ -98,9 +95,9 @@ class SqliteRunner implements Runner {
       prepared = { query, answers: query.columns().length > 0 }
       this.#prepared.set(statement.sql, prepared)
     }
-    if (!prepared.answers) return { rows: [], changes: Number(prepared.query.run(...statement.values).changes) }
-    const rows = prepared.query.all(...statement.values) as readonly Row[]
-    return { rows, changes: rows.length }
+    const result = run(prepared, statement)
+    this.#onStatement?.(statement, result)
+    return result
   }
 
   #translate<T>(run: () => T): T {
@@ -115,6 +112,12 @@ class SqliteRunner implements Runner {
 interface Prepared {
   readonly query: StatementSync
   readonly answers: boolean
+}
+
+function run({ query, answers }: Prepared, { values }: Statement): Result {
+  if (!answers) return { rows: [], changes: Number(query.run(...values).changes) }
+  const rows = query.all(...values) as readonly Row[]
+  return { rows, changes: rows.length }
 }
 
 function openLocked(file: string): DatabaseSync {

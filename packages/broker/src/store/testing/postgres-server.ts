@@ -76,6 +76,11 @@ export class PostgresServer {
     return { host: this.directory, user: 'postgres', database }
   }
 
+  /** The same as an address. */
+  url(database: string): string {
+    return `postgres://postgres@/${database}?host=${encodeURIComponent(this.directory)}`
+  }
+
   /** A new database, empty or a copy. @returns Its name. */
   async create(template = 'template0'): Promise<string> {
     const name = `t${++this.#databases}`

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import path from 'node:path'
 import { GuestClient } from '@vouchsafe/client'
 import { fromUtf8, parseExportedEntry, signProof, toBase64Url, utf8 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
@@ -9,6 +7,7 @@ import { releaseRequest } from 'vouchsafe/attack/raw-guest'
 import { readConfig } from '../config.ts'
 import { type RunningBroker, serveBroker } from '../serve.ts'
 import { PostgresServer, missingPostgres } from '../store/testing/postgres-server.ts'
+import { replicaOf } from '../testing/nonce-races.ts'
 import { type TwoClinics, startTwoClinics } from '../testing/two-clinics.ts'
 
 /** Two brokers on one PostgreSQL are one service: clinic A's broker runs twice, behind two addresses. */
@@ -21,16 +20,12 @@ describe.skipIf(missingPostgres())('two replicas on one PostgreSQL', () => {
   beforeAll(async () => {
     server = PostgresServer.start()
     const databases = { 'clinic-a': await server.create(), 'clinic-b': await server.create() }
-    const url = (clinic: string) =>
-      `postgres://postgres@/${databases[clinic as keyof typeof databases]}?host=${encodeURIComponent(server.directory)}`
-    world = await startTwoClinics({ postgresUrl: url })
+    world = await startTwoClinics({
+      postgresUrl: (clinic) => server.url(databases[clinic as keyof typeof databases]),
+    })
     await world.approve(world.a)
     await world.approve(world.b)
-    // the replica has the same custody and identity, and keeps heads of its own
-    const config = { ...readConfig(world.a.config), headGuard: path.join(world.directory, 'replica-heads') }
-    const file = path.join(world.directory, 'replica.json')
-    writeFileSync(file, JSON.stringify(config))
-    replica = await serveBroker(readConfig(file), { log: () => {}, adoptHeads: true })
+    replica = await serveBroker(readConfig(replicaOf(world)), { log: () => {}, adoptHeads: true })
     second = new GuestClient({ ...world.a.pin, url: replica.url }, { timeoutMs: 20_000 })
   })
 

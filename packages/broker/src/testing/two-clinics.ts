@@ -150,7 +150,11 @@ export async function stopClinic(clinic: TestClinic): Promise<void> {
   await clinic.broker.stop()
 }
 
-function agreementOf(clinics: readonly TestClinic[], registers: Record<string, string[]>): AgreementBody {
+/** An agreement of these owners, each of whom must approve. */
+export function agreementOf(
+  clinics: readonly Pick<TestClinic, 'id' | 'key' | 'pin'>[],
+  registers: Record<string, string[]>,
+): AgreementBody {
   return {
     vouchsafe: 'agreement/v1',
     name: 'overlap',
@@ -184,7 +188,12 @@ function agreementOf(clinics: readonly TestClinic[], registers: Record<string, s
   }
 }
 
-async function approve(clinic: TestClinic, agreement: Agreement, everywhere: readonly TestClinic[]): Promise<void> {
+/** One owner's approval, brought to all brokers. */
+export async function approve(
+  clinic: Pick<TestClinic, 'id' | 'key'>,
+  agreement: Agreement,
+  everywhere: readonly Pick<TestClinic, 'owner'>[],
+): Promise<void> {
   const now = Date.now()
   const envelope = signStatement(
     {

@@ -1,7 +1,6 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import pg from 'pg'
 import { appendLeaf, EMPTY_FRONTIER, leafHash } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
@@ -13,22 +12,17 @@ import type { Store } from '../packages/broker/src/store/store.ts'
 import { PostgresServer, missingPostgres } from '../packages/broker/src/store/testing/postgres-server.ts'
 import { Tenancy, testSigner } from '../packages/broker/src/store/testing/tenancy.ts'
 import { fillPostgres, fillSqlite } from './stores/fill.ts'
-import { type Size, history } from './stores/history.ts'
+import { bareSqlite, watchWal } from './stores/databases.ts'
+import { FLAT, type NamedSize, SIZES, type Size, history } from './stores/history.ts'
 import { type Spread, interleaved, spread } from './stores/measure.ts'
+import { Tally, show } from './stores/tally.ts'
 
 /*
  * `npm run bench -- ledger`: the release transaction against a bare durable commit of the same database, and how it grows
  * with what the store holds. Ratios, since the machine is anybody's; what runs in turn shares its noise.
  */
-const SIZES: readonly (Size & { readonly name: string })[] = [
-  { name: '10 resources, 100 entries', resources: 10, entries: 100 },
-  { name: '1,000 resources, 10,000 entries', resources: 1_000, entries: 10_000 },
-  { name: '100,000 resources, 1,000,000 entries', resources: 100_000, entries: 1_000_000 },
-]
 const ROUNDS = 15
 const TIMES = 40
-/** What issue and decision 27 ask: flat, within the noise of this kind of machine. */
-const FLAT = 1.2
 
 interface Measured {
   readonly store: string
@@ -58,7 +52,7 @@ const directory = mkdtempSync(path.join(tmpdir(), 'vouchsafe-bench-'))
 /** A kind of store: how to open one of a size, and what its cheapest durable commit is. */
 interface Kind {
   readonly name: string
-  subject(size: (typeof SIZES)[number]): Promise<Subject>
+  subject(size: NamedSize): Promise<Subject>
   bareCommit(): Promise<() => Promise<unknown> | void>
   close(): Promise<void>
 }
@@ -114,10 +108,6 @@ function bytesWritten(): number {
   return Number(/wchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
 }
 
-function text(row: Readonly<Record<string, unknown>> | undefined, column: string): string {
-  return String(row?.[column])
-}
-
 function sqliteKind(): Kind {
   const opened: { close(): unknown }[] = []
   return {
@@ -146,13 +136,9 @@ function sqliteKind(): Kind {
       return subject
     },
     async bareCommit() {
-      const db = new DatabaseSync(path.join(directory, 'bare.db'))
-      opened.push(db)
-      db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
-      db.exec('create table t (n integer primary key, b blob not null) strict')
-      const insert = db.prepare('insert into t (b) values (?)')
-      const row = new Uint8Array(256)
-      return () => void insert.run(row)
+      const bare = bareSqlite(directory)
+      opened.push(bare)
+      return bare.run
     },
     async close() {
       for (const one of opened) await one.close()
@@ -180,18 +166,7 @@ function postgresKind(): Kind {
           }),
         (rows) => fillPostgres(server, database, 'clinic', rows),
         size,
-        async () => {
-          const at = 'select pg_current_wal_insert_lsn()::text as lsn'
-          await server.sql(database, 'create extension if not exists pg_walinspect')
-          const from = text((await server.sql(database, at))[0], 'lsn')
-          return async () => {
-            const to = text((await server.sql(database, at))[0], 'lsn')
-            // without the page images that PostgreSQL adds the first time a page changes after a checkpoint: the larger
-            // the store, the longer until each page had its turn
-            const sum = `select sum(record_size)::text as bytes from pg_get_wal_stats('${from}', '${to}')`
-            return Number(text((await server.sql(database, sum))[0], 'bytes'))
-          }
-        },
+        () => watchWal(server, database),
       )
       opened.push(subject.store)
       return subject
@@ -246,17 +221,7 @@ async function measure(kind: Kind): Promise<Measured> {
   }
 }
 
-const show = ({ median, low, high }: Spread, digits = 2): string =>
-  `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`
-
-let passed = 0
-let failed = 0
-function judge(what: string, good: boolean): void {
-  console.log(`${good ? 'ok' : 'FAILED'}  ${what}`)
-  if (good) passed++
-  else failed++
-}
-
+const tally = new Tally()
 const results: Measured[] = []
 try {
   for (const kind of [sqliteKind, ...(missingPostgres() ? [] : [postgresKind])]) {
@@ -267,21 +232,20 @@ try {
     const [small, ...larger] = growth
     for (const size of larger) {
       if (small === undefined) continue
-      judge(
+      tally.judge(
         `${store}, ${size.size}: ${show(size.ratio)} times the smallest store, at most ${FLAT}`,
         size.ratio.median <= FLAT,
       )
       const same = `${size.statements} statements, ${size.bytes} bytes sent, ${size.written} written`
       const flat =
         size.statements === small.statements && size.bytes <= small.bytes * FLAT && size.written <= small.written * FLAT
-      judge(`${store}, ${size.size}: ${same}; smallest ${small.statements}, ${small.bytes}, ${small.written}`, flat)
+      tally.judge(
+        `${store}, ${size.size}: ${same}; smallest ${small.statements}, ${small.bytes}, ${small.written}`,
+        flat,
+      )
     }
   }
-  const out = path.join(import.meta.dirname, 'results/ledger.json')
-  mkdirSync(path.dirname(out), { recursive: true })
-  writeFileSync(out, `${JSON.stringify({ bench: 'ledger', unit: 'microseconds', results }, null, 1)}\n`)
+  tally.end('ledger', { results })
 } finally {
   rmSync(directory, { recursive: true, force: true })
 }
-console.log(`${passed} passed, ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1

@@ -11,6 +11,20 @@ export interface Size {
   readonly entries: number
 }
 
+export interface NamedSize extends Size {
+  readonly name: string
+}
+
+/** Between which nothing may grow but the files. */
+export const SIZES: readonly NamedSize[] = [
+  { name: '10 resources, 100 entries', resources: 10, entries: 100 },
+  { name: '1,000 resources, 10,000 entries', resources: 1_000, entries: 10_000 },
+  { name: '100,000 resources, 1,000,000 entries', resources: 100_000, entries: 1_000_000 },
+]
+
+/** Flat, within the noise of this kind of machine (decision 27). */
+export const FLAT = 1.2
+
 export interface TableRow {
   readonly table: string
   readonly row: Readonly<Record<string, Value>>

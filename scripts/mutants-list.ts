@@ -33,6 +33,14 @@ export const MUTANTS: readonly Mutant[] = [
     testFile: attacksTest,
     test: 'B14 the same machine is not enrolled twice',
   },
+  {
+    name: 'result-by-another-key',
+    file: 'packages/client/src/result-file.ts',
+    find: 'jwkThumbprint(attest.proofKey, nodeCrypto) !== opened.proofKey',
+    replace: 'false',
+    testFile: 'packages/broker/src/http/line.test.ts',
+    test: 'a result is believed from the key',
+  },
   // the ten drills
   {
     name: 'image-byte',

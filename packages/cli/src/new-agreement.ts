@@ -79,33 +79,45 @@ export function newAgreement(n: NewAgreement): AgreementBody {
   }
 }
 
+const registersSchema = z.record(z.string(), z.string())
+
+/** Wherever something stands in a file of its own already, the request may name that file, relative to itself. */
 const requestSchema = z.strictObject({
   name: nameSchema,
   purpose: z.string().min(1),
-  /** `pin` is the file that `broker init` wrote, relative to the request. */
+  /** `pin` is the file that `broker init` wrote. */
   owners: z.array(z.strictObject({ id: nameSchema, key: ownerKeySchema, pin: z.string().min(1) })).min(1),
   resources: z.array(z.string().min(1)).min(1),
   image: z.string(),
   args: z.array(z.string()),
   class: z.enum(ASSURANCE_CLASSES),
-  registers: z.record(z.string(), z.string()),
-  recipients: z.array(z.strictObject({ id: nameSchema, key: p256JwkSchema })).min(1),
+  registers: z.union([registersSchema, z.string().min(1)]),
+  recipients: z.array(z.strictObject({ id: nameSchema, key: z.union([p256JwkSchema, z.string().min(1)]) })).min(1),
 })
 
-/** Reads a request file and the pins that it names. */
+/** Reads a request and the files that it names. */
 export function readNewAgreement(file: string, days: number, at: Date): NewAgreement {
   const {
     class: leastClass,
     owners,
+    registers,
+    recipients,
     ...rest
   } = parseSchema(requestSchema, parseStrictJson(readFileSync(file), { maxBytes: 1 << 20 }), file)
-  const pinned = owners.map(({ id, key, pin }) => {
-    const pinFile = path.resolve(path.dirname(file), pin)
-    return {
+  const inFile = <T extends z.ZodType>(schema: T, name: string): z.output<T> => {
+    const named = path.resolve(path.dirname(file), name)
+    return parseSchema(schema, parseStrictJson(readFileSync(named), { maxBytes: 65_536 }), named)
+  }
+  return {
+    ...rest,
+    leastClass,
+    owners: owners.map(({ id, key, pin }) => ({ id, key, broker: inFile(brokerPinSchema, pin) })),
+    registers: typeof registers === 'string' ? inFile(registersSchema, registers) : registers,
+    recipients: recipients.map(({ id, key }) => ({
       id,
-      key,
-      broker: parseSchema(brokerPinSchema, parseStrictJson(readFileSync(pinFile), { maxBytes: 65_536 }), pinFile),
-    }
-  })
-  return { ...rest, leastClass, owners: pinned, days, at }
+      key: typeof key === 'string' ? inFile(p256JwkSchema, key) : key,
+    })),
+    days,
+    at,
+  }
 }

@@ -1,4 +1,6 @@
 import {
+  type DecisionRecord,
+  type Envelope,
   type P256Jwk,
   VouchsafeError,
   fromBase64Url,
@@ -8,6 +10,7 @@ import {
   parseSchema,
   parseStrictJson,
   readJws,
+  replayRecord,
   utf8,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
@@ -93,6 +96,34 @@ export async function openResult(
     if (cause instanceof VouchsafeError && cause.code === 'release.sealed-payload') throw cause
     throw refused(cause instanceof Error ? cause.message : 'unreadable', cause)
   }
+}
+
+/**
+ * Demands that the key which signed a result was attested, and released to, by the decision of one owner that it names.
+ *
+ * @param record - That decision's record, from the owner's own broker. @param decisionKey - The broker's `ed25519:…`.
+ * @returns What the record says of the workload.
+ * @throws {VouchsafeError} `release.sealed-payload` for anything else
+ */
+export async function verifyMaker(
+  opened: OpenedResult,
+  record: Envelope,
+  decisionKey: string,
+): Promise<DecisionRecord> {
+  const replay = await replayRecord(record, decisionKey, nodeCrypto)
+  const attest = replay.record.operation === 'release' ? replay.record.inputs.attest : null
+  const released = replay.signed === true && replay.reproduced && replay.verdict.kind === 'release'
+  if (
+    !released ||
+    !Object.values(opened.decisions).includes(replay.record.id) ||
+    attest?.agreementDigest !== opened.agreement ||
+    jwkThumbprint(attest.proofKey, nodeCrypto) !== opened.proofKey
+  )
+    throw new VouchsafeError(
+      'release.sealed-payload',
+      `the result is not by the workload that ${replay.record.id} released to`,
+    )
+  return replay.record
 }
 
 function refused(why: string, cause?: unknown): VouchsafeError {

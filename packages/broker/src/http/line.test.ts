@@ -1,7 +1,8 @@
-import { fromUtf8, replayRecord } from '@vouchsafe/core'
+import { openResult, sealResult, verifyMaker } from '@vouchsafe/client'
+import { fromUtf8, replayRecord, toBase64Url, utf8 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openSealed, releaseRequest } from 'vouchsafe/attack/raw-guest'
+import { newP256, openSealed, releaseRequest } from 'vouchsafe/attack/raw-guest'
 import { type TwoClinics, startTwoClinics } from '../testing/two-clinics.ts'
 
 let world: TwoClinics
@@ -40,6 +41,43 @@ describe('two clinics over TLS', () => {
       const secret = await openSealed(clinic.pin, attested, agreement, 'patients/key', sealed[0]?.jwe ?? '')
       expect(fromUtf8(secret)).toBe(`data key of ${clinic.id}`)
     }
+  })
+
+  test('a result is believed from the key that was attested and released to, and from no other', async () => {
+    const { a, guest, machine, agreement } = world
+    const attested = await guest.attest(a.guest, machine, agreement)
+    const { decision } = await (await releaseRequest(a.guest, attested, ['patients/key'])).send()
+    const { record } = await a.owner.decision(decision)
+    const recipient = newP256()
+    const resultBy = async (proofKey: ReturnType<typeof newP256>, named: string) => {
+      const result = toBase64Url(utf8('{"count":42}'))
+      const content = {
+        agreement: agreement.digest,
+        machine,
+        recipient: 'clinic-a',
+        decisions: { 'clinic-a': named },
+        result,
+      }
+      const sealed = await sealResult(content, recipient.jwk, {
+        jwk: proofKey.jwk,
+        privateKey: proofKey.privateKey as never,
+      })
+      return openResult(sealed, { agreement: agreement.digest, recipient: 'clinic-a' }, recipient.privateKey)
+    }
+    const genuine = await resultBy(attested.proofKey, decision)
+    await expect(verifyMaker(genuine, record, a.pin.decisions)).resolves.toMatchObject({ id: decision })
+    for (const [result, key] of [
+      [await resultBy(newP256(), decision), a.pin.decisions],
+      [await resultBy(attested.proofKey, 'd-another'), a.pin.decisions],
+      [genuine, world.b.pin.decisions],
+      [{ ...genuine, agreement: `sha256:${'0'.repeat(64)}` }, a.pin.decisions],
+    ] as const)
+      await expect(verifyMaker(result, record, key)).rejects.toThrow(refusal('release.sealed-payload'))
+    const { record: attestation } = await a.owner.decision(attested.id)
+    const onlyAttested = { ...genuine, decisions: { 'clinic-a': attested.id } }
+    await expect(verifyMaker(onlyAttested, attestation, a.pin.decisions)).rejects.toThrow(
+      refusal('release.sealed-payload'),
+    )
   })
 
   test('A01 A17 evidence shown a second time is refused', async () => {

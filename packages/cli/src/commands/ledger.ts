@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { checkLedger, parseLogKey } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { Command } from 'commander'
-import { withOwner } from '../files.ts'
+import { readOwner, withOwner } from '../files.ts'
 import { EXIT } from '../output.ts'
-import { type Done, outputOf, ownerVerb, verb } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb } from './options.ts'
 
 /** `vouchsafe ledger …`: the log of every decision. */
 export function ledgerCommand(done: Done): Command {
@@ -22,21 +22,21 @@ export function ledgerCommand(done: Done): Command {
         }),
     )
     .addCommand(
-      verb('check', 'check an exported log offline; names the entry that was altered')
+      ownerVerb('check', 'check an exported log offline; names the entry that was altered')
         .argument('<file>')
-        .requiredOption('--key <key>', 'the log’s verifier key, name+hash+key, from the agreement or your owner file')
+        .option('--key <key>', 'the log’s verifier key, name+hash+key, from an agreement (default: your owner file’s)')
         .option('--kept <file>', 'a checkpoint you kept: only with one can a cut-off end be seen')
         .addHelpText(
           'after',
-          '\nExample:\n  $ vouchsafe ledger check clinic-a.jsonl --key "$(jq -r .broker.log owner.json)"',
+          '\nExamples:\n  $ vouchsafe ledger check clinic-a.jsonl\n  $ vouchsafe ledger check clinic-b.jsonl --key vouchsafe/…',
         )
-        .action(async (file: string, options: { json?: boolean; key: string; kept?: string }) => {
+        .action(async (file: string, options: As & { key?: string; kept?: string }) => {
           const kept = options.kept === undefined ? {} : { kept: readFileSync(options.kept, 'utf8') }
           const lines = readFileSync(file, 'utf8')
             .split('\n')
             .filter((l) => l !== '')
           const check = await checkLedger(lines, {
-            logKey: parseLogKey(options.key, nodeCrypto),
+            logKey: parseLogKey(options.key ?? readOwner(options.as).broker.log, nodeCrypto),
             ...kept,
             crypto: nodeCrypto,
           })

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { dataRecipient, encryptDataFile, generateDataKey, openResult } from '@vouchsafe/client'
+import { dataRecipient, encryptDataFile, generateDataKey, openResult, verifyMaker } from '@vouchsafe/client'
 import {
   type Agreement,
   VouchsafeError,
@@ -156,14 +156,7 @@ async function readAnswer(world: World, results: string, agreement: Agreement, r
     world.recipient.privateKey,
   )
   const { record } = await recipient.owner.decision(opened.decisions[recipient.id] ?? '')
-  const replay = await replayRecord(record, recipient.pin.decisions, nodeCrypto)
-  const attested = replay.record.operation === 'attest' ? null : replay.record.inputs.attest
-  if (
-    replay.verdict.kind !== 'release' ||
-    attested === null ||
-    jwkThumbprint(attested.proofKey, nodeCrypto) !== opened.proofKey
-  )
-    throw new VouchsafeError('internal', 'the answer is not by the workload that was attested')
+  await verifyMaker(opened, record, recipient.pin.decisions)
   return parseStrictJson(opened.text, { maxBytes: 65_536 }) as unknown as Answer
 }
 

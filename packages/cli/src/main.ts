@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { agentCommand } from './commands/agent.ts'
 import { agreementCommand } from './commands/agreement.ts'
 import { brokerCommand } from './commands/broker.ts'
+import { dataCommand } from './commands/data.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { distrustCommand } from './commands/distrust.ts'
@@ -11,6 +12,7 @@ import { ledgerCommand } from './commands/ledger.ts'
 import { machineCommand } from './commands/machine.ts'
 import { ownerCommand } from './commands/owner.ts'
 import { resourceCommand } from './commands/resource.ts'
+import { resultCommand } from './commands/result.ts'
 import { tokenCommand } from './commands/token.ts'
 import { tpmCommand } from './commands/tpm/index.ts'
 import { upCommand } from './commands/up.ts'
@@ -40,6 +42,8 @@ export async function main(args: readonly string[]): Promise<number> {
     agentCommand,
     agreementCommand,
     resourceCommand,
+    dataCommand,
+    resultCommand,
     machineCommand,
     leaseCommand,
     distrustCommand,

@@ -4,6 +4,7 @@ import { ROUTES } from '../packages/broker/src/http/routes.ts'
 import { openApi } from '../packages/broker/src/http/openapi.ts'
 import { ERROR_CODES, httpStatus, type ErrorCode } from '../packages/core/src/index.ts'
 import { root } from './run.ts'
+import { testedIds } from './tested-ids.ts'
 
 /** Pages of `docs/reference` that are made from the code. `npm run reference` writes them; the docs check compares them. */
 export function referencePages(): ReadonlyMap<string, string> {
@@ -21,9 +22,45 @@ export function referencePages(): ReadonlyMap<string, string> {
     '',
   ].join('\n')
   return new Map([
+    ['docs/reference/attacks.md', idsPage('Attacks', 'Attacks of our security contract', /^[A-L]\d/)],
+    ['docs/reference/features.md', idsPage('Features', 'Features, and defects of others (DEF)', /^[A-Z]{2,3}-/)],
     ['docs/reference/errors.md', errors],
     ['docs/reference/openapi.json', `${JSON.stringify(openApi(ROUTES), null, 1)}\n`],
   ])
+}
+
+const MOST_TITLES = 3
+
+/** One line an id: what the tests that carry it say, in their own titles. */
+function idsPage(heading: string, what: string, ids: RegExp): string {
+  const rows = [...testedIds()]
+    .filter(([id]) => ids.test(id))
+    .map(([id, tests]) => {
+      const titles = [...new Set(tests.map((t) => `[${plain(t.title, id)}](../../${t.file})`))]
+      const more = titles.length > MOST_TITLES ? ` and ${titles.length - MOST_TITLES} more` : ''
+      return `| ${id} | ${titles.slice(0, MOST_TITLES).join('; ')}${more} |`
+    })
+  return [
+    `# ${heading}`,
+    '',
+    `${what}, by the tests that hold them. Made from the titles of the tests; \`npm run status\` counts them.`,
+    '',
+    '| id | what its tests show |',
+    '| --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+/** A title as text of a table: without its ids and without what Markdown would take for markup. */
+function plain(title: string, id: string): string {
+  const text = title
+    .replaceAll(/\b(?:[A-L]\d{2}|[A-Z]{2,3}-\d{2,3})\b[,:]?\s*/g, '')
+    .replaceAll(/\$\{[^}]*\}|%[sdio]/g, '…')
+    .replaceAll(/[[\]|`<>\\]/g, ' ')
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+  return text === '' ? id : text
 }
 
 /** Names of the pages that are not what the code would make. */

@@ -1,32 +1,19 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from './run.ts'
+import { testedIds } from './tested-ids.ts'
 
 /**
  * Prints which features, attacks and known defects are tested, partly, or not yet, from the titles of the tests
  * themselves (decision 28). An id is `tested` when a test's title carries it, `partly` when every such title says so
  * with the word "partly". The full list of ids is read from the checklist, where that is present.
  */
-const ID = /\b(?:CS|TD|HD|VT|GC|KB|GU)-\d{2,3}\b|\b[A-L]\d{2}\b|\bDEF-\d{2}\b/g
-const TITLE =
-  /\b(?:test|it|describe)(?:\.[a-zA-Z]+(?:\([^)]*\))?)*\(\s*(?:\[[^\]]*\]\)?\s*\(?)?(['"`])((?:(?!\1)[^\\]|\\.)*)\1/g
-
-const titles = new Map<string, string[]>()
-for (const file of globSync('{packages,e2e,interop,examples,scripts}/**/*.{test,contract}.ts', {
-  cwd: root,
-  exclude: (f) => f.includes('node_modules'),
-})) {
-  const text = readFileSync(path.join(root, file), 'utf8')
-  const found = [...text.matchAll(TITLE)].map((m) => m[2] ?? '')
-  // rows of test.each tables carry ids too: the first string of a row
-  found.push(...[...text.matchAll(/^\s*\[\s*(['"`])((?:(?!\1)[^\\])*)\1/gm)].map((m) => m[2] ?? ''))
-  for (const title of found) for (const id of title.match(ID) ?? []) titles.set(id, [...(titles.get(id) ?? []), title])
-}
+const tests = testedIds()
 
 const stateOf = (id: string) => {
-  const carrying = titles.get(id)
+  const carrying = tests.get(id)
   if (carrying === undefined) return 'not yet'
-  return carrying.every((t) => /\bpartly\b/.test(t)) ? 'partly' : 'tested'
+  return carrying.every((t) => /\bpartly\b/.test(t.title)) ? 'partly' : 'tested'
 }
 
 const checklist = path.resolve(root, '../shared/facts/checklist.json')
@@ -38,7 +25,7 @@ interface Checklist {
 }
 const lists: Readonly<Record<string, readonly string[]>> = existsSync(checklist)
   ? fromChecklist(checklist)
-  : { ids: [...titles.keys()].toSorted() }
+  : { ids: [...tests.keys()] }
 const report = Object.fromEntries(
   Object.entries(lists).map(([kind, ids]) => [kind, Object.fromEntries(ids.map((id) => [id, stateOf(id)]))]),
 )

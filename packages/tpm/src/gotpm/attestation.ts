@@ -6,6 +6,8 @@ import { AttestationSchema } from './gen/attest_pb.js'
 import type { Attestation } from './gen/attest_pb.js'
 import { HashAlgo } from './gen/tpm_pb.js'
 import type { PCRs } from './gen/tpm_pb.js'
+import { teeAttestation } from './tee-report.ts'
+import type { TeeReport } from './tee-report.ts'
 
 const BANKS = {
   sha1: HashAlgo.SHA1,
@@ -27,6 +29,7 @@ export interface CollectedAttestation {
   readonly akCertificate?: Uint8Array
   /** DER */
   readonly intermediates?: readonly Uint8Array[]
+  readonly tee?: TeeReport
 }
 
 /** An attestation as `gotpm attest` writes it and `gotpm verify debug` reads it; see `writeGotpm`. */
@@ -42,6 +45,7 @@ export function gotpmAttestation(collected: CollectedAttestation): Attestation {
     canonicalEventLog: collected.canonicalEventLog ?? new Uint8Array(),
     akCert: collected.akCertificate ?? new Uint8Array(),
     intermediateCerts: [...(collected.intermediates ?? [])],
+    ...(collected.tee !== undefined && { teeAttestation: teeAttestation(collected.tee) }),
   })
 }
 

@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { nodeCrypto } from '../../../../core/node/crypto.ts'
 import { EV } from '../event-types.ts'
 import { measuredEvent } from '../measured-event.ts'
-import type { NewTcgEvent } from '../measured-event.ts'
+import type { BootEvent } from './boot-events.ts'
 import { parseTcgLog } from '../parse-tcg-log.ts'
 import { newTcgLog } from '../write-tcg-log.ts'
 import { bootEvents } from './boot-events.ts'
 import { compareBoots } from './compare-boots.ts'
 
 const BANKS = ['sha1', 'sha256'] as const
-const boot = (...events: readonly NewTcgEvent[]) =>
+const boot = (...events: readonly BootEvent[]) =>
   newTcgLog(
     BANKS,
     events.map((event) => measuredEvent(event, BANKS, nodeCrypto)),
@@ -20,7 +20,7 @@ const compare = (before: ReturnType<typeof boot>, after: ReturnType<typeof boot>
   compareBoots(before, after, 'sha256', nodeCrypto)
 
 const FIRMWARE = bootEvents.firmwareVersion('GCE Virtual Firmware v1')
-const usual = (line: string, ...more: readonly NewTcgEvent[]) =>
+const usual = (line: string, ...more: readonly BootEvent[]) =>
   boot(
     FIRMWARE,
     bootEvents.separator(0),

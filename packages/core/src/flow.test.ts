@@ -51,6 +51,7 @@ beforeAll(async () => {
   const registers = Object.fromEntries(Object.entries(guest.registers).map(([n, v]) => [n, [v]]))
   agreed = agreement({
     environment: { ...agreementBody().environment, registers },
+    grants: grantsOverClaims(registers['0']?.[0] ?? ''),
     notBefore: '2020-01-01T00:00:00Z',
     expires: '2099-01-01T00:00:00Z',
   })
@@ -61,6 +62,29 @@ afterAll(async () => {
   await guest?.stop()
   rmSync(directory, { recursive: true, force: true })
 })
+
+/** One grant in all three forms that this guest meets, and one in Rego that asks for hardware. */
+function grantsOverClaims(firmware: string) {
+  const modules = (text: string) => ({ 'release.rego': `package release\n${text}` })
+  return [
+    {
+      ...agreementBody().grants[0]!,
+      rego: {
+        modules: modules('allow if { input.boot.registers["0"] in data.firmware; input.launch.output == "closed" }'),
+        allow: 'data.release.allow',
+        data: { firmware: [firmware] },
+      },
+      cel: ['assertion.class == "simulated" && "/app/run" in assertion.launch.args'],
+    },
+    {
+      id: 'a-model',
+      owner: 'clinic-a',
+      resources: ['models/weights'],
+      when: [],
+      rego: { modules: modules('allow if input.class == "hardware"'), allow: 'data.release.allow' },
+    },
+  ]
+}
 
 /** What an agent does, step by step: measure the launch, bind the request, quote. */
 async function makeInputs(): Promise<AttestInputs> {
@@ -310,6 +334,50 @@ describe('the second half', () => {
 
   test('releases under token, proof, evidence and both approvals', async () => {
     expect(await verdict()).toMatchObject({ kind: 'release', grants: ['a-key'], reasons: [] })
+  })
+
+  test('plain, Rego and CEL conditions over the measured claims decide the release, and each rule is in the verdict', async () => {
+    const { conditions } = await verdict()
+    expect(conditions?.map((c) => [c.form, c.rule, c.held])).toEqual([
+      ['plain', 'class is simulated or stronger', true],
+      ['rego', 'data.release.allow', true],
+      ['cel', 'assertion.class == "simulated"', true],
+      ['cel', '"/app/run" in assertion.launch.args', true],
+    ])
+  })
+
+  test('a denial by Rego names the expression and what it saw, and replays offline to the same words', async () => {
+    const releaseInputs = await makeRelease({ resources: [{ path: 'models/weights', version: 1 }] })
+    const denied = toVerdict(await release(releaseInputs, nodeCrypto))
+    expect(denied).toMatchObject({
+      kind: 'deny',
+      reasons: [
+        {
+          stage: 'policy',
+          code: 'policy.condition',
+          expected: 'grant a-model: release.rego:2 input.class == "hardware"',
+          actual: 'input.class is "simulated"',
+        },
+      ],
+    })
+    const record = {
+      vouchsafe: 'decision/v1',
+      id: 'd-rego',
+      profile: 'simulated',
+      codeVersion: 'test',
+      verdict: denied,
+      operation: 'release',
+      inputs: releaseInputs,
+    }
+    const key = newOwner('broker')
+    const kept = signEnvelope(RECORD_TYPE, utf8(JSON.stringify(record)), key.key, key.sign)
+    expect(await replayRecord(kept, key.key, nodeCrypto)).toMatchObject({ reproduced: true, verdict: denied })
+    const other = { ...record, verdict: { ...denied, conditions: [] } }
+    const changed = signEnvelope(RECORD_TYPE, utf8(JSON.stringify(other)), key.key, key.sign)
+    expect(await replayRecord(changed, key.key, nodeCrypto)).toMatchObject({ reproduced: false })
+    const { conditions: _, ...before } = denied
+    const old = signEnvelope(RECORD_TYPE, utf8(JSON.stringify({ ...record, verdict: before })), key.key, key.sign)
+    expect(await replayRecord(old, key.key, nodeCrypto)).toMatchObject({ reproduced: true })
   })
 
   test('waits while an owner is missing', async () => {

@@ -14,7 +14,11 @@ export function claimAt(path: readonly ClaimStep[]): ClaimAt {
   let at: ClaimType = CLAIM_SCHEMA
   for (const [i, step] of path.entries()) {
     const below = stepInto(at, step)
-    if (below === null) return { kind: 'none', suggestion: suggest(path.slice(0, i + 1)) }
+    if (below === null) {
+      // whoever goes on from a claim that has no members probably meant the claim
+      const suggestion = at.kind === 'object' ? suggest(path.slice(0, i + 1)) : claimPathText(path.slice(0, i))
+      return { kind: 'none', suggestion }
+    }
     at = below
   }
   return { kind: 'claim', claim: at }

@@ -8,7 +8,7 @@ import { REGO_BOUNDS, compileRego } from './rego/compile-rego.ts'
 import { negationTraps } from './rego/rego-traps.ts'
 import { usesOfRego } from './rego/rego-uses.ts'
 
-/** The Rego condition of a grant: it compiles, has its entry, knows its claims, and says no to a guest that shows nothing. */
+/** The Rego condition of a grant: it compiles, has its entry, knows its claims, and avoids the known traps. */
 export function checkRego({ id, rego }: Pick<Grant, 'id' | 'rego'>): FormCheck {
   if (rego === undefined) return { findings: [], reads: [] }
   let policy: Policy
@@ -19,33 +19,27 @@ export function checkRego({ id, rego }: Pick<Grant, 'id' | 'rego'>): FormCheck {
     return { findings: compileFindings(error, id), reads: [] }
   }
   const place = { file: `${id}.rego`, row: 0, text: rego.allow }
-  const finding = (check: PolicyFinding['check'], message: string, hint: string): PolicyFinding => ({
-    severity: 'refuse',
-    check,
-    message,
-    hint,
-    place,
-  })
   if (!policy.rules.includes(rego.allow)) {
+    const message = `there is no rule ${rego.allow}`
     const hint = `its rules are ${policy.rules.join(', ') || 'none'}`
-    return { findings: [finding('entry', `there is no rule ${rego.allow}`, hint)], reads: [] }
+    return { findings: [{ severity: 'refuse', check: 'entry', message, hint, place }], reads: [] }
   }
   const uses = usesOfRego(policy, rego.allow.split('.').slice(1))
-  const released = saysYesToNothing(policy, rego.allow)
   const findings = [
     ...checkUses(uses),
     ...Object.entries(rego.modules).flatMap(([file, text]) => negationTraps(parseModule(file, text))),
     ...shadowed(rego, policy),
   ]
-  if (released)
-    findings.push(
-      finding(
-        'no-evidence',
-        `${rego.allow} is true of a guest that shows nothing`,
-        'say what must be there instead of what must not: a rule that only excludes lets everything else in',
-      ),
-    )
-  return { findings, reads: uses.reads }
+  if (!saysYesToNothing(policy, rego.allow)) return { findings, reads: uses.reads }
+  const open: PolicyFinding = {
+    severity: 'warn',
+    check: 'negation',
+    message: `${rego.allow} is true of a guest that shows nothing`,
+    hint: 'say what must be there instead of what must not: a rule that only excludes lets everything else in',
+    place,
+  }
+  // and so it is no condition on what it reads
+  return { findings: [...findings, open], reads: [] }
 }
 
 /** Asked without claims, with none, and with null: whatever is true then reads no evidence, or takes its absence for good. */

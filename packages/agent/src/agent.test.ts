@@ -27,7 +27,7 @@ async function expectNothingLeft(directory: string, agent: AgentProcess): Promis
 }
 
 describe('a run', () => {
-  test('waits for an owner, collects everything, runs, and seals the result to its recipient', async () => {
+  test('GU-18 waits for an owner, collects everything, runs, and seals the result to its recipient', async () => {
     const [a, b] = world.clinics
     const scenario = await world.scenario({ script: ANSWER, approvedBy: ['clinic-a'] })
     const tickets = JSON.stringify(await world.tickets())
@@ -54,7 +54,7 @@ describe('a run', () => {
     await expectNothingLeft(scenario.directory, agent)
   })
 
-  test('G18 shows the workload’s output only where the agreement opens it', async () => {
+  test('G18 CS-50 shows the workload’s output only where the agreement opens it', async () => {
     const open = (body: AgreementBody) => ({ launch: { ...body.launch, output: 'log' as const } })
     const scenario = await (await world.scenario({ script: ANSWER, agreement: open })).enrol()
     const agent = scenario.run()

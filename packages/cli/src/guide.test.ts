@@ -47,6 +47,12 @@ function follow(page: string, more = '') {
   })
 }
 
+test('I11 CS-53 the guide says which lines are evidence, and that a broker’s log is not', () => {
+  const page = readFileSync(path.join(repository, 'docs/guide/ledger.md'), 'utf8')
+  expect(page).toMatch(/log lines[^.]*prove nothing/)
+  expect(page).toContain('vouchsafe ledger check')
+})
+
 describe('a reader who follows the guide', () => {
   test('page by-hand: gets every answer that it promises', { timeout: 300_000 }, () => {
     const { stdout, stderr, status } = follow('docs/guide/by-hand.md')

@@ -87,7 +87,7 @@ describe('a launch is measured', () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  test('fact by fact, in every bank, and reads back from its log', async () => {
+  test('CS-17 CS-18 fact by fact, in every bank, and reads back from its log', async () => {
     await using tpm = await Tpm.open(guest.tpm)
     const log = parseCel(await measureLaunch(tpm, AGREED))
     for (const bank of ['sha1', 'sha256', 'sha384', 'sha512'] as const) {

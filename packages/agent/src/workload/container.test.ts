@@ -98,7 +98,7 @@ describe('a workload is handed its secrets', () => {
     expect(result).toBe(`${JSON.stringify(manifest)}secret of asecret of b`)
   })
 
-  test('and nowhere else: not in arguments or environment, and under no name on either side', async () => {
+  test('DEF-15 and nowhere else: not in arguments or environment, and under no name on either side', async () => {
     const canary = `canary-${Math.random().toString(36).slice(2)}`
     let outside = ''
     const { result } = await runScript(
@@ -139,13 +139,13 @@ describe('a workload is given no more than was measured', () => {
     expect(said).toContain('Seccomp:\t2')
   })
 
-  test('H17 a debug launch is one without the filter, and nothing more', async () => {
+  test('H17 CS-19 a debug launch is one without the filter, and nothing more', async () => {
     const said = await status({ debug: true })
     expect(said).toContain('Seccomp:\t0')
     expect(said).toContain('CapBnd:\t0000000000000000')
   })
 
-  test('no network but its own loopback, which is down', async () => {
+  test('CS-20 no network but its own loopback, which is down', async () => {
     const { result } = await runScript('cat /proc/net/dev /proc/net/route >&4')
     expect(result.split('\n').filter((line) => line.includes(':'))).toEqual([expect.stringMatching(/^ *lo:/)])
   })

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import tls from 'node:tls'
@@ -247,7 +247,7 @@ describe('who may call', () => {
     connection.close()
   })
 
-  test('J06 an auditor reads and changes nothing; an operator makes tickets and reads nothing', async () => {
+  test('J06 KB-10 an auditor reads and changes nothing; an operator makes tickets and reads nothing', async () => {
     const auditor = PrincipalKey.generate()
     const operator = PrincipalKey.generate()
     await world.a.owner.addPrincipal({ role: 'auditor', id: 'auditor', key: auditor.key })
@@ -401,7 +401,7 @@ describe('TLS', () => {
 })
 
 describe('consent', () => {
-  test('G06 F15 a withdrawal ends running leases at once and denies what comes after', async () => {
+  test('G06 F15 CS-30 a withdrawal ends running leases at once and denies what comes after', async () => {
     const { a, agreement } = world
     const own = parseAgreement(utf8(JSON.stringify({ ...agreement.body, name: 'withdrawn-later' })), nodeCrypto)
     await a.owner.proposeAgreement(own.bytes)
@@ -443,6 +443,25 @@ describe('at rest and in the log', () => {
         expect(readFileSync(path.join(name.parentPath, name.name)).includes(canary), name.name).toBe(false)
     }
     expect(JSON.stringify(world.logged)).not.toContain(canary)
+  })
+
+  test('I08 a short secret cannot be guessed from the ledger, the log or the store’s files', async () => {
+    const { a, agreement } = world
+    const pin = String(randomInt(10_000)).padStart(4, '0')
+    await a.owner.putResource('short/pin', utf8(pin), 0)
+    const files = readdirSync(path.dirname(a.config), { recursive: true, withFileTypes: true }).filter((f) =>
+      f.isFile(),
+    )
+    const stored = files.map((f) => readFileSync(path.join(f.parentPath, f.name)).toString('latin1')).join('\n')
+    const everything = [await a.owner.exportLedger(), JSON.stringify(world.logged), stored, agreement.digest].join('\n')
+    // the whole dictionary, as a guesser would: plain hashes in every spelling that the house uses
+    for (let guess = 0; guess < 10_000; guess++) {
+      const hash = createHash('sha256').update(String(guess).padStart(4, '0')).digest()
+      for (const spelling of [hash.toString('hex'), hash.toString('base64'), hash.toString('base64url')])
+        if (everything.includes(spelling)) throw new Error(`${guess} can be looked up`)
+      if (stored.includes(hash.toString('latin1'))) throw new Error(`${guess} can be looked up in the store`)
+    }
+    expect(everything).toContain('short/pin')
   })
 
   test('E16 tokens and keys outlive a restart', async () => {

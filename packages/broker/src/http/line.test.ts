@@ -14,8 +14,8 @@ afterAll(() => world?.stop())
 
 const refusal = (code: string) => expect.objectContaining({ code })
 
-describe('two clinics over TLS', () => {
-  test('one approval is not two: the guest waits, and each owner sees why', async () => {
+describe('CS-01 two clinics over TLS, each with a broker of their own', () => {
+  test('KB-19 one approval is not two: the guest waits with code and id, and each owner sees why', async () => {
     const { a, guest, machine, agreement } = world
     await world.approve(a)
     const attested = await guest.attest(a.guest, machine, agreement)
@@ -32,7 +32,7 @@ describe('two clinics over TLS', () => {
     expect(replay.verdict.reasons[0]?.actual).toBe('1 of 2 owners has approved; waiting for clinic-b')
   })
 
-  test('with both approvals each broker releases its own key, sealed to the attested key', async () => {
+  test('CS-69 with both approvals each broker releases its own key, sealed to the attested key', async () => {
     const { a, b, guest, machine, agreement } = world
     await world.approve(b)
     for (const clinic of [a, b]) {

@@ -11,7 +11,7 @@ import { replicaOf } from '../testing/nonce-races.ts'
 import { type TwoClinics, startTwoClinics } from '../testing/two-clinics.ts'
 
 /** Two brokers on one PostgreSQL are one service: clinic A's broker runs twice, behind two addresses. */
-describe.skipIf(missingPostgres())('two replicas on one PostgreSQL', () => {
+describe.skipIf(missingPostgres())('KB-18 two replicas on one PostgreSQL', () => {
   let server: PostgresServer
   let world: TwoClinics
   let replica: RunningBroker

@@ -63,7 +63,7 @@ export function describeRegistry({ tenancy, opened }: Shared): void {
       expect(await opened().enrolments(t.tenant)).toMatchObject([{ resetCount: 5, endedAt: null }])
     })
 
-    test('a resource’s versions follow without gaps, keep their owner, and are never overwritten', async () => {
+    test('KB-07 a resource’s versions follow without gaps, keep their owner, and are never overwritten', async () => {
       const t = await tenancy()
       const put = (version: number, owner = 'clinic', text = `v${version}`): Change => ({
         change: 'resource.put',

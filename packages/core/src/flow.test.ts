@@ -6,6 +6,7 @@ import { TEMPLATES, Tpm } from '@vouchsafe/tpm'
 import { launchEvents, launchRecord, writeCel } from '@vouchsafe/tpm/eventlog'
 import { encodeTpmPublic, tpmName } from '@vouchsafe/tpm/codec'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { VouchsafeError } from './base/errors.ts'
 import { nodeCrypto } from '../node/index.ts'
 import { digestOf } from './base/digest.ts'
 import { fromBase64Url, toBase64, toBase64Url, toHex, utf8 } from './base/encoding.ts'
@@ -380,6 +381,53 @@ describe('the second half', () => {
     expect(await replayRecord(old, key.key, nodeCrypto)).toMatchObject({ reproduced: true })
   })
 
+  describe('F17 a policy on trial', () => {
+    const trial = (text: string, until = '2099-01-01T00:00:00Z') => ({
+      name: 'trial',
+      until,
+      grants: [
+        {
+          id: 'trial',
+          owner: 'clinic-b', // whatever it says: a tenant tries out its own owner's grants
+          resources: ['patients/key', 'models/weights'],
+          when: [],
+          rego: { modules: { 'a.rego': `package a\nallow if ${text}` }, allow: 'data.a.allow' },
+        },
+      ],
+    })
+
+    test('never changes the outcome: what it would release stays denied, what it would deny is released', async () => {
+      const open = [trial('input.class == "simulated"')]
+      const strict = [trial('input.class == "hardware"')]
+      const weights = [{ path: 'models/weights', version: 1 }]
+      expect(await verdict({ resources: weights, shadows: open })).toMatchObject({
+        kind: 'deny',
+        grants: [],
+        shadows: [{ name: 'trial', kind: 'release', differs: true }],
+      })
+      expect(await verdict({ shadows: strict })).toMatchObject({
+        kind: 'release',
+        grants: ['a-key'],
+        shadows: [{ kind: 'deny', differs: true, reasons: [{ code: 'policy.condition' }] }],
+      })
+      expect(await verdict({ shadows: open })).toMatchObject({ shadows: [{ kind: 'release', differs: false }] })
+      const plain = await verdict({ resources: weights })
+      const { shadows: _, ...beside } = await verdict({ resources: weights, shadows: open })
+      expect(beside).toEqual(plain)
+    })
+
+    test('is not asked after its end, and one that does not compile says so without effect', async () => {
+      expect(await verdict({ shadows: [trial('input.class == "hardware"', '2020-01-01T00:00:00Z')] })).toMatchObject({
+        kind: 'release',
+        shadows: [{ kind: 'expired', differs: false }],
+      })
+      expect(await verdict({ shadows: [trial('{')] })).toMatchObject({
+        kind: 'release',
+        shadows: [{ kind: 'deny', differs: true, reasons: [{ code: 'policy.invalid' }] }],
+      })
+    })
+  })
+
   test('waits while an owner is missing', async () => {
     const { statements } = await makeRelease()
     expect(await verdict({ statements: statements.slice(0, 1) })).toMatchObject({
@@ -451,4 +499,42 @@ describe('the second half', () => {
     const unsigned = { ...seal(record), payload: toBase64(utf8(JSON.stringify({ ...record, id: 'd-2' }))) }
     expect(await replayRecord(unsigned, key.key, nodeCrypto)).toMatchObject({ signed: false })
   })
+
+  test('whichever value of a record is changed, even by the broker that signs it, it is rejected or gives another verdict', async () => {
+    const releaseInputs = await makeRelease()
+    const verdictNow = toVerdict(await release(releaseInputs, nodeCrypto))
+    const about = { vouchsafe: 'decision/v1', id: 'd-1', profile: 'simulated', codeVersion: 'test' }
+    const record = { ...about, verdict: verdictNow, operation: 'release', inputs: releaseInputs }
+    const key = newOwner('broker')
+    const unnoticed: string[] = []
+    for (const leaf of leavesOf(record.inputs, [])) {
+      const changed = structuredClone(record)
+      changeLeaf(changed.inputs, leaf)
+      const envelope = signEnvelope(RECORD_TYPE, utf8(JSON.stringify(changed)), key.key, key.sign)
+      const held = await replayRecord(envelope, key.key, nodeCrypto).then(
+        (r) => r.reproduced,
+        (error: unknown) => !(error instanceof VouchsafeError),
+      )
+      if (held) unnoticed.push(leaf.join('.'))
+    }
+    expect(unnoticed).toEqual([])
+  })
 })
+
+type Leaf = readonly (string | number)[]
+
+/** Paths of everything that is neither object nor array nor null. */
+function leavesOf(value: unknown, at: Leaf): readonly Leaf[] {
+  if (value === null || value === undefined) return []
+  return typeof value === 'object' ? Object.entries(value).flatMap(([k, v]) => leavesOf(v, [...at, k])) : [at]
+}
+
+function changeLeaf(root: unknown, leaf: Leaf): void {
+  const last = leaf.at(-1) ?? ''
+  const parent = leaf.slice(0, -1).reduce((o, k) => (o as Record<string, unknown>)[k], root) as Record<string, unknown>
+  const value = parent[last]
+  if (typeof value === 'string') {
+    const middle = value.length >> 1
+    parent[last] = value.slice(0, middle) + (value[middle] === '1' ? '2' : '1') + value.slice(middle + 1)
+  } else parent[last] = typeof value === 'number' ? value + 1 : value === false
+}

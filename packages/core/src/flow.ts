@@ -1,4 +1,4 @@
-import { parseAgreement } from './agreement/agreement.ts'
+import { type Agreement, parseAgreement } from './agreement/agreement.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
 import { appraise } from './appraisal/appraise.ts'
 import type { Appraisal } from './appraisal/finding.ts'
@@ -10,6 +10,7 @@ import { toClaims } from './claims/from-tpm.ts'
 import { verifyEvidence } from './evidence/verify.ts'
 import { decide } from './policy/decide.ts'
 import { type Decision, type Reason, type Stage, reason } from './policy/decision.ts'
+import { type ShadowFinding, consultShadows } from './policy/shadow.ts'
 import type { AttestationResult } from './token/attestation-result.ts'
 import { verifyPresentation } from './token/presentation.ts'
 import type { TokenPayload } from './token/verify.ts'
@@ -51,8 +52,9 @@ export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise
     if (attested === null || token.jti !== input.attestation)
       throw new VouchsafeError('token.malformed', `token ${token.jti} stands for no attestation that is kept here`)
     assertSameKeys(token, attested, crypto)
-    const { result, decision } = await attest(attested, crypto) // computed again from raw evidence, never read from the token
-    if (result === null || decision.kind === 'deny') return { result, decision }
+    const walked = await attest(attested, crypto) // computed again from raw evidence, never read from the token
+    const { result } = walked
+    if (result === null || walked.decision.kind === 'deny') return walked
     enter('policy')
     const agreement = parseAgreement(agreementBytes(attested), crypto)
     const statements = await verifiedStatements(input, agreement.body.owners, crypto)
@@ -63,16 +65,13 @@ export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise
       withdrawals: statements.filter((s) => s.says === 'withdraw'),
       supersededBy: input.supersededBy,
     }
-    return {
-      result,
-      decision: decide(
-        result,
-        agreement,
-        standing,
-        { resources: input.resources, lease: input.lease },
-        new Date(input.at),
-      ),
-    }
+    const at = new Date(input.at)
+    const decideUnder = (under: Agreement) =>
+      decide(result, under, standing, { resources: input.resources, lease: input.lease }, at)
+    const decision = decideUnder(agreement)
+    // trials are asked after the decision was taken, and have no way back into it (F17)
+    const shadows = consultShadows(input.shadows ?? [], agreement, input.owner.id, decision, decideUnder, at)
+    return { result, decision, shadows }
   })
 }
 
@@ -90,6 +89,8 @@ function assertSameKeys(token: TokenPayload, attested: AttestInputs, crypto: Cry
 export interface WalkOf<Result> {
   readonly result: Result | null
   readonly decision: Decision
+  /** What policies on trial would have decided; it changes nothing. */
+  readonly shadows?: readonly ShadowFinding[]
 }
 export type Walk = WalkOf<AttestationResult>
 
@@ -144,7 +145,7 @@ function refuse(): never {
 }
 
 /** The verdict as it is recorded: decision and every finding, in one plain value. */
-export function toVerdict({ result, decision }: WalkOf<{ readonly appraisal: Appraisal }>): Verdict {
+export function toVerdict({ result, decision, shadows = [] }: WalkOf<{ readonly appraisal: Appraisal }>): Verdict {
   return {
     kind: decision.kind,
     grants: decision.kind === 'release' ? [...decision.grants] : [],
@@ -152,5 +153,6 @@ export function toVerdict({ result, decision }: WalkOf<{ readonly appraisal: App
     reasons: decision.kind === 'wait' || decision.kind === 'deny' ? decision.reasons.map((r) => ({ ...r })) : [],
     findings: result?.appraisal.findings.map((f) => ({ ...f })) ?? [],
     conditions: decision.kind === 'accept' ? [] : (decision.conditions ?? []).map((c) => ({ ...c })),
+    ...(shadows.length === 0 ? {} : { shadows: shadows.map((s) => ({ ...s, reasons: [...s.reasons] })) }),
   }
 }

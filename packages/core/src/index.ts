@@ -31,6 +31,7 @@ export { transcript } from './base/transcript.ts'
 export { attest, release, toVerdict, type Walk, type WalkOf } from './flow.ts'
 export { type ClientResult, distribute } from './distribute.ts'
 export { type Replay, replayRecord } from './replay.ts'
+export { type Access, type Supposition, type WhatIf, whatIf } from './what-if.ts'
 
 export { type EvidenceBinding, evidenceBinding, workloadEvidenceBinding } from './evidence/binding.ts'
 export { type AuditEntry, type InstanceFacts, instanceFactsSchema } from './evidence/instance/instance-facts.ts'
@@ -61,6 +62,8 @@ export {
 } from './evidence/tpm/enrolment.ts'
 
 export { ASSURANCE_CLASSES, type AssuranceClass, type Claims, type LaunchClaims, isAtLeast } from './claims/claims.ts'
+export { CLAIM_SCHEMA, type ClaimType } from './claims/claim-schema.ts'
+export { claimPaths } from './claims/claim-paths.ts'
 
 export {
   type Agreement,
@@ -68,8 +71,11 @@ export {
   type BrokerPin,
   type Grant,
   type Owner,
+  type RegoCondition,
+  MAX_CEL_BYTES,
   agreementSchema,
   brokerPinSchema,
+  grantSchema,
   nameSchema,
   parseAgreement,
   resourcePathSchema,
@@ -107,7 +113,14 @@ export { type ProofSubject, claimedNonce, signProof, verifyProof } from './token
 export { type RequestClaims, type RequestSubject, signRequest, verifyRequest } from './token/signed-request.ts'
 export type { AttestationResult } from './token/attestation-result.ts'
 
-export { type Decision, type Reason, type Stage } from './policy/decision.ts'
+export { type ConditionFinding, type Decision, type Reason, type Stage } from './policy/decision.ts'
+export { type Judgement, judgeGrant } from './policy/judge-grant.ts'
+export { type PolicyFinding } from './policy/policy-finding.ts'
+export { checkGrant, placeText } from './policy/check-grant.ts'
+export { assertPolicies } from './policy/assert-policies.ts'
+export { compileRego, REGO_BOUNDS } from './policy/rego/compile-rego.ts'
+export { type RegoAnswer, evaluateRego } from './policy/judge-rego.ts'
+export { type Shadow, type ShadowFinding, shadowSchema } from './policy/shadow.ts'
 export { type Standing, judgeStanding } from './policy/standing.ts'
 
 export { type SealedContext, type SealedExpectation, open, readSealedHeader, seal } from './release/seal.ts'

@@ -4,6 +4,7 @@ import { envelopeSchema } from '../agreement/envelope.ts'
 import { distrustRuleSchema } from '../appraisal/distrust.ts'
 import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
+import { shadowSchema } from '../policy/shadow.ts'
 import { presentationSchema } from '../token/presentation.ts'
 import { enrolmentSchema, tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
 import { distributionInputsSchema } from './distribution-inputs.ts'
@@ -59,6 +60,8 @@ export const releaseInputsSchema = z.strictObject({
   owner: z.strictObject({ id: nameSchema, keys: z.array(ownerKeySchema).max(16) }),
   statements: z.array(envelopeSchema).max(256),
   supersededBy: z.string().nullable(),
+  /** Policies on trial at this tenant: asked beside the agreement’s, without effect. */
+  shadows: z.array(shadowSchema).max(4).optional(),
 })
 export type ReleaseInputs = z.infer<typeof releaseInputsSchema>
 
@@ -95,6 +98,17 @@ export const verdictSchema = z.strictObject({
         held: z.boolean(),
         expected: z.string(),
         actual: z.string(),
+      }),
+    )
+    .optional(),
+  /** What policies on trial would have decided. Left out where there were none. */
+  shadows: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        kind: z.enum(['accept', 'release', 'wait', 'deny', 'expired', 'failed']),
+        differs: z.boolean(),
+        reasons: z.array(z.strictObject({ code: z.string(), expected: z.string(), actual: z.string() })),
       }),
     )
     .optional(),

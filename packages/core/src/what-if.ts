@@ -1,0 +1,104 @@
+import { type Agreement, type AgreementBody, parseAgreement } from './agreement/agreement.ts'
+import { appraise } from './appraisal/appraise.ts'
+import type { DistrustRule } from './appraisal/distrust.ts'
+import type { CryptoPort } from './base/crypto.ts'
+import { fromBase64 } from './base/encoding.ts'
+import { VouchsafeError } from './base/errors.ts'
+import type { Claims } from './claims/claims.ts'
+import { toClaims } from './claims/from-tpm.ts'
+import { verifyEvidence } from './evidence/verify.ts'
+import { type Reason, reason } from './policy/decision.ts'
+import { judgeGrant } from './policy/judge-grant.ts'
+import type { AttestInputs } from './wire/decision-record.ts'
+
+/** What is to be different. What is left out stays as it was recorded. */
+export interface Supposition {
+  /** Another reference set, launch or policy: taken from a candidate agreement. Owners, quorum and dates stay as recorded. */
+  readonly agreement?: Pick<AgreementBody, 'workload' | 'launch' | 'environment' | 'grants'>
+  /** Distrust rules in place of the recorded ones. */
+  readonly distrust?: readonly DistrustRule[]
+}
+
+/** What a guest may have by its evidence alone: consent, tokens and leases are not in question here. */
+export interface Access {
+  /** `owner/path` of every resource whose conditions hold. Empty when the appraisal refuses. */
+  readonly resources: readonly string[]
+  /** Why each other resource is refused, by `owner/path`; `*` when all are. */
+  readonly refusals: ReadonlyMap<string, readonly Reason[]>
+}
+
+export interface WhatIf {
+  readonly machine: string
+  readonly image: string
+  readonly before: Access
+  readonly after: Access
+}
+
+/**
+ * Recorded evidence under another policy: verified again from its raw bytes once, then judged twice, as recorded and as
+ * supposed. Null when the evidence was refused, which no policy can change.
+ *
+ * @returns a function that judges one recorded attestation after another; agreements are read once for all
+ */
+export function whatIf(
+  supposition: Supposition,
+  crypto: CryptoPort,
+): (recorded: AttestInputs) => Promise<WhatIf | null> {
+  const agreements = new Map<string, Agreement>()
+  const agreementOf = (text: string): Agreement => {
+    const known = agreements.get(text) ?? parseAgreement(fromBase64(text, 'agreement'), crypto)
+    agreements.set(text, known)
+    return known
+  }
+  return async (recorded) => {
+    const claims = await claimsOf(recorded, crypto)
+    if (claims === null || recorded.agreement === null) return null
+    const agreement = agreementOf(recorded.agreement)
+    // under its own digest: the launch was measured under that, and whether the candidate is approved is another question
+    const supposed = { ...agreement, body: { ...agreement.body, ...supposition.agreement } }
+    return {
+      machine: claims.machine,
+      image: claims.launch.image,
+      before: accessOf(claims, agreement, recorded, recorded.distrust),
+      after: accessOf(claims, supposed, recorded, supposition.distrust ?? recorded.distrust),
+    }
+  }
+}
+
+async function claimsOf(recorded: AttestInputs, crypto: CryptoPort): Promise<Claims | null> {
+  try {
+    return toClaims(await verifyEvidence(recorded, crypto))
+  } catch (error) {
+    if (error instanceof VouchsafeError && error.code !== 'internal') return null
+    throw error
+  }
+}
+
+function accessOf(
+  claims: Claims,
+  agreement: Agreement,
+  recorded: AttestInputs,
+  distrust: readonly DistrustRule[],
+): Access {
+  const counters = recorded.counters ?? recorded.enrolment
+  if (counters === null) return refused([reason('evidence', 'evidence.unenrolled', 'counters', 'none are kept')])
+  const { findings } = appraise(claims, { agreement, counters, distrust })
+  const against = findings.filter((f) => f.tier !== 'affirming')
+  if (against.length > 0) return refused(against.map((f) => reason('appraisal', f.check, f.expected, f.actual)))
+  const resources = new Set<string>()
+  const refusals = new Map<string, readonly Reason[]>()
+  for (const grant of agreement.body.grants) {
+    const judged = judgeGrant(grant, claims, new Date(recorded.at))
+    for (const path of grant.resources) {
+      const resource = `${grant.owner}/${path}`
+      if (judged.refusals.length === 0) resources.add(resource)
+      else refusals.set(resource, [...(refusals.get(resource) ?? []), ...judged.refusals])
+    }
+  }
+  for (const resource of resources) refusals.delete(resource) // one grant that applies is enough
+  return { resources: [...resources].sort(), refusals }
+}
+
+function refused(reasons: readonly Reason[]): Access {
+  return { resources: [], refusals: new Map([['*', reasons]]) }
+}

@@ -1,7 +1,7 @@
 import { test } from 'vitest'
-import { fuzzEvaluator, fuzzParser } from './fuzz.properties.ts'
+import { fuzzEvaluator, fuzzParser, fuzzPolicies } from './fuzz.properties.ts'
 
-const MINUTES = 5
+const MINUTES = 4
 
 test(
   'the parser ends in a module or in its own error, for minutes',
@@ -19,7 +19,19 @@ test(
   'both back ends give the same, for minutes',
   () => {
     fuzzEvaluator({
-      numRuns: 4_000 * MINUTES,
+      numRuns: 1_000 * MINUTES,
+      interruptAfterTimeLimit: MINUTES * 60_000,
+      markInterruptAsFailure: false,
+    })
+  },
+  (MINUTES + 2) * 60_000,
+)
+
+test(
+  'policies of the suites with pieces cut, doubled or swapped end in a value or in a typed error, for minutes',
+  () => {
+    fuzzPolicies({
+      numRuns: Number.MAX_SAFE_INTEGER,
       interruptAfterTimeLimit: MINUTES * 60_000,
       markInterruptAsFailure: false,
     })

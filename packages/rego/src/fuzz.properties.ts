@@ -31,6 +31,42 @@ export function fuzzParser(runs: Runs): void {
   )
 }
 
+const SEED = new Uint8Array(32).fill(5)
+/** Far more than any evaluation within these steps takes, however busy the machine. */
+const HANG_MS = 20_000
+
+/** Whatever is left of a policy after changes: it compiles and ends within its bounds, or ends in a `RegoError`; alike with both. */
+export function fuzzPolicies(runs: Runs): void {
+  const texts = seeds()
+  let evaluated = 0
+  const outcome = (text: string, version: 'v0' | 'v1', backend: BackendChoice): string => {
+    const started = performance.now()
+    try {
+      const policy = compile({ 'fuzz.rego': text }, { backend, version, host: {} })
+      const bounds = { maxSteps: 300_000, maxMemory: 300_000, maxDepth: 200, timeNs: 5n, seed: SEED }
+      const { value } = policy.eval('data', { a: [1, 2], x: 'aaaaaaaaaaaaaaaaaaaaaaaab' }, bounds)
+      evaluated++
+      return toJson(value ?? null)
+    } catch (e) {
+      expect(e).toBeInstanceOf(RegoError)
+      // which bound comes first is a matter of the order in which a back end counts
+      const { code, message } = e as RegoError
+      return code.startsWith('bound_') ? 'bound' : `${code}: ${message}`
+    } finally {
+      expect(performance.now() - started).toBeLessThan(HANG_MS)
+    }
+  }
+  fc.assert(
+    fc.property(mutated(texts), fc.constantFrom('v0', 'v1'), (text, version) => {
+      const one = outcome(text, version, 'generated')
+      const other = outcome(text, version, 'closures')
+      if (one !== 'bound' && other !== 'bound') expect([text, other]).toEqual([text, one])
+    }),
+    runs as fc.Parameters<[string, 'v0' | 'v1']>,
+  )
+  expect(evaluated).toBeGreaterThan(10)
+}
+
 /** Every program compiles or not, and evaluates to the same with both back ends. */
 export function fuzzEvaluator(runs: Runs): void {
   let evaluated = 0

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fuzzEvaluator, fuzzParser } from './fuzz.properties.ts'
+import { fuzzEvaluator, fuzzParser, fuzzPolicies } from './fuzz.properties.ts'
 import { compile, parseModule, RegoError } from './index.ts'
 
 describe('F16 the parser', () => {
@@ -49,6 +49,10 @@ describe('F16 the parser', () => {
 describe('the evaluator', () => {
   test('gives the same with both back ends, or the same error', () => {
     fuzzEvaluator({ numRuns: 150, seed: 5 })
+  })
+
+  test('ends in a value or in a typed error, alike with both back ends, whatever was done to a policy', () => {
+    fuzzPolicies({ numRuns: 300, seed: 6 })
   })
 
   test('F07 stops a walk through a product of collections at its bound', () => {

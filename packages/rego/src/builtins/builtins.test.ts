@@ -154,6 +154,38 @@ describe('patterns', () => {
   })
 })
 
+describe('K09 F07 a search in a text made to hurt', () => {
+  /** Steps that a call counts. */
+  const steps = (name: string, ...args: Value[]): number => {
+    let spent = 0
+    builtin(name).call({ ...testContext(), spend: (n) => (spent += n), reserve: () => undefined }, ...args)
+    return spent
+  }
+  const looking: readonly (readonly [string, (pattern: string, text: string) => Value[]])[] = [
+    ['regex.match', (pattern, text) => [pattern, text]],
+    ['regex.find_n', (pattern, text) => [pattern, text, -1]],
+    ['regex.find_all_string_submatch_n', (pattern, text) => [pattern, text, -1]],
+    ['regex.split', (pattern, text) => [pattern, text]],
+    ['regex.replace', (pattern, text) => [text, pattern, 'x']],
+  ]
+
+  test.each(looking)('by %s costs in proportion to the text', (name, args) => {
+    for (const pattern of ['(a+)+$', '(a|aa)+b', '(a|a)*', '(.*)*x', 'a?a?a?a?aaaa', '(a*)*b', '[ab]+']) {
+      const text = (n: number): string => `${'a'.repeat(n)}!`
+      const growth = steps(name, ...args(pattern, text(8_000))) / steps(name, ...args(pattern, text(1_000)))
+      expect([pattern, growth]).toEqual([pattern, expect.closeTo(8, 0)])
+    }
+  })
+
+  test.each(looking.slice(1))('by %s ends at its bound where each match looks at all that is left', (name, args) => {
+    const started = performance.now()
+    for (const pattern of ['a.*b|a', '(a*)*b|aaa']) {
+      expect(boundOf(name, ...args(pattern, 'a'.repeat(100_000)))).toBe('steps')
+    }
+    expect(performance.now() - started).toBeLessThan(10_000)
+  })
+})
+
 describe('nesting', () => {
   const n = 50_000
 

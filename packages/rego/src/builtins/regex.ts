@@ -1,8 +1,9 @@
-import { RE2JS, RE2JSException, type Matcher } from 're2js'
+import { MatcherInput, RE2JS, RE2JSException, type Matcher } from 're2js'
 import { joinKeptBytes, type NumberValue, type Value } from '../value/index.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { codePoints } from './code-points.ts'
 import { BuiltinError, succeeds, type Builtin, type BuiltinContext } from './contract.ts'
+import { CountedText } from './counted-text.ts'
 import { define, O, takeInteger } from './define.ts'
 import { globsIntersect } from './globs-intersect.ts'
 import { T } from './types.ts'
@@ -34,13 +35,24 @@ function pointWidth(s: string, at: number): number {
   return (s.codePointAt(at) ?? 0) > 0xffff ? 2 : 1
 }
 
+/** Finds the next match at or after a place. What it looks at on the way is spent. */
+function search(ctx: BuiltinContext, re: RE2JS, s: string): (at: number) => Matcher | undefined {
+  const text = new CountedText(s)
+  const m = re.matcher(MatcherInput.utf16(text))
+  return (at) => {
+    const found = m.find(at)
+    spendOnMatch(ctx, re, text.takeLooks())
+    return found ? m : undefined
+  }
+}
+
 /** Matches from left to right without overlap; an empty match right behind another match does not count. */
 function* matches(ctx: BuiltinContext, re: RE2JS, s: string): Generator<Span> {
-  const m = re.matcher(s)
+  const next = search(ctx, re, s)
   let previousEnd = -1
   for (let at = 0; at <= s.length;) {
-    spendOnMatch(ctx, re, s.length - at)
-    if (!m.find(at)) return
+    const m = next(at)
+    if (m === undefined) return
     const span = spanOf(m)
     const empty = span.end === at
     at = empty ? at + pointWidth(s, at) : span.end
@@ -64,12 +76,12 @@ function replace(ctx: BuiltinContext, s: string, pattern: string, template: stri
   const re = compileRegex(pattern)
   const names = re.namedGroups()
   const pieces = parseTemplate(template)
-  const m = re.matcher(s)
+  const next = search(ctx, re, s)
   let out = ''
   let done = 0
   for (let at = 0; at <= s.length;) {
-    spendOnMatch(ctx, re, s.length - at)
-    if (!m.find(at)) break
+    const m = next(at)
+    if (m === undefined) break
     const span = spanOf(m)
     out += s.slice(done, span.start)
     if (span.end > done || span.start === 0) out += expand(pieces, s, span, names)
@@ -162,9 +174,9 @@ function isValid(pattern: Value): boolean {
   return typeof pattern === 'string' && succeeds(() => compileRegex(pattern))
 }
 
-/** What matching may cost: text times pattern. Most patterns cost far less. */
-function spendOnMatch(ctx: BuiltinContext, re: RE2JS, length: number): void {
-  ctx.spend(1 + Math.ceil((length * re.programSize()) / 256))
+/** What matching may cost: text times pattern. Most patterns cost less. */
+function spendOnMatch(ctx: BuiltinContext, re: RE2JS, looks: number): void {
+  ctx.spend(1 + Math.ceil((looks * re.programSize()) / 4))
 }
 
 function match(ctx: BuiltinContext, pattern: string, s: string): Value {

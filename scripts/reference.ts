@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { distributorRoutes } from '../packages/broker/src/http/distributor-routes.ts'
 import { ROUTES } from '../packages/broker/src/http/routes.ts'
 import { openApi } from '../packages/broker/src/http/openapi.ts'
 import { ERROR_CODES, httpStatus, type ErrorCode } from '../packages/core/src/index.ts'
@@ -21,11 +22,13 @@ export function referencePages(): ReadonlyMap<string, string> {
     ...rows,
     '',
   ].join('\n')
+  const instances = { read: () => Promise.reject(new Error('nothing is asked for a reference')) }
+  const routes = [...ROUTES, ...distributorRoutes('', instances)]
   return new Map([
     ['docs/reference/attacks.md', idsPage('Attacks', 'Attacks of our security contract', /^[A-L]\d/)],
     ['docs/reference/features.md', idsPage('Features', 'Features, and defects of others (DEF)', /^[A-Z]{2,3}-/)],
     ['docs/reference/errors.md', errors],
-    ['docs/reference/openapi.json', `${JSON.stringify(openApi(ROUTES), null, 1)}\n`],
+    ['docs/reference/openapi.json', `${JSON.stringify(openApi(routes), null, 1)}\n`],
   ])
 }
 

@@ -1,12 +1,16 @@
 import { VouchsafeError } from '@vouchsafe/core'
 import { pino } from 'pino'
 import { readConfig } from './config.ts'
+import { readDistributorConfig } from './distributor/config.ts'
+import { distributorSurface } from './distributor/serve.ts'
 import { initBroker, readInitRequest } from './init.ts'
 import { serveBroker } from './serve.ts'
 
 const USAGE = `usage: broker init REQUEST.json     make a broker; prints its configuration and pins
        broker serve CONFIG.json [--adopt-heads]
                                     serve it; prints one line of JSON when it is ready
+       broker distributor CONFIG.json [--adopt-heads]
+                                    serve a broker with the token distributor beside it
 
 Run them through the command line: vouchsafe broker init|serve --help
 `
@@ -21,6 +25,10 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (command === 'serve' && file !== undefined && flags.every((f) => f === '--adopt-heads')) {
       await serve(file, flags.includes('--adopt-heads'))
+      return 0
+    }
+    if (command === 'distributor' && file !== undefined && flags.every((f) => f === '--adopt-heads')) {
+      await distribute(file, flags.includes('--adopt-heads'))
       return 0
     }
     process.stderr.write(USAGE)
@@ -42,10 +50,32 @@ async function serve(file: string, adoptHeads: boolean): Promise<void> {
     adoptHeads,
   })
   answer({ event: 'broker.ready', id: broker.id, url: broker.url, pid: process.pid })
+  await untilTold()
+  await broker.stop()
+}
+
+/** The same, with the distributor's own listener. */
+async function distribute(file: string, adoptHeads: boolean): Promise<void> {
+  const config = readDistributorConfig(file)
+  const surface = distributorSurface(config)
+  const logger = pino({ base: {} }, pino.destination(2))
+  const broker = await serveBroker(readConfig(config.broker), {
+    log: (event, fields) => logger.info({ event, ...fields }),
+    adoptHeads,
+    surface,
+  })
+  const { transport, tenant } = config
+  const { host, port } = surface.listening()
+  const grpc = { host, port, transport: transport.kind, tenant }
+  answer({ event: 'distributor.ready', id: broker.id, url: broker.url, grpc, pid: process.pid })
+  await untilTold()
+  await broker.stop()
+}
+
+async function untilTold(): Promise<void> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
-  await broker.stop()
 }
 
 function answer(value: unknown): void {

@@ -5,6 +5,8 @@ import { z } from 'zod'
 import type { BrokerConfig } from './config.ts'
 import { type RootKey, openCustodyFile, readPassphrase } from './custody/root-key.ts'
 import { brokerApp } from './http/app.ts'
+import type { Route } from './http/route.ts'
+import { ROUTES } from './http/routes.ts'
 import { listen } from './http/server.ts'
 import { openStoreOf } from './open-store.ts'
 import type { Services, TenantContext } from './services/context.ts'
@@ -20,6 +22,12 @@ export interface RunningBroker {
   stop(): Promise<void>
 }
 
+/** Another surface on the same services: routes beside the native ones, and a listener that lives as long as the broker. */
+export interface Surface {
+  readonly routes: readonly Route[]
+  open(services: Services): Promise<{ close(): Promise<void> }>
+}
+
 const identitySchema = z.strictObject({ certificate: z.string(), key: z.string() })
 
 /**
@@ -29,7 +37,10 @@ const identitySchema = z.strictObject({ certificate: z.string(), key: z.string()
  */
 export async function serveBroker(
   config: BrokerConfig,
-  options: { readonly log: Services['log'] } & Pick<StoreOptions, 'adoptHeads' | 'onStatement'>,
+  options: { readonly log: Services['log']; readonly surface?: Surface } & Pick<
+    StoreOptions,
+    'adoptHeads' | 'onStatement'
+  >,
 ): Promise<RunningBroker> {
   const clock = () => new Date()
   const root = openCustodyFile(config.custody.file, readPassphrase(config.custody.passphraseFile))
@@ -46,17 +57,22 @@ export async function serveBroker(
     }
     const hosts = [...new Set([config.listen.host, new URL(config.publicUrl).hostname])]
     const server = await listen(
-      brokerApp(services),
+      brokerApp(services, [...ROUTES, ...(options.surface?.routes ?? [])]),
       config.listen,
       await issueServerCertificate(identity, hosts, clock()),
     )
     const url = new URL(config.publicUrl)
     if (config.listen.port === 0) url.port = String(server.port)
     listening.url = url.href.replace(/\/$/, '')
+    const beside = await options.surface?.open(services).catch(async (error: unknown) => {
+      await server.close()
+      throw error
+    })
     return {
       id,
       url: listening.url,
       stop: async () => {
+        await beside?.close()
         await server.close()
         await store.close()
       },

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import {
   type BrokerPin,
   VouchsafeError,
+  distributorWire,
   formatOwnerKey,
   fromBase64,
   fromBase64Url,
@@ -148,6 +149,20 @@ export class OwnerClient {
 
   listDecisions() {
     return this.#signed('GET', '/decisions', undefined, wire.listDecisionsResponse)
+  }
+
+  /** What the platform says of an instance now, and the terms in force for it. */
+  reviewInstance(at: { project: string; zone: string; name: string; instance: string }) {
+    const path = [at.project, at.zone, at.name, at.instance].join('/')
+    return this.#signed('GET', `/distributor/instances/${path}`, undefined, distributorWire.instanceResponse)
+  }
+
+  provisionClient(body: z.input<typeof distributorWire.provisionRequest>) {
+    return this.#signed('POST', '/distributor/clients', body, distributorWire.provisionResponse)
+  }
+
+  listClients() {
+    return this.#signed('GET', '/distributor/clients', undefined, distributorWire.listClientsResponse)
   }
 
   listLeases() {

@@ -89,6 +89,7 @@ export {
   type ClientTermsBody,
   clientTermsName,
   clientTermsSchema,
+  isClientTerms,
   parseClientTerms,
 } from './agreement/client-terms.ts'
 export {

@@ -60,3 +60,12 @@ export {
   type CcaSpec,
 } from './cca.ts'
 export { makeGpu, makeNvidiaRoot, type GpuSpec, type TestGpu } from './nvidia.ts'
+export {
+  GCE_ISSUER,
+  gceAuditEntry,
+  type GceInstanceSpec,
+  GcePlatform,
+  gceRecording,
+  TlsAuthority,
+  type TlsIdentity,
+} from './gce-platform.ts'

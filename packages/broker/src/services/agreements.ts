@@ -1,11 +1,14 @@
 import {
   type Agreement,
+  type ClientTerms,
   type Envelope,
   VouchsafeError,
   digestOf,
   fromBase64,
+  isClientTerms,
   judgeStanding,
   parseAgreement,
+  parseClientTerms,
   parseDigest,
   parseStrictJson,
   parseSchema,
@@ -70,7 +73,7 @@ export async function fileStatement(
   const stored = await services.store.agreement(tenant, parseDigest(claimed, 'statement.agreement'))
   if (stored === null)
     throw new VouchsafeError('agreement.unknown', `agreement ${claimed} is not known to tenant ${tenant}`)
-  const agreement = parseAgreement(stored.bytes, nodeCrypto)
+  const agreement = parseFiled(stored.bytes)
   const statement = await verifyStatement(
     envelope,
     (owner) => agreement.body.owners.find((o) => o.id === owner)?.keys ?? [],
@@ -116,7 +119,8 @@ export async function listAgreements(
   context: TenantContext,
 ): Promise<z.input<typeof wire.listAgreementsResponse>> {
   const tenant = context.tenant.id
-  const stored = await services.store.agreements(tenant)
+  // terms of single clients are filed beside agreements, and listed by the distributor
+  const stored = (await services.store.agreements(tenant)).filter((s) => !isClientTerms(s.bytes))
   const agreements = await Promise.all(
     stored.map(async (s) => {
       const agreement = parseAgreement(s.bytes, nodeCrypto)
@@ -142,7 +146,7 @@ export async function listAgreements(
 async function completes(
   services: Services,
   context: TenantContext,
-  agreement: Agreement,
+  agreement: Agreement | ClientTerms,
   envelope: Envelope,
 ): Promise<boolean> {
   const current = await services.store.currentAgreement(context.tenant.id, agreement.body.name)
@@ -153,7 +157,11 @@ async function completes(
   return missing.length === 0 && withdrawn.length === 0
 }
 
-async function envelopesOf(services: Services, tenant: string, agreement: Agreement): Promise<readonly Envelope[]> {
+async function envelopesOf(
+  services: Services,
+  tenant: string,
+  agreement: Pick<Agreement, 'digest'>,
+): Promise<readonly Envelope[]> {
   const stored = await services.store.statements(tenant, agreement.digest)
   return stored.map((s) => parseSchema(envelopeSchema, parseStrictJson(s.envelope, { maxBytes: 65_536 }), 'statement'))
 }
@@ -161,7 +169,7 @@ async function envelopesOf(services: Services, tenant: string, agreement: Agreem
 async function standingOf(
   services: Services,
   context: TenantContext,
-  agreement: Agreement,
+  agreement: Agreement | ClientTerms,
   envelopes: readonly Envelope[],
 ) {
   const principals = await services.store.principals(context.tenant.id)
@@ -183,6 +191,10 @@ async function standingOf(
     services.clock(),
   )
   return { missing, withdrawn: [...new Set(withdrawals.map((w) => w.owner))] }
+}
+
+function parseFiled(bytes: Uint8Array): Agreement | ClientTerms {
+  return isClientTerms(bytes) ? parseClientTerms(bytes, nodeCrypto) : parseAgreement(bytes, nodeCrypto)
 }
 
 /** Which agreement a statement says it is about; believed only after its signature was verified. */

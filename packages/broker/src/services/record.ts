@@ -35,10 +35,11 @@ export function newDecisionId(): string {
 export function prepareDecision(
   id: string,
   context: TenantContext,
-  walk: Walk,
+  walk: Parameters<typeof toVerdict>[0],
   of:
     | Pick<Extract<DecisionRecord, { operation: 'attest' }>, 'operation' | 'inputs'>
-    | Pick<Extract<DecisionRecord, { operation: 'release' | 'renew' }>, 'operation' | 'inputs'>,
+    | Pick<Extract<DecisionRecord, { operation: 'release' | 'renew' }>, 'operation' | 'inputs'>
+    | Pick<Extract<DecisionRecord, { operation: 'distribute' }>, 'operation' | 'inputs'>,
 ): PreparedDecision {
   const verdict = toVerdict(walk)
   const record = {

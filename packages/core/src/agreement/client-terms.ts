@@ -108,6 +108,12 @@ export interface ClientTerms {
   readonly body: ClientTermsBody
 }
 
+/** Whether stored bytes are client terms, not an agreement: both are filed, approved and withdrawn alike. */
+export function isClientTerms(bytes: Uint8Array): boolean {
+  const json = parseStrictJson(bytes, { maxBytes: MAX_TERMS_BYTES * 2 })
+  return typeof json === 'object' && json !== null && 'vouchsafe' in json && json['vouchsafe'] === 'client-terms/v1'
+}
+
 /** The name under which the versions of a client's terms are kept. */
 export function clientTermsName(instance: string): string {
   return `client-${instance}`

@@ -142,12 +142,13 @@ function appraiseMemoryEncryption(claims: ClientClaims, { memoryEncryption }: Cl
 
 function appraiseTpm(claims: ClientClaims, { tpm: wanted, leastClass }: ClientTermsBody): readonly Finding[] {
   const strongEnough = CLIENT_CLASSES.indexOf(claims.class) <= CLIENT_CLASSES.indexOf(leastClass)
+  const anchor = claims.tpm?.anchor ?? null
   const classFinding = must(
     'appraisal.class',
     'hardware',
     strongEnough,
     `class ${leastClass} or stronger`,
-    `class ${claims.class}${claims.tpm?.anchor == null ? '' : `, anchored in ${claims.tpm.anchor}`}`,
+    anchor === null ? `class ${claims.class}` : `class ${claims.class}, anchored in ${anchor}`,
   )
   if (wanted.kind === 'dangerously-exempt')
     return [

@@ -30,6 +30,7 @@ export const ENTRY_KINDS = {
   'lease.ended': 'A lease was ended before its time.',
   'checkpoint.seen': 'Another broker’s checkpoint was shown here.',
   'key.added': 'The tenant has a new signing key.',
+  'key.certified': 'A signing key was made in the TPM of an approved client, and certified there.',
   'store.restored': 'The store was restored from a backup; the restore epoch rose.',
   'request.denied': 'A call was refused before there was anything to decide.',
   'record.read': 'A decision record was read.',

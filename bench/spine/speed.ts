@@ -4,9 +4,9 @@ import { show } from '../stores/tally.ts'
 import type { Clinic } from './clinic.ts'
 import { type Send, attestation, enrolment, release } from './operations.ts'
 
-const ROUNDS = 10
-const TIMES = 25
-const BURSTS = 6
+const ROUNDS = 12
+const TIMES = 20
+const BURSTS = 5
 const LANES = 8
 const OPERATIONS = ['enrol', 'attest', 'release'] as const
 
@@ -93,7 +93,7 @@ async function quote({ guest }: Clinic): Promise<number> {
 }
 
 async function underLoad(clinic: Clinic, operation: Speed['operation']): Promise<Speed['loaded']> {
-  const size = operation === 'enrol' ? 48 : 160
+  const size = operation === 'enrol' ? 40 : 160
   const rates: number[] = []
   const times: number[] = []
   let cpu = 0

@@ -193,7 +193,7 @@ function decodeFrontier(size: number, packed: Uint8Array): Frontier {
 }
 
 /** Hashes as they are stored: 32 bytes each, one after another. */
-export function splitHashes(packed: Uint8Array): readonly Uint8Array[] {
+function splitHashes(packed: Uint8Array): readonly Uint8Array[] {
   if (packed.length % 32 !== 0)
     throw new VouchsafeError('ledger.broken', `${packed.length} bytes are no list of hashes`)
   return Array.from({ length: packed.length / 32 }, (_, i) => packed.slice(i * 32, i * 32 + 32))

@@ -73,7 +73,7 @@ describe.skipIf(missingPostgres())('PostgreSQL', () => {
     expect(await t.store.decision('clinic', wanted.decision.id)).not.toBeNull()
     expect(await t.apply()).toMatchObject({ seq: 3 })
     await site.remove()
-  })
+  }, 120_000) // starting again flushes the whole file system, whoever else writes to it
 
   test('G14 a rollback under a running broker seals it at its next transaction', async () => {
     const site = new Site(await postgres.database())

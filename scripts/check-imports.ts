@@ -23,6 +23,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 /** Packages of ours that `core` may use only in part: subpaths that run anywhere. */
 const PORTABLE = ['@vouchsafe/tpm/codec', '@vouchsafe/tpm/verify', '@vouchsafe/tpm/eventlog', '@vouchsafe/rego']
 
+/** What whoever writes a workload of their own may import: published packages by name, the simulator, and what stands in the example. */
+const FOR_EXAMPLES = ['core', 'image', 'client', 'rego', 'simulator', 'tpm']
+
 /** Inside core a folder imports only what stands to its left; `flow.ts` and `index.ts` may import all. */
 const LINE = [
   'base',
@@ -43,7 +46,10 @@ const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|(?:^|\n)im
 /** Prints every import against the pictures; true when there is none. */
 export function checkImports(): boolean {
   const wrong: string[] = []
-  for (const file of globSync('packages/*/{src,bin,node}/**/*.{ts,tsx}', { cwd: root })) {
+  for (const file of globSync(['packages/*/{src,bin,node}/**/*.{ts,tsx}', 'examples/**/*.ts'], {
+    cwd: root,
+    exclude: (f) => f.includes('node_modules'),
+  })) {
     const text = readFileSync(path.join(root, file), 'utf8')
     for (const match of text.matchAll(IMPORT)) {
       const target = match[1] ?? match[2] ?? match[3] ?? ''
@@ -56,6 +62,7 @@ export function checkImports(): boolean {
 }
 
 function refusal(file: string, target: string): string | null {
+  if (file.startsWith('examples/')) return exampleRefusal(file, target)
   const [, from = ''] = file.split('/')
   const isTest = /\.(?:test|contract|properties|fixture)\.ts$/.test(file) || file.includes('/testing/')
   if (target.startsWith('@vouchsafe/') || target === 'vouchsafe') {
@@ -80,4 +87,14 @@ function refusal(file: string, target: string): string | null {
   if (rest.length === 0 || here === there) return null
   if (deeper.length === 0) return 'only flow.ts and index.ts stand above the stages'
   return LINE.indexOf(there) < LINE.indexOf(here) && LINE.includes(there) ? null : `${here} stands left of ${there}`
+}
+
+function exampleRefusal(file: string, target: string): string | null {
+  if (file.endsWith('.test.ts')) return null
+  if (target.startsWith('@vouchsafe/'))
+    return FOR_EXAMPLES.includes(target.split('/')[1] ?? '') ? null : `examples may import ${FOR_EXAMPLES.join(', ')}`
+  if (!target.startsWith('.')) return null
+  const [, name = ''] = file.split('/')
+  const resolved = path.posix.normalize(path.posix.join(path.posix.dirname(file), target))
+  return resolved.startsWith(`examples/${name}/`) ? null : 'an example stands alone: reach packages by their names'
 }

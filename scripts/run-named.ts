@@ -3,7 +3,8 @@ import path from 'node:path'
 import { root, run } from './run.ts'
 
 /**
- * `npm run example|interop|bench|conformance|e2e -- NAME…`: runs what has that name; without a name, lists what there is.
+ * `npm run example|interop|bench|conformance|e2e -- NAME… [--option…]`: runs what has that name, with the options; without a
+ * name, lists what there is.
  * Each runner ends with `N passed, N failed` and an exit status.
  */
 const PLACES: Readonly<Record<string, readonly string[]>> = {
@@ -14,7 +15,9 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   e2e: ['e2e/*.ts'],
 }
 
-const [place = '', ...names] = process.argv.slice(2)
+const [place = '', ...rest] = process.argv.slice(2)
+const names = rest.filter((arg) => !arg.startsWith('--'))
+const options = rest.filter((arg) => arg.startsWith('--'))
 const patterns = PLACES[place]
 if (patterns === undefined) {
   console.error(`usage: run-named ${Object.keys(PLACES).join('|')} NAME…`)
@@ -36,7 +39,7 @@ for (const name of names) {
     console.error(`no ${place} ${name}; there are ${[...available.keys()].join(', ')}`)
     process.exit(2)
   }
-  const status = await run(process.execPath, [file])
+  const status = await run(process.execPath, [file, ...options])
   if (status !== 0) process.exitCode = status
 }
 

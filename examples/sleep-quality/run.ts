@@ -1,0 +1,126 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { toHex } from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import { SimulatedTokenAuthority, startRootPage } from '@vouchsafe/simulator'
+import { type Machine, startMachine } from './machine/start-machine.ts'
+import { startProxy } from './machine/proxy.ts'
+import { Report } from './report.ts'
+import { selfSigned } from './self-signed.ts'
+import { buildUsleepImage } from './usleep/build-image.ts'
+import type { Settings } from './usleep/serve.ts'
+import { type Answer, DATA_FILE, runUwear, UwearConfig } from './uwear/process.ts'
+
+/** `npm run example -- sleep-quality [--json]`. The last line counts what went as it must; exit 0 when all did. */
+const directory = mkdtempSync(path.join(tmpdir(), 'sleep-'))
+const report = new Report(process.argv.includes('--json'))
+const started: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
+process.once('SIGINT', () => void cleanUp().then(() => process.exit(130)))
+
+try {
+  await story()
+} catch (error) {
+  report.check('the example ran to its end', false, error instanceof Error ? (error.stack ?? '') : String(error))
+}
+await cleanUp()
+process.exitCode = report.finish()
+
+async function cleanUp(): Promise<void> {
+  for (const stop of started.splice(0).toReversed()) await stop()
+}
+
+async function story(): Promise<void> {
+  report.title('Preparing: an attestation service, an image of USleep, and what UWear knows of both')
+  const authority = SimulatedTokenAuthority.create()
+  const page = await startRootPage(authority)
+  started.push(() => page.close())
+  const uwear = await selfSigned('UWear')
+  const balancer = await selfSigned('load balancer')
+  const settings: Settings = { audience: 'uwear', senders: [uwear.sha256, balancer.sha256] }
+  const layout = path.join(directory, 'layout')
+  const approved = await buildUsleepImage(settings, layout)
+  report.say(`UWear reads USleep's source, builds it, and approves ${approved.digest}`)
+  const config = new UwearConfig(path.join(directory, 'uwear'), uwear, {
+    from: page.address,
+    sha256: toHex(nodeCrypto.digest('sha256', authority.root)),
+    digest: approved.digest,
+  })
+
+  report.title('The approved workload')
+  const good = await launch('m1', approved.digest)
+  const first = await runUwear(config.write(good.port))
+  report.rules(first)
+  report.check('the root was downloaded and has the pinned SHA-256', 'root' in first && first.root === 'downloaded')
+  report.check('every rule holds', 'rules' in first && first.allow && first.rules.every((r) => r.holds))
+  report.check('the night was sent', first.sent)
+  const verdict = first.sent ? first.verdict : undefined
+  report.check(`verdict: ${verdict?.verdict}`, verdict?.verdict === 'great sleep!')
+  report.check(
+    `verdict by the codelab's rules: ${verdict?.asCodelab}`,
+    verdict?.asCodelab === 'total sleep time is less than 8 hours',
+    'these call 510 minutes less than 8 hours: their first comparison is reversed',
+  )
+
+  report.title('A workload that UWear has not approved: for another audience, and so another image')
+  const other = await buildUsleepImage({ ...settings, audience: 'another-company' }, layout)
+  const bad = await launch('m2', other.digest)
+  const second = await runUwear(config.write(bad.port))
+  report.rules(second)
+  report.check('the root on disk was used again', 'root' in second && second.root === 'kept')
+  report.check('exactly image_digest and audience are false', failing(second) === 'image_digest audience')
+  report.check('nothing was sent', !second.sent && nothingCame(bad.machine))
+
+  report.title('The approved workload behind a load balancer that ends TLS')
+  const proxy = await startProxy({ host: '127.0.0.1', port: good.port }, balancer)
+  started.push(proxy.close)
+  const heard = good.machine.log.length
+  const third = await runUwear(config.write(proxy.port))
+  report.rules(third)
+  report.check('exactly nonce is false', failing(third) === 'nonce')
+  report.check('nothing was sent', !third.sent && nothingCame(good.machine, heard))
+
+  report.title('A root that is not the pinned one')
+  const fourth = await runUwear(config.write(good.port, { sha256: '0'.repeat(64), file: 'other-root.pem' }))
+  const code = 'error' in fourth ? fourth.error.code : 'none'
+  report.check(`refused before anybody was called: ${code}`, code === 'endorsement.untrusted' && !fourth.sent)
+
+  report.title('What the operators can read')
+  await good.machine.event('verdict.sent')
+  const logs = [...good.machine.output, ...bad.machine.output].join('\n')
+  report.say(logs.trim())
+  report.check('launch and verdict, nothing of the night, no token, no key', !leaks(logs))
+
+  async function launch(name: string, digest: typeof approved.digest) {
+    const machine = await startMachine({
+      directory: path.join(directory, name),
+      layout,
+      digest,
+      authority,
+      instance: { project: 'usleep-project', zone: 'here-1', name: 'usleep-1', id: '1' },
+      accounts: ['workload@usleep-project'],
+    })
+    started.push(() => machine.stop())
+    return { machine, port: Number((await machine.event('usleep.listening'))['port']) }
+  }
+}
+
+function failing(answer: Answer): string {
+  if (!('rules' in answer)) return 'no rules'
+  const names = answer.rules.filter((r) => !r.holds).map((r) => r.rule.replace(/_verified$/, ''))
+  return names.join(' ')
+}
+
+function nothingCame(machine: Machine, from = 0): boolean {
+  return !machine.log.slice(from).some((line) => line.event === 'verdict.sent')
+}
+
+/** Whether a log tells more than it may: any fact of the night, a token or its parts, a key. */
+function leaks(log: string): boolean {
+  const { name, sleep } = JSON.parse(readFileSync(DATA_FILE, 'utf8')) as {
+    name: string
+    sleep: Record<string, { minutes: number }>
+  }
+  const words = [name, ...Object.values(sleep).map(({ minutes }) => String(minutes))]
+  return words.some((word) => new RegExp(`\\b${word}\\b`).test(log)) || /eyJ|PRIVATE|[A-Za-z0-9_-]{43}/.test(log)
+}

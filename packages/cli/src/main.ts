@@ -11,6 +11,7 @@ import { leaseCommand } from './commands/lease.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { machineCommand } from './commands/machine.ts'
 import { ownerCommand } from './commands/owner.ts'
+import { policyCommand } from './commands/policy/index.ts'
 import { resourceCommand } from './commands/resource.ts'
 import { resultCommand } from './commands/result.ts'
 import { tokenCommand } from './commands/token.ts'
@@ -48,6 +49,7 @@ export async function main(args: readonly string[]): Promise<number> {
     leaseCommand,
     distrustCommand,
     evidenceCommand,
+    policyCommand,
     tokenCommand,
     ledgerCommand,
     tpmCommand,

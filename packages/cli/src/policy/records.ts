@@ -1,0 +1,82 @@
+import { readFileSync, readdirSync, statSync } from 'node:fs'
+import path from 'node:path'
+import {
+  type AttestInputs,
+  type Claims,
+  type DecisionRecord,
+  type Envelope,
+  MAX_RECORD_BYTES,
+  RECORD_TYPE,
+  VouchsafeError,
+  attest,
+  decisionRecordSchema,
+  envelopeSchema,
+  fromBase64,
+  openEnvelope,
+  parseOwnerKey,
+  parseSchema,
+  parseStrictJson,
+} from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+
+const MAX_RECORD_FILE = 2 * MAX_RECORD_BYTES
+
+/** Record envelopes, one after another: of files as `why --save` writes them, of folders of such, of JSON lines (`.jsonl`). */
+export function* readEnvelopes(files: readonly string[]): Generator<Envelope> {
+  for (const file of files) {
+    if (statSync(file).isDirectory()) {
+      const below = readdirSync(file)
+        .filter((f) => f.endsWith('.json') || f.endsWith('.jsonl'))
+        .sort()
+      yield* readEnvelopes(below.map((f) => path.join(file, f)))
+      continue
+    }
+    const text = readFileSync(file, 'utf8')
+    const parts = file.endsWith('.jsonl') ? text.split('\n').filter((line) => line !== '') : [text]
+    for (const [i, part] of parts.entries())
+      yield parseSchema(
+        envelopeSchema,
+        parseStrictJson(part, { maxBytes: MAX_RECORD_FILE }),
+        parts.length === 1 ? file : `${file}:${i + 1}`,
+      )
+  }
+}
+
+/**
+ * The record in an envelope.
+ *
+ * @param key - The broker's decision key; null believes whoever gave the file.
+ * @throws {VouchsafeError} `evidence.signature` when the key did not sign it
+ */
+export async function openRecord(envelope: Envelope, key: string | null): Promise<DecisionRecord> {
+  if (key !== null && (await openEnvelope(envelope, RECORD_TYPE, parseOwnerKey(key), nodeCrypto)) === null)
+    throw new VouchsafeError('evidence.signature', 'a record is not signed by this decision key')
+  const value = parseStrictJson(fromBase64(envelope.payload, 'record'), { maxBytes: MAX_RECORD_BYTES })
+  return parseSchema(decisionRecordSchema, value, 'decision record')
+}
+
+/** What of a record was shown as evidence; null when it rests on none. */
+export function attestationOf(record: DecisionRecord): AttestInputs | null {
+  switch (record.operation) {
+    case 'attest':
+      return record.inputs
+    case 'release':
+    case 'renew':
+      return record.inputs.attest
+    default:
+      return null
+  }
+}
+
+/** The claims of a record's evidence, verified again. */
+export async function claimsOfRecord(record: DecisionRecord): Promise<Claims> {
+  const recorded = attestationOf(record)
+  if (recorded === null) throw new VouchsafeError('input.malformed', `decision ${record.id} rests on no evidence`)
+  const { result, decision } = await attest(recorded, nodeCrypto)
+  if (result !== null) return result.claims
+  const [first] = 'reasons' in decision ? decision.reasons : []
+  throw new VouchsafeError(
+    'input.malformed',
+    `the evidence of decision ${record.id} was refused (${first?.code ?? 'unknown'}), so it makes no claims`,
+  )
+}

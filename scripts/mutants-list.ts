@@ -15,6 +15,11 @@ const flowTest = 'packages/core/src/flow.test.ts'
 const tokenTest = 'packages/core/src/token/token.test.ts'
 const decideTest = 'packages/core/src/policy/decide.test.ts'
 const attacksTest = 'packages/broker/src/http/attacks.test.ts'
+const pkiToken = 'packages/core/src/token/verify-pki.ts'
+const pkiTest = 'packages/core/src/token/verify-pki.test.ts'
+const pkiRoot = 'packages/core/src/token/pki-root.ts'
+const channel = 'packages/client/src/channel/channel-binding.ts'
+const channelTest = 'packages/client/src/channel/channel-binding.test.ts'
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -507,5 +512,94 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (false as boolean)',
     testFile: 'packages/core/src/ledger/check-ledger.test.ts',
     test: 'I05 I06 a log written anew',
+  },
+  // tokens with a chain of their own, and connections they are bound to
+  {
+    name: 'pki-root-look-alike',
+    file: pkiRoot,
+    find: 'if (found !== wanted)',
+    replace: 'if (false as boolean)',
+    testFile: pkiTest,
+    test: 'E06 is refused when it is another one',
+  },
+  {
+    name: 'pki-chain-length',
+    file: pkiToken,
+    find: 'if (x5c.length !== 3)',
+    replace: 'if (x5c.length < 3)',
+    testFile: pkiTest,
+    test: 'that has an entry more',
+  },
+  {
+    name: 'pki-leaf-is-authority',
+    file: pkiToken,
+    find: 'if (leaf.basicConstraints?.ca === true)',
+    replace: 'if (false as boolean)',
+    testFile: pkiTest,
+    test: 'an authority as its leaf',
+  },
+  {
+    name: 'pki-intermediate-skipped',
+    file: pkiToken,
+    find: 'if (path.length !== 2)',
+    replace: 'if (false as boolean)',
+    testFile: pkiTest,
+    test: 'the leaf skips the intermediate',
+  },
+  {
+    name: 'pki-any-nonce',
+    file: pkiToken,
+    find: '(nonces.length !== 1 || nonces[0] !== expected.nonce)',
+    replace: '!nonces.includes(expected.nonce)',
+    testFile: pkiTest,
+    test: 'E19 two nonces',
+  },
+  {
+    name: 'pki-signature',
+    file: pkiToken,
+    find: 'if (!(await crypto.verify(key,',
+    replace: 'if (false as boolean && !(await crypto.verify(key,',
+    testFile: pkiTest,
+    test: 'signed by another key than its leaf',
+  },
+  {
+    name: 'pki-simulator-mark',
+    file: pkiRoot,
+    find: "if (anchor.certificate.extensions.has(SIMULATOR_OID) && pin.class !== 'simulated')",
+    replace: 'if (false as boolean)',
+    testFile: pkiTest,
+    test: 'D02 of a simulator',
+  },
+  {
+    name: 'channel-zeros',
+    file: channel,
+    find: 'if (material.every((byte) => byte === 0))',
+    replace: 'if (false as boolean)',
+    testFile: channelTest,
+    test: 'DEF-33 A10',
+  },
+  {
+    name: 'channel-old-tls',
+    file: channel,
+    find: "if (version !== 'TLSv1.3')",
+    replace: 'if (false as boolean)',
+    testFile: channelTest,
+    test: 'A10 is refused with TLS 1.2',
+  },
+  {
+    name: 'channel-role',
+    file: channel,
+    find: 'const fields = [attester, protocol,',
+    replace: "const fields = ['server', protocol,",
+    testFile: channelTest,
+    test: 'A12 reflected',
+  },
+  {
+    name: 'channel-protocol',
+    file: channel,
+    find: 'const fields = [attester, protocol,',
+    replace: "const fields = [attester, '',",
+    testFile: channelTest,
+    test: 'DEF-08 A11',
   },
 ]

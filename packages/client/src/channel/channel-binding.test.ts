@@ -87,11 +87,14 @@ describe('a channel binding', () => {
   })
 
   test('A12 reflected to its sender is another one: it says which end attests, and with which certificate', async () => {
-    const mutual = await connect({ requestCert: true, rejectUnauthorized: false }, identity('client'))
-    const server = channelBinding(mutual.client, atClient)
-    const client = channelBinding(mutual.client, { ...atClient, attester: 'client' })
-    expect(client).not.toBe(server)
-    expect(channelBinding(mutual.server, { ...atServer, attester: 'client' })).toBe(client)
+    const one = identity('both ends')
+    for (const other of [identity('client'), one]) {
+      const mutual = await connect({ ...one, requestCert: true, rejectUnauthorized: false }, other)
+      const server = channelBinding(mutual.client, atClient)
+      const client = channelBinding(mutual.client, { ...atClient, attester: 'client' })
+      expect(client).not.toBe(server)
+      expect(channelBinding(mutual.server, { ...atServer, attester: 'client' })).toBe(client)
+    }
     const plain = await connect()
     expect(() => channelBinding(plain.server, { ...atServer, attester: 'client' })).toThrow(
       unavailable('no certificate'),

@@ -4,6 +4,7 @@ import { VouchsafeError, x509 } from '@vouchsafe/core'
 import { publicAreaFor, TEMPLATES } from '@vouchsafe/tpm'
 import { encodeTpmPublic, parseTpmPublic } from '@vouchsafe/tpm/codec'
 import type { TpmPublic } from '@vouchsafe/tpm/codec'
+import { spkiOfTpmPublic } from '@vouchsafe/tpm/verify'
 
 /** A TPM2B_PUBLIC, as tpm2-tools keep public areas in files. */
 export function encodePublicFile(area: TpmPublic): Uint8Array {
@@ -29,8 +30,14 @@ export function readEndorsementKeyFile(file: string): TpmPublic {
   return publicAreaFor(key, isP384 ? TEMPLATES.ekEccP384H : TEMPLATES.ekEccP256)
 }
 
+/** DER SubjectPublicKeyInfo of a key in a certificate (PEM, DER), a public key (PEM), or a public area. */
+export function readPublicKeyFile(file: string): Uint8Array {
+  const bytes = new Uint8Array(readFileSync(file))
+  return spkiOf(bytes) ?? spkiOfTpmPublic(parseTpmPublic(withoutSize(bytes)))
+}
+
 /** The SubjectPublicKeyInfo of a PEM public key, or of a PEM or DER certificate. */
-export function spkiOf(bytes: Uint8Array): Uint8Array | undefined {
+function spkiOf(bytes: Uint8Array): Uint8Array | undefined {
   const text = Buffer.from(bytes).toString('latin1')
   if (text.includes('-----BEGIN PUBLIC KEY-----')) return spkiOfPem(text)
   if (text.includes('-----BEGIN CERTIFICATE-----')) {

@@ -1,0 +1,103 @@
+import {
+  type AttestInputs,
+  attest,
+  attestInputsSchema,
+  decisionRecordSchema,
+  envelopeSchema,
+  fromBase64,
+  fromBase64Url,
+  MAX_RECORD_BYTES,
+  parseSchema,
+  parseStrictJson,
+  toHex,
+  toVerdict,
+  VouchsafeError,
+} from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import { parseTpmQuote } from '@vouchsafe/tpm/codec'
+import { eventTypeName, parseCel, parseTcgLog, readLaunch } from '@vouchsafe/tpm/eventlog'
+import { withHint } from '../../output.ts'
+import { table } from '../options.ts'
+import type { EvidenceFile, EvidenceFormat } from './format.ts'
+import { membersOf } from './json-members.ts'
+
+/** A broker's record of a decision, or the attest inputs inside one: evidence with all that it was judged by. */
+export const decisionRecord: EvidenceFormat = {
+  name: 'decision record',
+  options: [],
+  recognises(bytes) {
+    const members = membersOf(bytes)
+    return (
+      ['payloadType', 'payload'].every((m) => members.has(m)) || ['nonceState', 'evidence'].every((m) => members.has(m))
+    )
+  },
+  show(file) {
+    const shown = show(readInputs(file))
+    return { json: shown, text: textOf(shown) }
+  },
+  async verify(file) {
+    const inputs = readInputs(file)
+    const verdict = toVerdict(await attest(inputs, nodeCrypto))
+    const rows = verdict.findings.map((f) => [f.tier, f.check, f.actual])
+    const reasons = verdict.reasons.map((r) => `${r.code}: expected ${r.expected}; found ${r.actual}\n  ${r.advice}`)
+    return {
+      accepted: verdict.kind === 'accept',
+      json: verdict,
+      text: [verdict.kind, ...reasons, ...(rows.length > 0 ? [table(rows)] : [])].join('\n'),
+      ...(inputs.enrolment !== null && { machine: inputs.enrolment.machine }),
+    }
+  },
+}
+
+function readInputs({ name, bytes }: EvidenceFile): AttestInputs {
+  const json = parseStrictJson(bytes, { maxBytes: 2 * MAX_RECORD_BYTES })
+  if (typeof json !== 'object' || json === null || !('payloadType' in json))
+    return parseSchema(attestInputsSchema, json, name)
+  const payload = fromBase64(parseSchema(envelopeSchema, json, name).payload)
+  const record = parseSchema(decisionRecordSchema, parseStrictJson(payload, { maxBytes: MAX_RECORD_BYTES }), name)
+  const inputs =
+    record.operation === 'attest' ? record.inputs : record.operation === 'distribute' ? null : record.inputs.attest
+  if (inputs === null)
+    throw withHint(
+      new VouchsafeError('input.malformed', `${name}: a record of ${record.operation} without evidence of a boot`),
+      `see all of it with: vouchsafe why --record ${name}`,
+    )
+  return inputs
+}
+
+function show(inputs: AttestInputs) {
+  const { evidence } = inputs
+  const quote = parseTpmQuote(fromBase64Url(evidence.quote.attest))
+  const boot = parseTcgLog(fromBase64Url(evidence.bootLog))
+  return {
+    verified: false,
+    format: evidence.format,
+    quote: {
+      extraData: toHex(quote.extraData),
+      resetCount: quote.resetCount,
+      restartCount: quote.restartCount,
+      firmwareVersion: String(quote.firmwareVersion),
+    },
+    registers: evidence.registers,
+    boot: boot.events.map((e) => ({ register: e.register, type: eventTypeName(e.type) })),
+    launch: readLaunch(parseCel(fromBase64Url(evidence.launchLog)), 'sha256', nodeCrypto),
+  }
+}
+
+function textOf(shown: ReturnType<typeof show>): string {
+  const { launch } = shown
+  return [
+    'NOT VERIFIED (vouchsafe evidence verify does that)',
+    `quote      commits to ${shown.quote.extraData}`,
+    `counters   ${shown.quote.resetCount} resets, ${shown.quote.restartCount} restarts, firmware ${shown.quote.firmwareVersion}`,
+    `launch     image ${launch.image}`,
+    `           arguments ${JSON.stringify(launch.args)}`,
+    `           environment ${JSON.stringify(launch.env)}`,
+    `           debug ${launch.debug}, network ${launch.network}, output ${launch.output}, isolation ${launch.isolation}`,
+    `           under agreement ${launch.agreement}`,
+    `boot       ${shown.boot.length} events`,
+    table(shown.boot.map((e) => [`           register ${e.register}`, e.type])),
+    'registers',
+    table(Object.entries(shown.registers).map(([n, value]) => [`           ${n}`, value])),
+  ].join('\n')
+}

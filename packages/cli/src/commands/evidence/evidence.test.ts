@@ -353,11 +353,12 @@ describe.skipIf(missingVectors())('recorded attestations', () => {
         'binarypb',
       )
       // the recording of the quote goes on after its end
+      // the recording of the quote goes on after its end
       const report = readVector(kind === 'tdx' ? `gce/tdx/${name}.bin` : `gce/snp/${name}_report.bin`).slice(0, 4974)
       attestation.teeAttestation = teeAttestation(
         kind === 'tdx'
           ? { kind, quote: report }
-          : { kind, report, vek: readVector(`gce/snp/${name}_vcek.der`).slice(), vekKind: 'vcek' },
+          : { kind, report, vek: readVector(`gce/snp/${name}_vcek.der`).slice(0, 4974), vekKind: 'vcek' },
       )
       line.write('vm.pb', writeGotpm('attestation', attestation, 'binarypb'))
       const look = [

@@ -25,7 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'restart-forgotten',
     file: 'packages/broker/src/services/release.ts',
-    find: 'counters: enrolment && { resetCount: enrolment.resetCount, restartCount: enrolment.restartCount },',
+    find: 'enrolment: enrolment === null || enrolment.endedAt !== null ? null : readEnrolmentRecord(enrolment.record),',
     replace: '',
     testFile: attacksTest,
     test: 'B09 B10 B14 after a restart',

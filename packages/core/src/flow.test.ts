@@ -153,7 +153,6 @@ async function makeInputs(): Promise<AttestInputs> {
     anchors: [anchor],
     agreementDigest: agreed.digest,
     agreement: toBase64(agreed.bytes),
-    counters,
     distrust: [],
   }
 }
@@ -271,7 +270,10 @@ describe('the first half', () => {
 
   test('B10 refuses counters that moved since enrolment', async () => {
     expect(
-      await codeOf({ ...inputs, counters: { ...inputs.counters!, resetCount: inputs.counters!.resetCount + 1 } }),
+      await codeOf({
+        ...inputs,
+        enrolment: { ...inputs.enrolment!, resetCount: inputs.enrolment!.resetCount + 1 },
+      }),
     ).toBe('appraisal.reset')
   })
 
@@ -507,6 +509,14 @@ describe('the second half', () => {
     const record = { ...about, verdict: verdictNow, operation: 'release', inputs: releaseInputs }
     const key = newOwner('broker')
     const unnoticed: string[] = []
+    const weightless = [
+      'at', // a second more or less, while everything is in force
+      'attest.at',
+      'attest.evidence.bootLog', // words about an event whose digest is of something else: never relied on
+      'resources.0.version', // which version there was is the store's observation
+      'statements.0.signatures.0.keyid', // a hint in DSSE, outside of what is signed
+      'statements.1.signatures.0.keyid',
+    ]
     for (const leaf of leavesOf(record.inputs, [])) {
       const changed = structuredClone(record)
       changeLeaf(changed.inputs, leaf)
@@ -517,7 +527,7 @@ describe('the second half', () => {
       )
       if (held) unnoticed.push(leaf.join('.'))
     }
-    expect(unnoticed).toEqual([])
+    expect(unnoticed.filter((leaf) => !weightless.includes(leaf))).toEqual([])
   })
 })
 

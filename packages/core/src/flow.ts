@@ -35,7 +35,7 @@ export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<W
     const agreement = parseAgreement(agreementBytes(input), crypto)
     const appraisal = appraise(claims, {
       agreement,
-      counters: input.counters ?? input.enrolment ?? refuse(),
+      counters: input.enrolment ?? refuse(),
       distrust: input.distrust,
     })
     enter('token')

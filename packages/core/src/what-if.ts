@@ -80,7 +80,7 @@ function accessOf(
   recorded: AttestInputs,
   distrust: readonly DistrustRule[],
 ): Access {
-  const counters = recorded.counters ?? recorded.enrolment
+  const counters = recorded.enrolment
   if (counters === null) return refused([reason('evidence', 'evidence.unenrolled', 'counters', 'none are kept')])
   const { findings } = appraise(claims, { agreement, counters, distrust })
   const against = findings.filter((f) => f.tier !== 'affirming')

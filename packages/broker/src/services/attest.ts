@@ -60,7 +60,6 @@ async function attestOnce(
     anchors: await anchorsOf(store, tenant),
     agreementDigest,
     agreement: agreement === null ? null : toBase64(agreement.bytes),
-    counters: enrolment === null ? null : { resetCount: enrolment.resetCount, restartCount: enrolment.restartCount },
     distrust: await distrustRulesOf(store, tenant),
   }
   const walk = await walkAttest(inputs, nodeCrypto)

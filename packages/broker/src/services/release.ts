@@ -203,14 +203,12 @@ async function gather(
   const attested = attestation === null ? null : await store.decision(tenant, attestation)
   const record = attested === null ? null : readRecord(attested)
   const shown = record?.operation === 'attest' ? record.inputs : null
-  const enrolled = shown?.enrolment ? await store.enrolment(tenant, shown.enrolment.machine) : null
-  const enrolment = enrolled === null || enrolled.endedAt !== null ? null : readEnrolmentRecord(enrolled.record)
+  const enrolment = shown?.enrolment ? await store.enrolment(tenant, shown.enrolment.machine) : null
   // the attestation's raw evidence, held against what is trusted now (E13): a machine that was retired, or that enrolled
   // again after a restart, gets nothing for what it showed before (B10)
   const attest = shown && {
     ...shown,
-    enrolment,
-    counters: enrolment && { resetCount: enrolment.resetCount, restartCount: enrolment.restartCount },
+    enrolment: enrolment === null || enrolment.endedAt !== null ? null : readEnrolmentRecord(enrolment.record),
     distrust: await distrustRulesOf(store, tenant),
   }
   const agreement = attest?.agreement ? parseAgreement(fromBase64(attest.agreement), nodeCrypto) : null

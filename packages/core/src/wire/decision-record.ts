@@ -13,7 +13,6 @@ import { distributionInputsSchema } from './distribution-inputs.ts'
 export const RECORD_TYPE = 'application/vnd.vouchsafe.decision.v1+json'
 export const MAX_RECORD_BYTES = 4 * 1024 * 1024
 
-const counters = z.strictObject({ resetCount: z.number().int().min(0), restartCount: z.number().int().min(0) })
 
 /** Everything the attesting half of the line reads. */
 export const attestInputsSchema = z.strictObject({
@@ -40,8 +39,6 @@ export const attestInputsSchema = z.strictObject({
   /** The exact agreement bytes, base64; null when the tenant does not know the digest that the guest named. */
   agreementDigest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   agreement: z.string().nullable(),
-  /** Counters that must be unchanged. */
-  counters: counters.nullable(),
   distrust: z.array(distrustRuleSchema).max(1024),
 })
 export type AttestInputs = z.infer<typeof attestInputsSchema>

@@ -352,9 +352,9 @@ describe.skipIf(missingVectors())('recorded attestations', () => {
         readVector('gce/tpm/attestations/gce-cos-85-nonce9009.pb'),
         'binarypb',
       )
+      const raw = readVector(kind === 'tdx' ? `gce/tdx/${name}.bin` : `gce/snp/${name}_report.bin`).slice()
       // the recording of the quote goes on after its end
-      // the recording of the quote goes on after its end
-      const report = readVector(kind === 'tdx' ? `gce/tdx/${name}.bin` : `gce/snp/${name}_report.bin`).slice(0, 4974)
+      const report = kind === 'tdx' ? raw.slice(0, 636 + new DataView(raw.buffer).getUint32(632, true)) : raw
       attestation.teeAttestation = teeAttestation(
         kind === 'tdx'
           ? { kind, quote: report }

@@ -15,9 +15,9 @@ import { Tally } from './stores/tally.ts'
  * software TPM, and how they grow with what the broker holds. `npm run bench -- ledger` measures the release
  * transaction alone.
  *
- * A software TPM needs longer for a quote than the broker for everything, and would share its processors. So the guest
- * gets ready first, with real evidence over real nonces, and only the broker's share is on the clock; the TPM's is
- * printed apart. Several at once: all of them are ready before the first is sent.
+ * A software TPM shares the processors with the broker, and a real one is slower than both. So the guest gets ready
+ * first, with real evidence over real nonces, and only what waits for the broker is on the clock; the TPM's time is
+ * printed apart. Where many come at once, all of them are ready before the first is sent.
  */
 const directory = mkdtempSync(path.join(tmpdir(), 'vouchsafe-bench-'))
 const manufacturer = SimulatorManufacturer.create()

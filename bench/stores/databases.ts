@@ -21,7 +21,7 @@ export function bareSqlite(directory: string): { run(): void; close(): void } {
 export async function watchWal(server: PostgresServer, database: string): Promise<() => Promise<number>> {
   const text = async (sql: string): Promise<string> =>
     String(Object.values((await server.sql(database, sql))[0] ?? {})[0])
-  const at = 'select pg_current_wal_insert_lsn()::text'
+  const at = 'select pg_current_wal_flush_lsn()::text'
   await server.sql(database, 'create extension if not exists pg_walinspect')
   const from = await text(at)
   return async () =>

@@ -1,30 +1,40 @@
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PostgresServer, missingPostgres } from '../store/testing/postgres-server.ts'
 import { raceNonces } from '../testing/nonce-races.ts'
+import { postgresUrls } from '../testing/two-clinics.ts'
 
-/** One nonce, two requests, through the whole broker: one release and one audit entry of it, whoever comes first. */
-export function describeNonceRaces(
-  where: string,
-  races: number,
-  options: () => Promise<Parameters<typeof raceNonces>[1]>,
-): void {
-  test(`A01 A14 A17 I10 J08 gate 6: ${races} nonces, each raced by two requests ${where}, release once each, with one entry each`, async () => {
-    const { replicas, ...rest } = await options()
-    const { won, refused, otherwise, check, releases, unrecorded, strayLeases } = await raceNonces(races, {
-      replicas,
-      ...rest,
-    })
-    expect(otherwise).toEqual([])
-    expect(won.flat()).toHaveLength(races)
-    expect(refused).toHaveLength(races)
-    // each broker was first at times, or nothing was raced
-    for (const byBroker of won) expect(byBroker.length).toBeGreaterThan(0)
-    const subjects = (outcome: string): string[] =>
-      releases.filter(({ facts }) => facts['outcome'] === outcome).map(({ subject }) => subject)
-    expect(subjects('release').toSorted()).toEqual(won.flat().toSorted())
-    expect(subjects('deny').toSorted()).toEqual(refused.toSorted())
-    expect(releases).toHaveLength(2 * races)
-    expect(check).toMatchObject({ ok: true })
-    expect(unrecorded).toEqual([])
-    expect(strayLeases).toEqual([])
+/** One nonce, two requests, through whole brokers: one release and one audit entry of it, whoever comes first. */
+export function describeNonceRaces(races: number): void {
+  test(`A01 A14 A17 I10 gate 6: ${races} nonces, each raced by two requests at one broker, release once each, with one entry each`, async () => {
+    await expectOneEach(races, { replicas: 1 })
   }, 7_200_000)
+
+  describe.skipIf(missingPostgres())('PostgreSQL', () => {
+    let server: PostgresServer
+    beforeAll(() => {
+      server = PostgresServer.start()
+    })
+    afterAll(() => server?.stop())
+
+    test(`A01 A14 A17 I10 J08 gate 6: ${races} nonces, each raced by two requests at two brokers on one PostgreSQL, release once each, with one entry each`, async () => {
+      await expectOneEach(races, { replicas: 2, postgresUrl: await postgresUrls(server) })
+    }, 7_200_000)
+  })
+}
+
+async function expectOneEach(races: number, options: Parameters<typeof raceNonces>[1]): Promise<void> {
+  const { won, refused, otherwise, check, releases, unrecorded, strayLeases } = await raceNonces(races, options)
+  expect(otherwise).toEqual([])
+  expect(won.flat()).toHaveLength(races)
+  expect(refused).toHaveLength(races)
+  // each broker was first at times, or nothing was raced
+  for (const byBroker of won) expect(byBroker.length).toBeGreaterThan(0)
+  const subjects = (outcome: string): string[] =>
+    releases.filter(({ facts }) => facts['outcome'] === outcome).map(({ subject }) => subject)
+  expect(subjects('release').toSorted()).toEqual(won.flat().toSorted())
+  expect(subjects('deny').toSorted()).toEqual(refused.toSorted())
+  expect(releases).toHaveLength(2 * races)
+  expect(check).toMatchObject({ ok: true })
+  expect(unrecorded).toEqual([])
+  expect(strayLeases).toEqual([])
 }

@@ -8,7 +8,7 @@ import { readConfig } from '../config.ts'
 import { type RunningBroker, serveBroker } from '../serve.ts'
 import { PostgresServer, missingPostgres } from '../store/testing/postgres-server.ts'
 import { replicaOf } from '../testing/nonce-races.ts'
-import { type TwoClinics, startTwoClinics } from '../testing/two-clinics.ts'
+import { type TwoClinics, postgresUrls, startTwoClinics } from '../testing/two-clinics.ts'
 
 /** Two brokers on one PostgreSQL are one service: clinic A's broker runs twice, behind two addresses. */
 describe.skipIf(missingPostgres())('KB-18 two replicas on one PostgreSQL', () => {
@@ -19,10 +19,7 @@ describe.skipIf(missingPostgres())('KB-18 two replicas on one PostgreSQL', () =>
 
   beforeAll(async () => {
     server = PostgresServer.start()
-    const databases = { 'clinic-a': await server.create(), 'clinic-b': await server.create() }
-    world = await startTwoClinics({
-      postgresUrl: (clinic) => server.url(databases[clinic as keyof typeof databases]),
-    })
+    world = await startTwoClinics({ postgresUrl: await postgresUrls(server) })
     await world.approve(world.a)
     await world.approve(world.b)
     replica = await serveBroker(readConfig(replicaOf(world)), { log: () => {}, adoptHeads: true })

@@ -16,6 +16,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { readConfig } from '../config.ts'
 import { initBroker } from '../init.ts'
 import { type RunningBroker, serveBroker } from '../serve.ts'
+import type { PostgresServer } from '../store/testing/postgres-server.ts'
 import { SimulatorManufacturer } from '@vouchsafe/simulator'
 import { RawGuest, newP256 } from 'vouchsafe/attack/raw-guest'
 
@@ -63,6 +64,12 @@ export const launchOf = (agreement: Agreement): LaunchClaims => ({
   capabilities: [],
   mounts: [],
 })
+
+/** A database of each clinic's own. */
+export async function postgresUrls(server: PostgresServer): Promise<(clinic: string) => string> {
+  const databases = { 'clinic-a': await server.create(), 'clinic-b': await server.create() }
+  return (clinic) => server.url(databases[clinic as keyof typeof databases])
+}
 
 export async function startTwoClinics(
   options: {

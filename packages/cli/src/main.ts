@@ -5,6 +5,7 @@ import { brokerCommand } from './commands/broker.ts'
 import { dataCommand } from './commands/data.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { distributorCommand } from './commands/distributor.ts'
 import { distrustCommand } from './commands/distrust.ts'
 import { evidenceCommand } from './commands/evidence/index.ts'
 import { leaseCommand } from './commands/lease.ts'
@@ -48,6 +49,7 @@ export async function main(args: readonly string[]): Promise<number> {
     machineCommand,
     leaseCommand,
     distrustCommand,
+    distributorCommand,
     evidenceCommand,
     policyCommand,
     tokenCommand,

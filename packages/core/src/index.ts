@@ -102,6 +102,7 @@ export {
 
 export { type Appraisal, type Finding, TIERS, type Tier } from './appraisal/finding.ts'
 export { changesAfterCreation } from './appraisal/audit-trail.ts'
+export { appraiseInstance } from './appraisal/client.ts'
 export { type DistrustRule, distrustRuleSchema, isDistrusted } from './appraisal/distrust.ts'
 
 export { TOKEN_LIFETIME_SECONDS, type TokenSigner, type TokenSubject, issueToken } from './token/issue.ts'

@@ -1,14 +1,22 @@
-import { createHash } from 'node:crypto'
-import { X509Certificate } from 'node:crypto'
+import { X509Certificate, createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { OwnerClient, PrincipalKey } from '@vouchsafe/client'
 import { DistributorConnection, fetchSecrets } from '@vouchsafe/client/distributor'
-import { type BrokerPin, type ClientTermsBody, signStatement, toBase64, utf8, digestOf } from '@vouchsafe/core'
+import {
+  type BrokerPin,
+  type ClientTermsBody,
+  digestOf,
+  replayRecord,
+  signStatement,
+  toBase64,
+  utf8,
+} from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { type SimulatedGuest, SimulatorManufacturer, startSimulatedGuest } from '@vouchsafe/simulator'
 import { TEMPLATES, Tpm, toKeyObject } from '@vouchsafe/tpm'
+import type { TemplateName } from '@vouchsafe/tpm/codec'
 import {
   GCE_ISSUER,
   type GceInstanceSpec,
@@ -54,6 +62,8 @@ export class DistributorWorld {
   static async start(
     options: {
       readonly transport?: Transport
+      /** RSA keys take a software TPM seconds. */
+      readonly keys?: 'rsa' | 'ecc'
       readonly instance?: Partial<GceInstanceSpec>
       readonly parts?: DistributorParts
       readonly config?: Readonly<Record<string, unknown>>
@@ -64,7 +74,7 @@ export class DistributorWorld {
       directory: path.join(world.directory, 'g'),
       manufacturer: world.manufacturer,
     })
-    const { ek, ak } = await world.publishedKeys()
+    const { ek, ak } = await world.publishedKeys(options.keys ?? 'ecc')
     world.instance = {
       id: '5055893581146000589',
       address: '34.121.225.36',
@@ -86,13 +96,15 @@ export class DistributorWorld {
   }
 
   /** What the platform would publish of the machine's TPM, PEM. */
-  async publishedKeys(): Promise<{ readonly ek: string; readonly ak: string }> {
+  async publishedKeys(kind: 'rsa' | 'ecc'): Promise<{ readonly ek: string; readonly ak: string }> {
     await using tpm = await Tpm.open(this.machine.tpm)
-    const pemOf = async (template: 'ekRsa2048' | 'akRsa2048') => {
+    const pemOf = async (template: TemplateName) => {
       await using key = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES[template] })
       return toKeyObject(key.public).export({ format: 'pem', type: 'spki' }).toString()
     }
-    return { ek: await pemOf('ekRsa2048'), ak: await pemOf('akRsa2048') }
+    return kind === 'rsa'
+      ? { ek: await pemOf('ekRsa2048'), ak: await pemOf('akRsa2048') }
+      : { ek: await pemOf('ekEccP256'), ak: await pemOf('akEccP256') }
   }
 
   /** Puts the platform's answers and keys where the distributor reads them. */
@@ -261,12 +273,48 @@ export class DistributorWorld {
       await using tpm = await LocalTpm.open({
         address: this.machine.tpm,
         bootLog: options.bootLog ?? this.machine.bootLog,
-        keys: options.keys ?? 'rsa',
+        keys: options.keys ?? 'ecc',
       })
       return await fetchSecrets(connection, { ...common, tpm })
     } finally {
       connection.close()
     }
+  }
+
+  /** The machine's TPM as its client holds it, for tests that go step by step. */
+  openTpm(keys: 'rsa' | 'ecc' = 'ecc'): Promise<LocalTpm> {
+    return LocalTpm.open({ address: this.machine.tpm, bootLog: this.machine.bootLog, keys })
+  }
+
+  /** Another machine of the same maker. */
+  otherMachine(): Promise<SimulatedGuest> {
+    return startSimulatedGuest({
+      directory: mkdtempSync(path.join(this.directory, 'm')),
+      manufacturer: this.manufacturer,
+    })
+  }
+
+  /** What the owner reads of a refusal: the codes of its reasons, computed again from the record. */
+  async why(
+    decision: string | null,
+  ): Promise<{ readonly kind: string; readonly reasons: string; readonly codes: readonly string[] }> {
+    const { record } = await this.alice.decision(decision ?? '')
+    const { reproduced, signed, verdict } = await replayRecord(record, this.pin.decisions, nodeCrypto)
+    if (!reproduced || signed !== true) throw new Error('the record does not replay')
+    const reasons = verdict.reasons.map((r) => `${r.code}: wanted ${r.expected}, found ${r.actual}`).join('\n')
+    return { kind: verdict.kind, reasons, codes: verdict.reasons.map((r) => r.code) }
+  }
+
+  /** How a refused fetch is explained to the owner. */
+  async whyRefused(run: Promise<unknown>) {
+    const refused = await run.then(
+      () => null,
+      (error: { readonly decision?: string | null; readonly code: string }) => error,
+    )
+    if (refused === null) throw new Error('it was not refused')
+    if (refused.decision === null || refused.decision === undefined)
+      throw new Error(`it was refused without record: ${refused.code} ${String(refused)}`)
+    return { code: refused.code, ...(await this.why(refused.decision)) }
   }
 
   async stop(): Promise<void> {

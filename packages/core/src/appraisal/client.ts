@@ -23,13 +23,24 @@ export function appraiseClient(
   const { body } = terms
   return conclude([
     ...appraiseIdentity(claims, body),
-    ...appraiseLaunchData(claims.facts, body.launch, crypto),
-    ...appraiseAuditTrail(claims.facts),
+    ...appraiseInstance(claims.facts, body.launch, crypto),
     ...appraiseChannel(claims, body.network),
     ...appraiseMemoryEncryption(claims, body),
     ...appraiseTpm(claims, body),
     appraiseDistrust(claims, distrust),
   ])
+}
+
+/**
+ * What can be told before a client ever connects: launch data, boot image, management agent and audit trail. An owner's
+ * review and every later decision ask the same.
+ */
+export function appraiseInstance(
+  facts: InstanceFacts,
+  launch: ClientTermsBody['launch'],
+  crypto: CryptoPort,
+): readonly Finding[] {
+  return [...appraiseLaunchData(facts, launch, crypto), ...appraiseAuditTrail(facts)]
 }
 
 /** The signed identity, the platform's live record and the approval must name one instance. */

@@ -4,7 +4,7 @@ export type { HashName, PublicKey, SignatureScheme } from '@vouchsafe/tpm/verify
 
 /**
  * Cryptography as an argument. Two implementations are kept: `@vouchsafe/core/node` (`node:crypto`) and
- * `webCrypto` (WebCrypto and @noble/hashes, for browsers); both run the same vectors.
+ * `@vouchsafe/core/web` (WebCrypto and @noble/hashes, for browsers); both run the same vectors.
  */
 export interface CryptoPort extends VerifyCrypto {
   /** Compares in time that depends on the lengths only. False when the lengths differ. */

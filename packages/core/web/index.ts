@@ -1,0 +1,1 @@
+export { webCrypto } from './crypto.ts'

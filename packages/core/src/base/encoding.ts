@@ -25,7 +25,9 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Strict: lower case, even length, `bytes` long where that is given. `Buffer.from(x, 'hex')` would stop silently at the first odd character. */
 export function fromHex(text: string, what = 'hex', bytes?: number): Uint8Array<ArrayBuffer> {
-  const out = strict(() => hex.decode(text), hex.encode, text, `${what}: not lower-case hexadecimal of even length`)
+  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text))
+    throw new VouchsafeError('input.malformed', `${what}: not lower-case hexadecimal of even length`)
+  const out = new Uint8Array(hex.decode(text))
   if (bytes !== undefined && out.length !== bytes)
     throw new VouchsafeError('input.malformed', `${what}: ${out.length} bytes, wanted ${bytes}`)
   return out
@@ -38,12 +40,10 @@ export function toBase64Url(bytes: Uint8Array): string {
 
 /** Strict: no padding, no white space, and only the one canonical spelling of the bytes (E21). */
 export function fromBase64Url(text: string, what = 'base64url'): Uint8Array<ArrayBuffer> {
-  return strict(
-    () => base64urlnopad.decode(text),
-    base64urlnopad.encode,
-    text,
-    `${what}: not canonical base64url without padding`,
-  )
+  const rest = text.length % 4
+  if (!/^[A-Za-z0-9_-]*$/.test(text) || rest === 1 || !spellsOneWay(text.slice(text.length - rest)))
+    throw new VouchsafeError('input.malformed', `${what}: not canonical base64url without padding`)
+  return binary(atob(text.replaceAll('-', '+').replaceAll('_', '/')))
 }
 
 /** Base64 with padding, as DSSE, C2SP notes and PEM write it. */
@@ -53,23 +53,24 @@ export function toBase64(bytes: Uint8Array): string {
 
 /** Strict: padded, no white space, canonical. */
 export function fromBase64(text: string, what = 'base64'): Uint8Array<ArrayBuffer> {
-  return strict(() => base64.decode(text), base64.encode, text, `${what}: not canonical padded base64`)
+  const end = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
+  const rest = end === 0 ? '' : text.slice(-4, text.length - end)
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0 || !spellsOneWay(rest))
+    throw new VouchsafeError('input.malformed', `${what}: not canonical padded base64`)
+  return binary(atob(text))
 }
 
-function strict(
-  decode: () => Uint8Array,
-  encode: (b: Uint8Array) => string,
-  text: string,
-  message: string,
-): Uint8Array<ArrayBuffer> {
-  let bytes: Uint8Array
-  try {
-    bytes = decode()
-  } catch (cause) {
-    throw new VouchsafeError('input.malformed', message, { cause })
-  }
-  if (encode(bytes) !== text) throw new VouchsafeError('input.malformed', message)
-  return new Uint8Array(bytes)
+/** Bits that the last two or three characters have and the bytes do not are zero. */
+function spellsOneWay(rest: string): boolean {
+  if (rest.length === 2) return /[AQgw]$/.test(rest)
+  return rest.length === 3 ? /[AEIMQUYcgkosw048]$/.test(rest) : true
+}
+
+/** What `atob` gives: a character for each byte. Native in browsers and Node, many times faster than a table. */
+function binary(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
 }
 
 /** One array from many. */

@@ -1,0 +1,7 @@
+export { OIDC_ALGORITHMS, parseOidcIssuer } from './issuer.ts'
+export type { ClaimExpectation, OidcAlgorithm, OidcIssuer, OidcIssuerInput } from './issuer.ts'
+export { OidcVerifier } from './verifier.ts'
+export type { OidcVerifierOptions, VerifiedOidcToken } from './verifier.ts'
+export { SingleUse } from './single-use.ts'
+export { OIDC_REASONS, OidcRefusal } from './refusal.ts'
+export type { OidcReason } from './refusal.ts'

@@ -96,5 +96,8 @@ function exampleRefusal(file: string, target: string): string | null {
   if (!target.startsWith('.')) return null
   const [, name = ''] = file.split('/')
   const resolved = path.posix.normalize(path.posix.join(path.posix.dirname(file), target))
-  return resolved.startsWith(`examples/${name}/`) ? null : 'an example stands alone: reach packages by their names'
+  const isShared = path.posix.dirname(resolved) === 'examples'
+  return isShared || resolved.startsWith(`examples/${name}/`)
+    ? null
+    : 'an example stands alone: reach packages by their names'
 }

@@ -1,12 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { styleText } from 'node:util'
 import { toHex } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { SimulatedTokenAuthority, startRootPage } from '@vouchsafe/simulator'
-import { type Machine, startMachine } from './machine/start-machine.ts'
+import type { JsonProcess } from '../json-process.ts'
+import { startMachine } from './machine/start-machine.ts'
 import { startProxy } from './machine/proxy.ts'
-import { Report } from './report.ts'
+import { Report } from '../report.ts'
 import { selfSigned } from './self-signed.ts'
 import { buildUsleepImage } from './usleep/build-image.ts'
 import type { Settings } from './usleep/serve.ts'
@@ -50,7 +52,7 @@ async function story(): Promise<void> {
   report.title('The approved workload')
   const good = await launch('m1', approved.digest)
   const first = await runUwear(config.write(good.port))
-  report.rules(first)
+  tellRules(first)
   report.check('the root was downloaded and has the pinned SHA-256', 'root' in first && first.root === 'downloaded')
   report.check('every rule holds', 'rules' in first && first.allow && first.rules.every((r) => r.holds))
   report.check('the night was sent', first.sent)
@@ -66,7 +68,7 @@ async function story(): Promise<void> {
   const other = await buildUsleepImage({ ...settings, audience: 'another-company' }, layout)
   const bad = await launch('m2', other.digest)
   const second = await runUwear(config.write(bad.port))
-  report.rules(second)
+  tellRules(second)
   report.check('the root on disk was used again', 'root' in second && second.root === 'kept')
   report.check('exactly image_digest and audience are false', failing(second) === 'image_digest audience')
   report.check('nothing was sent', !second.sent && nothingCame(bad.machine))
@@ -74,9 +76,9 @@ async function story(): Promise<void> {
   report.title('The approved workload behind a load balancer that ends TLS')
   const proxy = await startProxy({ host: '127.0.0.1', port: good.port }, balancer)
   started.push(proxy.close)
-  const heard = good.machine.log.length
+  const heard = good.machine.lines.length
   const third = await runUwear(config.write(proxy.port))
-  report.rules(third)
+  tellRules(third)
   report.check('exactly nonce is false', failing(third) === 'nonce')
   report.check('nothing was sent', !third.sent && nothingCame(good.machine, heard))
 
@@ -86,13 +88,13 @@ async function story(): Promise<void> {
   report.check(`refused before anybody was called: ${code}`, code === 'endorsement.untrusted' && !fourth.sent)
 
   report.title('What the operators can read')
-  await good.machine.event('verdict.sent')
+  await good.machine.line({ event: 'verdict.sent' })
   const logs = [...good.machine.output, ...bad.machine.output].join('\n')
   report.say(logs.trim())
   report.check('launch and verdict, nothing of the night, no token, no key', !leaks(logs))
 
   async function launch(name: string, digest: typeof approved.digest) {
-    const machine = await startMachine({
+    const { workload: machine, stop } = await startMachine({
       directory: path.join(directory, name),
       layout,
       digest,
@@ -100,8 +102,17 @@ async function story(): Promise<void> {
       instance: { project: 'usleep-project', zone: 'here-1', name: 'usleep-1', id: '1' },
       accounts: ['workload@usleep-project'],
     })
-    started.push(() => machine.stop())
-    return { machine, port: Number((await machine.event('usleep.listening'))['port']) }
+    started.push(stop)
+    return { machine, port: Number((await machine.line({ event: 'usleep.listening' }))['port']) }
+  }
+}
+
+/** UWear's answer, a line for each rule. */
+function tellRules(answer: Answer): void {
+  report.answer(answer)
+  for (const { rule, holds, why } of 'rules' in answer ? answer.rules : []) {
+    report.say(`  ${rule.padEnd(24)}${holds ? 'true' : styleText('red', 'false')}`)
+    if (why !== undefined) report.say(`      ${why}`)
   }
 }
 
@@ -111,8 +122,8 @@ function failing(answer: Answer): string {
   return names.join(' ')
 }
 
-function nothingCame(machine: Machine, from = 0): boolean {
-  return !machine.log.slice(from).some((line) => line.event === 'verdict.sent')
+function nothingCame(machine: JsonProcess, from = 0): boolean {
+  return !machine.lines.slice(from).some((line) => line['event'] === 'verdict.sent')
 }
 
 /** Whether a log tells more than it may: any fact of the night, a token or its parts, a key. */

@@ -174,33 +174,33 @@ describe.skipIf(missingVectors())('the codelab’s cases', () => {
     readonly mustRelease: boolean
     readonly seedVerdict: Readonly<Record<string, boolean>>
   }
-  const { cases, expectedNonce } = JSON.parse(readVectorText('seed-systems/opa/cases.json')) as {
-    cases: Case[]
-    expectedNonce: string
-  }
-  /** The codelab’s own lists, what it does not list, and what its cases leave unsaid. */
-  const policy = compilePolicy({
-    ...lists,
-    ...(JSON.parse(readVectorText('seed-systems/opa/opa_validation_values.json')) as object),
-    allowed_class: ['platform-vtpm'],
-  })
   const { google_service_accounts: accounts, submods } = goodClaims()
 
-  test.each(cases.map((c) => [c.name, c] as const))(
-    'DEF-30 DEF-34 HD-09 %s',
-    (_name, { claims, mustRelease, seedVerdict }) => {
+  test('DEF-30 DEF-34 HD-09 are decided as they must be, each of them', () => {
+    const { cases, expectedNonce } = JSON.parse(readVectorText('seed-systems/opa/cases.json')) as {
+      cases: Case[]
+      expectedNonce: string
+    }
+    // the codelab's own lists, what it does not list, and what its cases leave unsaid
+    const policy = compilePolicy({
+      ...lists,
+      ...(JSON.parse(readVectorText('seed-systems/opa/opa_validation_values.json')) as object),
+      allowed_class: ['platform-vtpm'],
+    })
+    expect(cases.length).toBeGreaterThan(12)
+    for (const { name, claims, mustRelease, seedVerdict } of cases) {
       const { allow, rules } = judgeClaims(policy, {
         claims: { ...claims, google_service_accounts: accounts, submods: { gce: submods.gce, ...claims.submods } },
         class: 'platform-vtpm',
         nonces: [claims.eat_nonce].flat(),
         expected_nonce: expectedNonce,
       })
-      expect(allow).toBe(mustRelease)
+      expect(allow, name).toBe(mustRelease)
       // where ours differs from the codelab's rule, it is for hardware that hides nothing, or a nonce in an array
       for (const { rule, holds } of rules) {
         if (!(rule in seedVerdict) || rule === 'hw_verified' || Array.isArray(claims.eat_nonce)) continue
-        expect(holds, rule).toBe(seedVerdict[rule])
+        expect(holds, `${name}: ${rule}`).toBe(seedVerdict[rule])
       }
-    },
-  )
+    }
+  })
 })

@@ -1,5 +1,4 @@
 import { styleText } from 'node:util'
-import type { Answer } from './uwear/process.ts'
 
 interface Check {
   readonly name: string
@@ -24,13 +23,9 @@ export class Report {
     if (!this.#json) console.log(text)
   }
 
-  /** UWear's answer, a line for each rule. */
-  rules(answer: Answer): void {
+  /** Keeps an answer for `--json`. */
+  answer(answer: object): void {
     this.#steps.at(-1)?.answers.push(answer)
-    for (const { rule, holds, why } of 'rules' in answer ? answer.rules : []) {
-      this.say(`  ${rule.padEnd(24)}${holds ? 'true' : styleText('red', 'false')}`)
-      if (why !== undefined) this.say(`      ${why}`)
-    }
   }
 
   check(name: string, ok: boolean, remark?: string): void {

@@ -4,6 +4,7 @@ import type { DistrustRule } from './appraisal/distrust.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
+import { rememberingCrypto } from './base/remembering-crypto.ts'
 import type { Claims } from './claims/claims.ts'
 import { toClaims } from './claims/from-tpm.ts'
 import { verifyEvidence } from './evidence/verify.ts'
@@ -44,6 +45,7 @@ export function whatIf(
   supposition: Supposition,
   crypto: CryptoPort,
 ): (recorded: AttestInputs) => Promise<WhatIf | null> {
+  const remembering = rememberingCrypto(crypto)
   const agreements = new Map<string, Agreement>()
   const agreementOf = (text: string): Agreement => {
     const known = agreements.get(text) ?? parseAgreement(fromBase64(text, 'agreement'), crypto)
@@ -51,7 +53,7 @@ export function whatIf(
     return known
   }
   return async (recorded) => {
-    const claims = await claimsOf(recorded, crypto)
+    const claims = await claimsOf(recorded, remembering)
     if (claims === null || recorded.agreement === null) return null
     const agreement = agreementOf(recorded.agreement)
     // under its own digest: the launch was measured under that, and whether the candidate is approved is another question

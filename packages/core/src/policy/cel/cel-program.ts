@@ -39,6 +39,9 @@ const COSTLY = new Set(['matches', 'contains', ...strings.map((f) => f.name)])
 /** Names of types are values; everything else that an expression may read is a variable. */
 const TYPE_NAMES = new Set(['bool', 'bytes', 'double', 'int', 'list', 'map', 'null_type', 'string', 'type', 'uint'])
 
+/** Programs follow from their text alone, so each is read once. */
+const MAX_KEPT = 256
+const compiled = new Map<string, CelProgram>()
 const meter = new Meter()
 let kept: CelEnv | undefined
 const environment = (): CelEnv => (kept ??= celEnv({ funcs: [...strings, ...meter.functions] }))
@@ -51,6 +54,16 @@ const environment = (): CelEnv => (kept ??= celEnv({ funcs: [...strings, ...mete
  *   at run time (F05)
  */
 export function compileCel(text: string, variables: readonly string[]): CelProgram {
+  const key = JSON.stringify([text, variables])
+  const known = compiled.get(key)
+  if (known !== undefined) return known
+  const program = read(text, variables)
+  if (compiled.size >= MAX_KEPT) compiled.clear()
+  compiled.set(key, program)
+  return program
+}
+
+function read(text: string, variables: readonly string[]): CelProgram {
   if (utf8(text).length > MAX_CEL_BYTES) throw invalid(text, `over ${MAX_CEL_BYTES} bytes`)
   const nesting = deepest(text)
   if (nesting > MAX_DEPTH) throw invalid(text, `nested ${nesting} deep, at most ${MAX_DEPTH}`)

@@ -66,7 +66,7 @@ function judge(mutant: Mutant): string | null {
 function runTest({ testFile, test }: Mutant): { failed: number; passed: number; output: string } {
   const report = path.join(copy, 'mutant-report.json')
   const pattern = test.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
-  const args = ['run', testFile, '-t', pattern, '--reporter=json', `--outputFile.json=${report}`]
+  const args = ['run', '--project', 'all', testFile, '-t', pattern, '--reporter=json', `--outputFile.json=${report}`]
   const run = spawnSync(bin('vitest'), args, { cwd: copy, encoding: 'utf8', timeout: 180_000 })
   if (!existsSync(report)) return { failed: 0, passed: 0, output: (run.stderr || run.stdout).slice(-500) }
   const { numFailedTests, numPassedTests } = JSON.parse(readFileSync(report, 'utf8')) as {

@@ -24,6 +24,9 @@ export interface Rounds {
  * acknowledged id there, every checkpoint good, whoever races and whenever the process is killed.
  */
 export function describeRaces(kind: StoreKind, { races, kills, replicas }: Rounds): void {
+  // a busy machine is no reason to give up
+  const patience = 30_000 + 500 * races + 20_000 * kills
+
   describe(`races on ${kind.name}`, () => {
     let site: Site
     let keyFile: string
@@ -79,7 +82,7 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
       await Promise.all([lane(), lane(), lane(), lane()])
       const { checkpoint } = await t.store.head('clinic')
       expect(await t.check(checkpoint)).toMatchObject({ ok: true, entries: size + races })
-    })
+    }, patience)
 
     test.runIf(replicas)(
       `A17 J08 gate 6: of two processes that use one nonce exactly one is answered, with one entry, ${races} times`,
@@ -105,6 +108,7 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
         await expectRecorded(winners.map(([, , id]) => id ?? ''))
         expect(await t.store.head('clinic')).toMatchObject({ size: size + races })
       },
+      patience,
     )
 
     test.runIf(replicas)('J08 what one process withdraws, no other releases', async () => {
@@ -147,7 +151,7 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
       }
       expect(acknowledged.length).toBeGreaterThanOrEqual(kills)
       await expectRecorded(acknowledged)
-    })
+    }, patience)
 
     async function firstLine(one: ReturnType<typeof racer>): Promise<void> {
       while (one.lines().length === 0) {

@@ -65,24 +65,28 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
       return { child, ended, lines, errors: () => err }
     }
 
-    test(`A17 gate 6: of two that use one nonce at once exactly one is answered, with one entry, ${races} times in one process`, async () => {
-      const { epochs, size } = await t.store.head('clinic')
-      const round = async (): Promise<void> => {
-        const nonce = randomBytes(32)
-        const two = [await t.release({ nonce, epochs }), await t.release({ nonce, epochs })]
-        const both = await Promise.allSettled(two.map((wanted) => t.store.decide(wanted)))
-        const refused = both.filter((b) => b.status === 'rejected')
-        expect(refused).toHaveLength(1)
-        expect(refused[0]!.reason).toEqual(refusal('evidence.stale', 'used before'))
-      }
-      let begun = 0
-      const lane = async (): Promise<void> => {
-        while (begun++ < races) await round()
-      }
-      await Promise.all([lane(), lane(), lane(), lane()])
-      const { checkpoint } = await t.store.head('clinic')
-      expect(await t.check(checkpoint)).toMatchObject({ ok: true, entries: size + races })
-    }, patience)
+    test(
+      `A17 gate 6: of two that use one nonce at once exactly one is answered, with one entry, ${races} times in one process`,
+      async () => {
+        const { epochs, size } = await t.store.head('clinic')
+        const round = async (): Promise<void> => {
+          const nonce = randomBytes(32)
+          const two = [await t.release({ nonce, epochs }), await t.release({ nonce, epochs })]
+          const both = await Promise.allSettled(two.map((wanted) => t.store.decide(wanted)))
+          const refused = both.filter((b) => b.status === 'rejected')
+          expect(refused).toHaveLength(1)
+          expect(refused[0]!.reason).toEqual(refusal('evidence.stale', 'used before'))
+        }
+        let begun = 0
+        const lane = async (): Promise<void> => {
+          while (begun++ < races) await round()
+        }
+        await Promise.all([lane(), lane(), lane(), lane()])
+        const { checkpoint } = await t.store.head('clinic')
+        expect(await t.check(checkpoint)).toMatchObject({ ok: true, entries: size + races })
+      },
+      patience,
+    )
 
     test.runIf(replicas)(
       `A17 J08 gate 6: of two processes that use one nonce exactly one is answered, with one entry, ${races} times`,
@@ -135,23 +139,27 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
       expect(await t.check()).toMatchObject({ ok: true })
     })
 
-    test(`J09 I05 nothing acknowledged is lost and nothing unrecorded was released, over ${kills} kill -9`, async () => {
-      const acknowledged: string[] = []
-      for (let n = 0; n < kills; n++) {
-        if (!replicas) await site.close()
-        const one = racer('a', 'write', '-', '0')
-        await firstLine(one)
-        await new Promise((done) => setTimeout(done, randomInt(60)))
-        one.child.kill('SIGKILL')
-        await one.ended
-        acknowledged.push(...one.lines().map(([, id]) => id ?? ''))
-        // the next one takes over where this one was cut off; and so does this process
-        if (!replicas) t = new Tenancy(await site.open({ adoptHeads: true }), 'clinic', t.signer)
-        await t.store.decide(await t.release())
-      }
-      expect(acknowledged.length).toBeGreaterThanOrEqual(kills)
-      await expectRecorded(acknowledged)
-    }, patience)
+    test(
+      `J09 I05 nothing acknowledged is lost and nothing unrecorded was released, over ${kills} kill -9`,
+      async () => {
+        const acknowledged: string[] = []
+        for (let n = 0; n < kills; n++) {
+          if (!replicas) await site.close()
+          const one = racer('a', 'write', '-', '0')
+          await firstLine(one)
+          await new Promise((done) => setTimeout(done, randomInt(60)))
+          one.child.kill('SIGKILL')
+          await one.ended
+          acknowledged.push(...one.lines().map(([, id]) => id ?? ''))
+          // the next one takes over where this one was cut off; and so does this process
+          if (!replicas) t = new Tenancy(await site.open({ adoptHeads: true }), 'clinic', t.signer)
+          await t.store.decide(await t.release())
+        }
+        expect(acknowledged.length).toBeGreaterThanOrEqual(kills)
+        await expectRecorded(acknowledged)
+      },
+      patience,
+    )
 
     async function firstLine(one: ReturnType<typeof racer>): Promise<void> {
       while (one.lines().length === 0) {

@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { styleText } from 'node:util'
 import { toHex } from '@vouchsafe/core'
@@ -8,35 +7,21 @@ import { SimulatedTokenAuthority, startRootPage } from '@vouchsafe/simulator'
 import type { JsonProcess } from '../json-process.ts'
 import { startMachine } from './machine/start-machine.ts'
 import { startProxy } from './machine/proxy.ts'
-import { Report } from '../report.ts'
+import type { Report } from '../report.ts'
+import { type Stage, tell } from '../tell.ts'
 import { selfSigned } from './self-signed.ts'
 import { buildUsleepImage } from './usleep/build-image.ts'
 import type { Settings } from './usleep/serve.ts'
 import { type Answer, DATA_FILE, runUwear, UwearConfig } from './uwear/process.ts'
 
 /** `npm run example -- sleep-quality [--json]`. The last line counts what went as it must; exit 0 when all did. */
-const directory = mkdtempSync(path.join(tmpdir(), 'sleep-'))
-const report = new Report(process.argv.includes('--json'))
-const started: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
-process.once('SIGINT', () => void cleanUp().then(() => process.exit(130)))
+await tell('sleep-', story)
 
-try {
-  await story()
-} catch (error) {
-  report.check('the example ran to its end', false, error instanceof Error ? (error.stack ?? '') : String(error))
-}
-await cleanUp()
-process.exitCode = report.finish()
-
-async function cleanUp(): Promise<void> {
-  for (const stop of started.splice(0).toReversed()) await stop()
-}
-
-async function story(): Promise<void> {
+async function story({ report, directory, atEnd }: Stage): Promise<void> {
   report.title('Preparing: an attestation service, an image of USleep, and what UWear knows of both')
   const authority = SimulatedTokenAuthority.create()
   const page = await startRootPage(authority)
-  started.push(() => page.close())
+  atEnd(() => page.close())
   const uwear = await selfSigned('UWear')
   const balancer = await selfSigned('load balancer')
   const settings: Settings = { audience: 'uwear', senders: [uwear.sha256, balancer.sha256] }
@@ -52,7 +37,7 @@ async function story(): Promise<void> {
   report.title('The approved workload')
   const good = await launch('m1', approved.digest)
   const first = await runUwear(config.write(good.port))
-  tellRules(first)
+  tellRules(report, first)
   report.check('the root was downloaded and has the pinned SHA-256', 'root' in first && first.root === 'downloaded')
   report.check('every rule holds', 'rules' in first && first.allow && first.rules.every((r) => r.holds))
   report.check('the night was sent', first.sent)
@@ -68,19 +53,20 @@ async function story(): Promise<void> {
   const other = await buildUsleepImage({ ...settings, audience: 'another-company' }, layout)
   const bad = await launch('m2', other.digest)
   const second = await runUwear(config.write(bad.port))
-  tellRules(second)
+  tellRules(report, second)
   report.check('the root on disk was used again', 'root' in second && second.root === 'kept')
   report.check('exactly image_digest and audience are false', failing(second) === 'image_digest audience')
-  report.check('nothing was sent', !second.sent && nothingCame(bad.machine))
+  report.check('nothing was sent', !second.sent && (await nothingCame(bad.machine)))
 
   report.title('The approved workload behind a load balancer that ends TLS')
   const proxy = await startProxy({ host: '127.0.0.1', port: good.port }, balancer)
-  started.push(proxy.close)
+  atEnd(proxy.close)
+  await good.machine.line({ event: 'verdict.sent' })
   const heard = good.machine.lines.length
   const third = await runUwear(config.write(proxy.port))
-  tellRules(third)
+  tellRules(report, third)
   report.check('exactly nonce is false', failing(third) === 'nonce')
-  report.check('nothing was sent', !third.sent && nothingCame(good.machine, heard))
+  report.check('nothing was sent', !third.sent && (await nothingCame(good.machine, heard)))
 
   report.title('A root that is not the pinned one')
   const fourth = await runUwear(config.write(good.port, { sha256: '0'.repeat(64), file: 'other-root.pem' }))
@@ -88,7 +74,6 @@ async function story(): Promise<void> {
   report.check(`refused before anybody was called: ${code}`, code === 'endorsement.untrusted' && !fourth.sent)
 
   report.title('What the operators can read')
-  await good.machine.line({ event: 'verdict.sent' })
   const logs = [...good.machine.output, ...bad.machine.output].join('\n')
   report.say(logs.trim())
   report.check('launch and verdict, nothing of the night, no token, no key', !leaks(logs))
@@ -102,13 +87,13 @@ async function story(): Promise<void> {
       instance: { project: 'usleep-project', zone: 'here-1', name: 'usleep-1', id: '1' },
       accounts: ['workload@usleep-project'],
     })
-    started.push(stop)
+    atEnd(stop)
     return { machine, port: Number((await machine.line({ event: 'usleep.listening' }))['port']) }
   }
 }
 
 /** UWear's answer, a line for each rule. */
-function tellRules(answer: Answer): void {
+function tellRules(report: Report, answer: Answer): void {
   report.answer(answer)
   for (const { rule, holds, why } of 'rules' in answer ? answer.rules : []) {
     report.say(`  ${rule.padEnd(24)}${holds ? 'true' : styleText('red', 'false')}`)
@@ -122,7 +107,9 @@ function failing(answer: Answer): string {
   return names.join(' ')
 }
 
-function nothingCame(machine: JsonProcess, from = 0): boolean {
+/** Waits until USleep knows that it was refused: whatever had been sent would be in its log by then. */
+async function nothingCame(machine: JsonProcess, from = 0): Promise<boolean> {
+  await machine.line({ event: 'token.refused' })
   return !machine.lines.slice(from).some((line) => line['event'] === 'verdict.sent')
 }
 

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { openResult, verifyMaker } from '@vouchsafe/client'
 import { type P256Jwk, p256JwkSchema, parseSchema, parseStrictJson } from '@vouchsafe/core'
@@ -9,29 +8,14 @@ import { writeAgreement } from './agreement.ts'
 import { Clinic } from './clinic.ts'
 import { Machine } from './operator.ts'
 import { answerSchema, twoClinics } from './patients.ts'
-import { Report } from '../report.ts'
+import { type Stage, tell } from '../tell.ts'
 import { buildWorkload, WORKLOAD_ARGS } from './workload-image.ts'
 
 /** `npm run example -- two-clinics [--json]`. The last line counts what went as it must; exit 0 when all did. */
-const directory = mkdtempSync(path.join(tmpdir(), 'tc-')) // short: unix sockets have short names
-const codeCache = path.join(directory, 'code')
-const report = new Report(process.argv.includes('--json'))
-const started: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
-process.once('SIGINT', () => void cleanUp().then(() => process.exit(130)))
+await tell('tc-', story)
 
-try {
-  await story()
-} catch (error) {
-  report.check('the example ran to its end', false, error instanceof Error ? (error.stack ?? '') : String(error))
-}
-await cleanUp()
-process.exitCode = report.finish()
-
-async function cleanUp(): Promise<void> {
-  for (const stop of started.splice(0).toReversed()) await stop()
-}
-
-async function story(): Promise<void> {
+async function story({ report, directory, atEnd }: Stage): Promise<void> {
+  const codeCache = path.join(directory, 'code')
   const patients = twoClinics()
   const resources = { 'clinic-a': 'treated/key', 'clinic-b': 'recovered/key' }
 
@@ -39,7 +23,7 @@ async function story(): Promise<void> {
   const manufacturer = SimulatorManufacturer.create()
   const startClinic = async (id: string) => {
     const clinic = await Clinic.start(id, path.join(directory, id), manufacturer.certificate, codeCache)
-    started.push(() => clinic.stop())
+    atEnd(() => clinic.stop())
     return clinic
   }
   const [a, b] = await Promise.all([startClinic('clinic-a'), startClinic('clinic-b')])
@@ -69,7 +53,7 @@ async function story(): Promise<void> {
 
   report.title('Clinic B has not signed yet')
   const agent = await machine.start({ agreement, layout, data }, clinics)
-  started.push(() => agent.stop())
+  atEnd(() => agent.stop())
   const waiting = await agent.line({ event: 'release.waiting' })
   const waitingAt = waiting['owner'] === a.id ? a : b
   report.check(`the machine waits: ${String(waiting['code'])}`, waiting['code'] === 'agreement.waiting')
@@ -102,7 +86,7 @@ async function story(): Promise<void> {
   )
   const second = await boot('m2')
   const hostile = await second.start({ agreement, layout, image: other, data }, clinics)
-  started.push(() => hostile.stop())
+  atEnd(() => hostile.stop())
   const refused = await hostile.line({ event: 'attest.refused' })
   report.check(`refused: ${String(refused['code'])}`, refused['code'] === 'appraisal.image')
   const refusedBy = refused['owner'] === a.id ? a : b
@@ -120,7 +104,7 @@ async function story(): Promise<void> {
 
   async function boot(name: string): Promise<Machine> {
     const booted = await Machine.boot(path.join(directory, name), manufacturer, codeCache)
-    started.push(() => booted.guest.stop())
+    atEnd(() => booted.guest.stop())
     return booted
   }
 }

@@ -13,7 +13,6 @@ export interface MachineOptions {
   /** Where and as whom it runs. What runs is read from the image. */
   readonly instance: SimulatedWorkload['instance']
   readonly accounts: readonly string[]
-  readonly debug?: boolean
 }
 
 export interface Machine {
@@ -41,7 +40,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     args: [...entrypoint, ...args],
     env: {},
     overrides: { args: [], env: {} },
-    debug: options.debug ?? false,
+    debug: false,
   }
   const tokens = await startTokenSocket(authority, vouchedFor, path.join(directory, 'token.sock'))
   const program = [...entrypoint, ...args].map((name) => path.join(root, name))

@@ -19,6 +19,8 @@ export const configSchema = z.strictObject({
   identity: z.string().min(1),
   /** The newest log heads, kept apart from the store, so that a store put back is noticed (G14). */
   headGuard: z.string().min(1),
+  /** Policies on trial: evaluated beside the agreements’ own and recorded where they differ, without effect. */
+  shadows: z.string().min(1).optional(),
 })
 export type BrokerConfig = Readonly<z.output<typeof configSchema>>
 

@@ -10,6 +10,7 @@ import { ROUTES } from './http/routes.ts'
 import { listen } from './http/server.ts'
 import { openStoreOf } from './open-store.ts'
 import type { Services, TenantContext } from './services/context.ts'
+import { announceShadows, readShadows } from './services/shadows.ts'
 import { openTenant } from './services/tenant-context.ts'
 import type { StoreOptions } from './store/sql-store.ts'
 import type { Store } from './store/store.ts'
@@ -43,6 +44,8 @@ export async function serveBroker(
   >,
 ): Promise<RunningBroker> {
   const clock = () => new Date()
+  const shadows = config.shadows === undefined ? {} : readShadows(config.shadows)
+  announceShadows(shadows, clock(), options.log)
   const root = openCustodyFile(config.custody.file, readPassphrase(config.custody.passphraseFile))
   const identity = readIdentity(config.identity, root)
   const store = await openStoreOf(config, clock, options)
@@ -53,6 +56,7 @@ export async function serveBroker(
       store,
       clock,
       log: options.log,
+      shadows,
       context: tenantContexts(store, root, identity, id, listening, clock),
     }
     const hosts = [...new Set([config.listen.host, new URL(config.publicUrl).hostname])]

@@ -3,6 +3,7 @@ import {
   type ClientTerms,
   type Envelope,
   VouchsafeError,
+  assertPolicies,
   digestOf,
   fromBase64,
   isClientTerms,
@@ -36,7 +37,9 @@ export async function proposeAgreement(
 ): Promise<z.input<typeof wire.proposeAgreementResponse>> {
   const tenant = context.tenant.id
   const bytes = fromBase64(body.agreement, 'agreement')
-  const { digest, body: agreement } = parseAgreement(bytes, nodeCrypto)
+  const parsed = parseAgreement(bytes, nodeCrypto)
+  assertPolicies(parsed)
+  const { digest, body: agreement } = parsed
   if (!agreement.owners.some((o) => o.id === context.owner))
     throw new VouchsafeError(
       'agreement.owner',

@@ -1,4 +1,4 @@
-import type { BrokerPin, Envelope, P256Jwk, TokenSigner } from '@vouchsafe/core'
+import type { BrokerPin, Envelope, P256Jwk, Shadow, TokenSigner } from '@vouchsafe/core'
 import type { CryptoKey } from 'jose'
 import type { LogSigner, Store } from '../store/store.ts'
 import type { Principal, Tenant } from '../store/rows.ts'
@@ -57,6 +57,8 @@ export interface Services {
   /** @throws {VouchsafeError} `custody.sealed`, `request.unknown-route` for a tenant that is not here */
   context(tenant: string): Promise<TenantContext>
   readonly log: (event: string, fields: Readonly<Record<string, string | number | boolean>>) => void
+  /** Policies on trial, by tenant. */
+  readonly shadows?: Readonly<Record<string, readonly Shadow[]>>
 }
 
 /** Who made a signed call. */

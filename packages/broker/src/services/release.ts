@@ -183,6 +183,8 @@ async function oneRound(
     signer: context.logSigner,
   })
   services.log('release.decided', { tenant, decision: id, outcome: prepared.outcome, code: prepared.code })
+  for (const { name, kind } of (prepared.verdict.shadows ?? []).filter((s) => s.differs))
+    services.log('shadow.differs', { tenant, decision: id, name, outcome: prepared.outcome, wouldBe: kind })
   if (walk.decision.kind !== 'release') throw refusalOf(prepared.code, id)
   if (decided.kind === 'repeated') return (await firstAnswer(services, context, inputs, wanted, at)) ?? lost(decided)
   return { decision: { id, seq: decided.seq }, lease: { id: leaseId, expiresAt: validUntil }, sealed }
@@ -249,8 +251,15 @@ async function gather(
       parseSchema(envelopeSchema, parseStrictJson(s.envelope, { maxBytes: 65_536 }), 'statement'),
     ),
     supersededBy: agreement === null || current === null || current.digest === agreement.digest ? null : current.digest,
+    ...shadowsAt(services, tenant, at),
   }
   return { inputs, epochs, nonce, resources: resources.filter((r) => r !== null) }
+}
+
+/** The policies on trial that are not over. */
+function shadowsAt({ shadows }: Services, tenant: string, at: Date): Pick<ReleaseInputs, 'shadows'> {
+  const live = (shadows?.[tenant] ?? []).filter(({ until }) => Date.parse(until) > at.getTime())
+  return live.length === 0 ? {} : { shadows: [...live] }
 }
 
 /** The same round, knowing that its nonce was used by another. */

@@ -42,6 +42,8 @@ export const configSchema = z.strictObject({
   tpm: z.string().min(1).max(512).default('device'),
   /** The boot log. Default: where Linux shows it. */
   bootLog: file.default('/sys/kernel/security/tpm0/binary_bios_measurements'),
+  /** What the kernel measured since the boot. Default: where Linux shows it. Read only where register 10 is not zero. */
+  imaLog: file.default('/sys/kernel/security/ima/binary_runtime_measurements'),
   /** The agreement's file, byte for byte as the owners approved it. */
   agreement: file,
   /** OCI image layout directory that holds the workload. */
@@ -85,6 +87,7 @@ export async function readConfig(configFile: string): Promise<Config> {
   return Object.freeze({
     ...parsed,
     bootLog: beside(parsed.bootLog),
+    imaLog: beside(parsed.imaLog),
     agreement: beside(parsed.agreement),
     imageLayout: beside(parsed.imageLayout),
     data: Object.fromEntries(Object.entries(parsed.data).map(([name, value]) => [name, beside(value)])),

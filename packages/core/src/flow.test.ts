@@ -5,6 +5,7 @@ import { startSimulatedGuest } from '@vouchsafe/simulator'
 import { TEMPLATES, Tpm } from '@vouchsafe/tpm'
 import { launchEvents, launchRecord, writeCel } from '@vouchsafe/tpm/eventlog'
 import { encodeTpmPublic, tpmName } from '@vouchsafe/tpm/codec'
+import { imaRecord } from '../../tpm/src/testing/ima-record.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VouchsafeError } from './base/errors.ts'
 import { nodeCrypto } from '../node/index.ts'
@@ -88,13 +89,14 @@ function grantsOverClaims(firmware: string) {
 }
 
 /** What an agent does, step by step: measure the launch, bind the request, quote. */
-async function makeInputs(): Promise<AttestInputs> {
-  await using tpm = await Tpm.open(guest.tpm)
+async function makeInputs(from = guest, under = agreed, imaDigests: readonly Uint8Array[] = []): Promise<AttestInputs> {
+  await using tpm = await Tpm.open(from.tpm)
   await using ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.akEccP256 })
   const akPublic = encodeTpmPublic(ak.public)
-  const launch = goodClaims(agreed).launch
+  const launch = goodClaims(under).launch
   const records = launchEvents(launch).map((event) => launchRecord(event, 'pcr', ['sha256'], nodeCrypto))
   for (const record of records) await tpm.pcrExtend(13, [{ hash: 'sha256', digest: record.digests.get('sha256')! }])
+  for (const digest of imaDigests) await tpm.pcrExtend(10, [{ hash: 'sha256', digest }])
   const binding = evidenceBinding(
     {
       role: 'attester',
@@ -102,7 +104,7 @@ async function makeInputs(): Promise<AttestInputs> {
       tenant: 'clinic-a',
       session,
       nonce,
-      agreement: agreed.digest,
+      agreement: under.digest,
       sealKey: jwkThumbprint(sealKey.jwk, nodeCrypto),
       proofKey: jwkThumbprint(proofKey.jwk, nodeCrypto),
     },
@@ -114,19 +116,19 @@ async function makeInputs(): Promise<AttestInputs> {
     akPublic: toBase64Url(akPublic),
     quote: { attest: toBase64Url(quote.attest), signature: toBase64Url(quote.signature) },
     registers: Object.fromEntries([...quote.pcrs.values].map(([n, v]) => [String(n), toHex(v)])),
-    bootLog: toBase64Url(readFileSync(guest.bootLog)),
+    bootLog: toBase64Url(readFileSync(from.bootLog)),
     launchLog: toBase64Url(writeCel(records)),
   }
   const ekCertificate = await tpm.nvRead(0x01c0000a)
   const anchor = {
     name: 'simulator',
     class: 'simulated' as const,
-    certificate: toBase64(guest.manufacturerCertificate),
+    certificate: toBase64(from.manufacturerCertificate),
   }
   const { ek: endorsed } = await verifyEndorsement(
     ekCertificate,
     [],
-    [parseAnchor(guest.manufacturerCertificate, anchor)],
+    [parseAnchor(from.manufacturerCertificate, anchor)],
     new Date(),
     nodeCrypto,
   )
@@ -151,8 +153,8 @@ async function makeInputs(): Promise<AttestInputs> {
       ...counters,
     },
     anchors: [anchor],
-    agreementDigest: agreed.digest,
-    agreement: toBase64(agreed.bytes),
+    agreementDigest: under.digest,
+    agreement: toBase64(under.bytes),
     distrust: [],
   }
 }
@@ -266,6 +268,80 @@ describe('the first half', () => {
       expect(['input.malformed', 'evidence.log']).toContain(
         await codeOf(withEvidence({ bootLog: toBase64Url(boot.subarray(0, end)) })),
       )
+  })
+
+  describe('with what the kernel measured after the boot', () => {
+    const records = ['boot_aggregate', '/usr/bin/node'].map((file, i) =>
+      imaRecord({ hash: 'sha256', digest: new Uint8Array(32).fill(i + 1), path: file }),
+    )
+    const [first, second] = records.map(({ bytes }) => bytes) as [Uint8Array, Uint8Array]
+    const list = (...parts: readonly Uint8Array[]) => toBase64Url(Buffer.concat(parts))
+    let measuring: AttestInputs
+    let measuringUnpinned: AttestInputs
+    beforeAll(async () => {
+      const digests = records.map(({ digest }) => digest)
+      const value = digests.reduce(
+        (register, digest) => nodeCrypto.digest('sha256', register, digest),
+        new Uint8Array(32),
+      )
+      const { environment } = agreed.body
+      const pinned = agreement({
+        ...agreed.body,
+        environment: { ...environment, registers: { ...environment.registers, '10': [toHex(value)] } },
+      })
+      const from = async (name: string, under: Agreement) => {
+        await using machine = await startSimulatedGuest({ directory: path.join(directory, name) })
+        return await makeInputs(machine, under, digests)
+      }
+      measuring = await from('ima', pinned)
+      measuringUnpinned = await from('ima-unpinned', agreed)
+    })
+    const withList = (imaLog: string) => ({ ...measuring, evidence: { ...measuring.evidence, imaLog } })
+
+    test('accepts a list that replays to the pinned register', async () => {
+      expect(await verdictOf(withList(list(first, second)))).toMatchObject({ kind: 'accept' })
+    })
+
+    test('C04 refuses a register without its list, and a list that is not what the register holds', async () => {
+      expect(await codeOf(measuring)).toBe('evidence.log')
+      for (const other of [
+        list(),
+        list(first),
+        list(second, first),
+        list(first, second, second),
+        list(first, second.with(60, second[60]! ^ 1)),
+      ])
+        expect(await codeOf(withList(other))).toBe('evidence.log')
+      expect(await codeOf(withList(list(first, second.subarray(1))))).toBe('input.malformed')
+      expect(await codeOf(withEvidence({ imaLog: list(first) }))).toBe('evidence.log')
+    })
+
+    test('B17 refuses a list that nobody pinned, and names what is on it', async () => {
+      const evidence = { ...measuringUnpinned.evidence, imaLog: list(first, second) }
+      const { reasons } = await verdictOf({ ...measuringUnpinned, evidence })
+      expect(reasons).toMatchObject([{ code: 'appraisal.boot-state' }])
+      expect(reasons[0]?.actual).toMatch(
+        /^register 10 is [0-9a-f]{64}, made by IMA record 0, "boot_aggregate" sha256 (01){32}; IMA record 1, "\/usr\/bin\/node" sha256 (02){32}$/,
+      )
+    })
+  })
+
+  test('a boot that is not the agreed one is told by register, pin and every event that made the register', async () => {
+    await using machine = await startSimulatedGuest({
+      directory: path.join(directory, 'otherwise'),
+      boot: { kernelCommandLine: 'root=/dev/vda1 init=/bin/sh' },
+    })
+    const { reasons } = await verdictOf(await makeInputs(machine))
+    expect(reasons.map(({ code }) => code)).toEqual(['appraisal.boot-state', 'appraisal.boot-state'])
+    expect(reasons.map(({ expected }) => expected)).toEqual(
+      ['8', '9'].map((n) => `register ${n} is ${guest.registers[n]}`),
+    )
+    expect(reasons[0]?.actual).toMatch(
+      /^register 8 is [0-9a-f]{64}, made by event \d+, kernel command line "root=\/dev\/vda1 init=\/bin\/sh"$/,
+    )
+    expect(reasons[1]?.actual).toMatch(
+      /made by event \d+, read file .*"\/vmlinuz" as the log says; event \d+, read file .*; event \d+, the kernel's stub was started with command line sha256 /,
+    )
   })
 
   test('B10 refuses counters that moved since enrolment', async () => {

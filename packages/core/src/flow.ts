@@ -2,6 +2,7 @@ import { type Agreement, parseAgreement } from './agreement/agreement.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
 import { appraise } from './appraisal/appraise.ts'
 import type { Appraisal } from './appraisal/finding.ts'
+import { measuredIn } from './appraisal/measured.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
@@ -33,11 +34,11 @@ export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<W
     const claims = toClaims(evidence)
     enter('appraisal')
     const agreement = parseAgreement(agreementBytes(input), crypto)
-    const appraisal = appraise(claims, {
-      agreement,
-      counters: input.enrolment ?? refuse(),
-      distrust: input.distrust,
-    })
+    const appraisal = appraise(
+      claims,
+      { agreement, counters: input.enrolment ?? refuse(), distrust: input.distrust },
+      measuredIn(evidence, crypto),
+    )
     enter('token')
     return { result: { claims, appraisal }, decision: accept({ claims, appraisal }) }
   })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { GuestClient } from '@vouchsafe/client'
@@ -12,6 +12,7 @@ import {
   fromBase64Url,
   parseDigest,
   toBase64,
+  toBase64Url,
   toHex,
   utf8,
   workloadEvidenceBinding,
@@ -20,8 +21,10 @@ import {
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { type SimulatedGuest, startSimulatedGuest } from '@vouchsafe/simulator'
 import { Tpm, makeCredential, parseTpmPublic, parseTpmQuote } from '@vouchsafe/tpm'
+import { parseImaLog, replayIma } from '@vouchsafe/tpm/eventlog'
 import { ALL_PCRS, verifyTpmQuote } from '@vouchsafe/tpm/verify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { imaRecord } from '../../../tpm/src/testing/ima-record.ts'
 import { Attester } from './attester.ts'
 import { enrol } from './enrol.ts'
 
@@ -30,7 +33,7 @@ let guest: SimulatedGuest
 let attester: Attester
 beforeAll(async () => {
   guest = await startSimulatedGuest({ directory: path.join(directory, 'g') })
-  attester = new Attester({ tpm: guest.tpm, bootLog: guest.bootLog })
+  attester = new Attester({ tpm: guest.tpm, bootLog: guest.bootLog, imaLog: '/no/such/list' })
 })
 afterAll(async () => {
   await guest?.stop()
@@ -114,6 +117,50 @@ describe('evidence', () => {
   })
 })
 
+describe('what the kernel measured after the boot', () => {
+  const record = (file: string) => imaRecord({ hash: 'sha256', digest: new Uint8Array(32).fill(7), path: file })
+  const [first, second] = [record('boot_aggregate'), record('/usr/bin/node')]
+  const file = path.join(directory, 'binary_runtime_measurements')
+  const measure = async (tpm: Tpm, ...digests: readonly Uint8Array[]) => {
+    for (const digest of digests) await tpm.pcrExtend(10, [{ hash: 'sha256', digest }])
+  }
+
+  test('is not looked for where it measured nothing', async () => {
+    await guest.reboot()
+    expect(await attester.collect(BINDING, new Uint8Array())).not.toHaveProperty('imaLog')
+  })
+
+  test('is sent with a quote that holds all of it, however much was measured in between', async () => {
+    await guest.reboot()
+    const lively = new Attester({ tpm: guest.tpm, bootLog: guest.bootLog, imaLog: file })
+    await lively.withTpm((tpm) => measure(tpm, first.digest))
+    writeFileSync(file, Buffer.concat([first.bytes, second.bytes])) // on the list before it is in the register
+    const collecting = lively.collect(BINDING, new Uint8Array())
+    await lively.withTpm((tpm) => measure(tpm, second.digest))
+    const { imaLog = '', registers } = await collecting
+    const replayed = replayIma(parseImaLog(fromBase64Url(imaLog)), 'sha256', nodeCrypto)
+    expect(toHex(replayed.registers.get(10)!)).toBe(registers['10'])
+  })
+
+  test('is sent as it is when it never agrees: the broker says what to make of it', async () => {
+    await guest.reboot()
+    const lying = new Attester({ tpm: guest.tpm, bootLog: guest.bootLog, imaLog: file })
+    await lying.withTpm((tpm) => measure(tpm, first.digest))
+    writeFileSync(file, 'no list')
+    expect((await lying.collect(BINDING, new Uint8Array())).imaLog).toBe(toBase64Url(utf8('no list')))
+  })
+
+  test('is the operator’s mistake when it is not there', async () => {
+    await guest.reboot()
+    await attester.withTpm((tpm) => measure(tpm, first.digest))
+    await expect(attester.collect(BINDING, new Uint8Array())).rejects.toMatchObject({
+      code: 'config.malformed',
+      message: expect.stringContaining('/no/such/list'),
+    })
+    await guest.reboot()
+  })
+})
+
 describe('enrolment', () => {
   const ticket = () => new Secret(utf8('ticket'))
   const secret = createHash('sha256').update('credential').digest()
@@ -171,7 +218,9 @@ describe('enrolment', () => {
 
   test('A09 cannot answer a challenge that was made for another TPM', async () => {
     await using other = await startSimulatedGuest({ directory: path.join(directory, 'other') })
-    const { client } = await brokerFor(new Attester({ tpm: other.tpm, bootLog: other.bootLog }))
+    const { client } = await brokerFor(
+      new Attester({ tpm: other.tpm, bootLog: other.bootLog, imaLog: '/no/such/list' }),
+    )
     await expect(enrol(attester, client, ticket())).rejects.toMatchObject({ code: 'tpm.response' })
   })
 })
@@ -180,7 +229,7 @@ test('a TPM that nobody certified is named as such', async () => {
   const { startSwtpm } = await import('../../../tpm/src/testing/swtpm.ts')
   const swtpm = await startSwtpm()
   try {
-    const bare = new Attester({ tpm: swtpm.address, bootLog: '/dev/null' })
+    const bare = new Attester({ tpm: swtpm.address, bootLog: '/dev/null', imaLog: '/dev/null' })
     await expect(bare.identity()).rejects.toMatchObject({ code: 'tpm.no-endorsement' })
   } finally {
     await swtpm.stop()
@@ -188,7 +237,7 @@ test('a TPM that nobody certified is named as such', async () => {
 })
 
 test('a boot log that is not there is the operator’s mistake, and says which file', async () => {
-  const lost = new Attester({ tpm: guest.tpm, bootLog: '/no/such/log' })
+  const lost = new Attester({ tpm: guest.tpm, bootLog: '/no/such/log', imaLog: '/no/such/list' })
   await expect(lost.collect(BINDING, new Uint8Array())).rejects.toMatchObject({
     code: 'config.malformed',
     message: expect.stringContaining('/no/such/log'),

@@ -1,10 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { type TpmEvidence, machineId, toBase64Url, toHex } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { TEMPLATES, Tpm, encodeTpmPublic } from '@vouchsafe/tpm'
+import { TEMPLATES, Tpm, TpmError, encodeTpmPublic } from '@vouchsafe/tpm'
 import type { CredentialChallenge, Quote } from '@vouchsafe/tpm'
+import { IMA_REGISTER, parseImaLog, replayIma } from '@vouchsafe/tpm/eventlog'
 import { AgentError } from '../errors.ts'
 import { loadEndorsementKey } from './endorsement.ts'
+
+const UNTOUCHED = '0'.repeat(64)
+/** How often a quote and the kernel's list are taken anew when the kernel measured something in between. */
+const MAX_ATTEMPTS = 10
 
 /** What an operator says about the machine's TPM. */
 export interface AttesterOptions {
@@ -12,6 +17,8 @@ export interface AttesterOptions {
   readonly tpm: string
   /** The boot log's file. */
   readonly bootLog: string
+  /** The file of what the kernel measured since: read only where it measured anything. */
+  readonly imaLog: string
 }
 
 /** What a broker has to know of this machine to enrol it. */
@@ -89,14 +96,29 @@ export class Attester {
    * @param launchLog - The canonical event log of the launch.
    */
   async collect(binding: Uint8Array, launchLog: Uint8Array): Promise<TpmEvidence> {
-    const { quote, registers } = await this.quote(binding)
+    const { quote, registers, imaLog } = await this.#quoteWithImaLog(binding)
     return {
       format: 'tpm',
       akPublic: toBase64Url(quote.akPublic),
       quote: { attest: toBase64Url(quote.attest), signature: toBase64Url(quote.signature) },
       registers,
-      bootLog: toBase64Url(await this.#readBootLog()),
+      bootLog: toBase64Url(await readLog('boot log', this.#options.bootLog)),
       launchLog: toBase64Url(launchLog),
+      ...(imaLog === null ? {} : { imaLog: toBase64Url(imaLog) }),
+    }
+  }
+
+  /**
+   * The kernel goes on measuring between a quote and a reading of its list, so both are taken again until they agree. A
+   * list that never does is sent as it is: what to make of it is the broker's to say.
+   */
+  async #quoteWithImaLog(binding: Uint8Array) {
+    for (let attempt = 1; ; attempt++) {
+      const quoted = await this.quote(binding)
+      const register = quoted.registers[String(IMA_REGISTER)]
+      if (register === UNTOUCHED) return { ...quoted, imaLog: null }
+      const imaLog = await readLog('IMA log', this.#options.imaLog)
+      if (attempt === MAX_ATTEMPTS || imaRegister(imaLog) === register) return { ...quoted, imaLog }
     }
   }
 
@@ -109,15 +131,24 @@ export class Attester {
     this.#last = result.catch(() => undefined)
     return result
   }
+}
 
-  async #readBootLog(): Promise<Uint8Array> {
-    try {
-      return new Uint8Array(await readFile(this.#options.bootLog))
-    } catch (cause) {
-      throw new AgentError('config.malformed', `boot log ${this.#options.bootLog}: ${(cause as Error).message}`, {
-        cause,
-      })
-    }
+/** What a list makes of its register; null for one that cannot be replayed. */
+function imaRegister(imaLog: Uint8Array): string | null {
+  try {
+    const value = replayIma(parseImaLog(imaLog), 'sha256', nodeCrypto).registers.get(IMA_REGISTER)
+    return value === undefined ? null : toHex(value)
+  } catch (error) {
+    if (error instanceof TpmError) return null
+    throw error
+  }
+}
+
+async function readLog(what: string, file: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(file))
+  } catch (cause) {
+    throw new AgentError('config.malformed', `${what} ${file}: ${(cause as Error).message}`, { cause })
   }
 }
 

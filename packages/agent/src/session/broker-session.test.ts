@@ -33,7 +33,7 @@ async function sessionWith(
   const agreement = (body: AgreementBody) => ({ owners: body.owners.map(change) })
   scenario = await world.scenario({ script: ':', agreement })
   await scenario.enrol()
-  const attester = new Attester({ tpm: scenario.guest.tpm, bootLog: scenario.guest.bootLog })
+  const attester = new Attester({ tpm: scenario.guest.tpm, bootLog: scenario.guest.bootLog, imaLog: '/no/such/list' })
   const { machine } = await attester.identity()
   const launch = planLaunch(scenario.agreement, {}, 'runc')
   const launchLog = await attester.withTpm((tpm) => measureLaunch(tpm, launch))

@@ -104,3 +104,12 @@ test('E: no findings are no good news, and an unknown tier is a bug', () => {
     conclude([{ check: 'internal', aspect: 'hardware', tier: 'great' as never, expected: '', actual: '' }]),
   ).toThrow('unknown tier')
 })
+
+test('a register that is not as agreed is explained by its first events, and one that is by none', () => {
+  const other = { ...good, boot: { ...good.boot, registers: { ...good.boot.registers, '0': 'bb'.repeat(32) } } }
+  const events = Array.from({ length: 40 }, (_, i) => `event ${i}`)
+  const told = (claims: Claims) =>
+    appraise(claims, reference, () => events).findings.filter((f) => f.check === 'appraisal.boot-state')[0]?.actual
+  expect(told(good)).toBe(`register 0 is ${'aa'.repeat(32)}`)
+  expect(told(other)).toBe(`register 0 is ${'bb'.repeat(32)}, made by ${events.slice(0, 16).join('; ')}; and 24 more`)
+})

@@ -4,6 +4,7 @@ import { appraiseBootState } from './boot-state.ts'
 import { type DistrustRule, isDistrusted } from './distrust.ts'
 import { type Appraisal, type Finding, conclude } from './finding.ts'
 import { appraiseLaunch } from './launch.ts'
+import type { Measured } from './measured.ts'
 
 /** What the claims are held against. All of it comes from owners; nothing of it from the guest. */
 export interface ReferenceValues {
@@ -13,12 +14,16 @@ export interface ReferenceValues {
   readonly distrust: readonly DistrustRule[]
 }
 
-/** Is what the evidence says acceptable? Every check leaves a finding, also when it is content. */
-export function appraise(claims: Claims, reference: ReferenceValues): Appraisal {
+/**
+ * Is what the evidence says acceptable? Every check leaves a finding, also when it is content.
+ *
+ * @param measured - Names the events behind a register that is not as agreed. Left out, findings name none.
+ */
+export function appraise(claims: Claims, reference: ReferenceValues, measured: Measured = () => []): Appraisal {
   const { body } = reference.agreement
   return conclude([
     ...appraisePlatform(claims, body.environment),
-    ...appraiseBootState(claims.boot.registers, body.environment),
+    ...appraiseBootState(claims.boot.registers, body.environment, measured),
     appraiseCounters(claims.boot, reference.counters),
     ...appraiseLaunch(claims.launch, reference.agreement),
     appraiseDistrust(claims, reference.distrust),

@@ -20,6 +20,8 @@ export const tpmEvidenceSchema = z.strictObject({
   bootLog: base64Url(1024 * 1024),
   /** Canonical event log of the launch, TLV. */
   launchLog: base64Url(256 * 1024),
+  /** What Linux measured since the boot: `binary_runtime_measurements`. Left out where it measured nothing, register 10 being zero. */
+  imaLog: base64Url(512 * 1024).exactOptional(),
 })
 export type TpmEvidence = z.infer<typeof tpmEvidenceSchema>
 

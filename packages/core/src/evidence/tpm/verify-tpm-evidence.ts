@@ -1,11 +1,14 @@
 import { parseTpmPublic, tpmName } from '@vouchsafe/tpm/codec'
 import {
+  type ImaLog,
   type Launch,
   type TcgLog,
   parseCel,
+  parseImaLog,
   parseTcgLog,
   readLaunch,
   replayCel,
+  replayIma,
   replayTcgLog,
   verifyReplays,
 } from '@vouchsafe/tpm/eventlog'
@@ -27,6 +30,8 @@ export interface TpmEvidenceContent {
   /** SHA-256 bank, 24 values by number. */
   readonly registers: ReadonlyMap<number, Uint8Array>
   readonly bootLog: TcgLog
+  /** Empty where the kernel measures nothing after the boot. */
+  readonly imaLog: ImaLog
   readonly launch: Launch
 }
 export type VerifiedTpmEvidence = Verified<TpmEvidenceContent>
@@ -42,7 +47,7 @@ export interface TpmEvidenceTrust {
 
 /**
  * Verifies TPM evidence: the quote is by the enrolled key, whose endorsement chains to an anchor; it commits to this
- * request; and the boot log and the launch log, replayed, are exactly what the quoted registers hold.
+ * request; and the logs of the boot, of the kernel and of the launch, replayed, are exactly what the quoted registers hold.
  *
  * @throws {VouchsafeError} `evidence.unenrolled`, `evidence.signature`, `evidence.key`, `evidence.binding`,
  *   `evidence.pcr-selection`, `evidence.algorithm`, `evidence.log`, `endorsement.*`, `input.malformed`
@@ -92,13 +97,18 @@ export async function verifyTpmEvidence(
     )
     const bootLog = parseTcgLog(fromBase64Url(evidence.bootLog, 'bootLog'))
     const launchLog = parseCel(fromBase64Url(evidence.launchLog, 'launchLog'))
+    const imaLog = evidence.imaLog === undefined ? null : parseImaLog(fromBase64Url(evidence.imaLog, 'imaLog'))
     verifyReplays(
-      [replayTcgLog(bootLog, 'sha256', crypto), replayCel(launchLog, 'sha256', crypto)],
+      [
+        replayTcgLog(bootLog, 'sha256', crypto),
+        replayCel(launchLog, 'sha256', crypto),
+        ...(imaLog === null ? [] : [replayIma(imaLog, 'sha256', crypto)]),
+      ],
       { space: 'pcr', bank: 'sha256', values: countingRegisters(registers) },
       { mayBeUnexplained: [] },
     )
     const launch = readLaunch(launchLog, 'sha256', crypto)
-    return markVerified({ machine, anchor, quote, registers, bootLog, launch })
+    return markVerified({ machine, anchor, quote, registers, bootLog, imaLog: imaLog ?? [], launch })
   })
 }
 

@@ -119,7 +119,7 @@ function sentenceOf(meaning: EventMeaning, event: TcgEvent, { bank }: ProofConte
         ? `read file ${digest}`
         : `read file ${digest}, ${quoted(meaning.untrustedName)} as the log says`
     case 'load-options':
-      return `the kernel's stub was started with options ${digest}`
+      return `the kernel's stub was started with command line ${digest}`
     case 'initrd':
       return `the kernel's stub loaded initial RAM disk ${digest}`
     case 'digest-only':

@@ -430,6 +430,11 @@ export class Closures implements RuleEvaluator {
           return FAIL
         }
       }
+      case 'own':
+        return (f) => {
+          f[op.path] = (f[op.path] as readonly Value[]).slice()
+          return NEXT
+        }
       case 'print': {
         const from = this.#read(op.from)
         return (f) => {

@@ -10,8 +10,8 @@ import { T } from './types.ts'
  * Glob patterns are turned into regular expressions for the linear engine: `*` stays between delimiters, `**` does not,
  * `?` is one character that is no delimiter; `[ab]`, `[a-c]`, `[!a]`, `{x,y}` and `\` as usual.
  */
-type Matcher = (s: string) => boolean
-const compiled = new BoundedCache<Matcher>(256)
+export type GlobMatcher = (s: string) => boolean
+const compiled = new BoundedCache<GlobMatcher>(256)
 
 const MAX_NESTING = 100
 
@@ -115,7 +115,7 @@ function quoteInClass(ch: string): string {
   return /[\\\]^[-]/.test(ch) ? `\\${ch}` : ch
 }
 
-function compileGlob(pattern: string, delimiters: readonly string[]): Matcher {
+function compileGlob(pattern: string, delimiters: readonly string[]): GlobMatcher {
   // each delimiter is one character; `\0` cannot be in two places of this key at once
   return compiled.get(`${delimiters.join('')}\0${pattern}`, () => {
     const ends = prefixAndSuffix(pattern, delimiters)
@@ -136,6 +136,11 @@ function prefixAndSuffix(
   const m = /^([^*?\\[\]{}]+)(\*+)([^*?\\[\]{}]+)$/.exec(pattern)
   const [, prefix = '', star = '', suffix = ''] = m ?? []
   return m !== null && (star.length > 1 || delimiters.length === 0) ? { prefix, suffix } : undefined
+}
+
+/** The test for a pattern. @throws {BuiltinError} */
+export function globMatcher(pattern: string, delimiters: Value): GlobMatcher {
+  return compileGlob(pattern, takeDelimiters(delimiters))
 }
 
 /** No delimiters given means `.`; null means none. */

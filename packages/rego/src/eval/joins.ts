@@ -15,7 +15,7 @@ import type { Budget } from './bounds.ts'
 /** Shorter collections are looked through faster than anything is looked up. */
 export const JOIN_FROM = 16
 /** So many times a collection is looked through before it is grouped, which costs about as much. */
-const PATIENCE = 8
+const PATIENCE = 24
 
 const NONE: readonly Value[] = []
 

@@ -129,7 +129,10 @@ function planWalk(from: Operand, [path, value]: [Term, Term], b: Builder, c: Pla
   const valueReg = b.registers.next()
   const { ordered } = b
   b.iterate((body) => ({ op: 'walk', from, path: pathReg, value: valueReg, ordered, body }))
-  if (pathReg !== undefined) planMatch(path, pathReg, b, c)
+  if (pathReg !== undefined) {
+    b.add({ op: 'own', path: pathReg })
+    planMatch(path, pathReg, b, c)
+  }
   planMatch(value, valueReg, b, c)
 }
 

@@ -80,7 +80,10 @@ export type Op =
       readonly loc: Location
       readonly body: Block
     }
-  /** `walk` with its answers taken apart: the path, where somebody needs it, and the value. */
+  /**
+   * `walk` with its answers taken apart: the path, where somebody needs it, and the value. The path is only lent: the array changes
+   * with the next step.
+   */
   | {
       readonly op: 'walk'
       readonly from: Operand
@@ -89,6 +92,8 @@ export type Op =
       readonly ordered: boolean
       readonly body: Block
     }
+  /** Makes a lent path one that may be kept. */
+  | { readonly op: 'own'; readonly path: Reg }
   /** Prints the operands of a call of `print`: an array of sets, empty where an operand is undefined. */
   | { readonly op: 'print'; readonly env: EnvReg; readonly from: Operand; readonly loc: Location }
   /** Fails if the value is `false`. */

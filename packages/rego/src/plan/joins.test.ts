@@ -10,7 +10,7 @@ const element = fc.oneof(
   fc.constantFrom('{}', '{"k":1}', '7', '"s"', '[]', '{"k":{"k":1,"x":2},"n":1}'),
 )
 const documents = fc
-  .tuple(fc.array(element, { minLength: 16, maxLength: 40 }), fc.array(keyText, { minLength: 10, maxLength: 30 }))
+  .tuple(fc.array(element, { minLength: 16, maxLength: 40 }), fc.array(keyText, { minLength: 26, maxLength: 40 }))
   .map(([xs, keys]) => `{"xs":[${xs.join(',')}],"keys":[${keys.join(',')}],"wanted":${keys[0]}}`)
 
 const JOINS = `package t
@@ -58,7 +58,7 @@ joined := [a.n | some a in input; some b in input; a.n == b.next]
     const n = 4_000
     const input = Array.from({ length: n }, (_, i) => ({ k: `k${i % (n - 1)}`, n: i, next: i + 1 }))
     for (const query of ['data.t.groups', 'data.t.joined']) {
-      const { value } = policy.eval(query, input, { maxSteps: 30 * n })
+      const { value } = policy.eval(query, input, { maxSteps: 50 * n })
       expect(JSON.parse(toJson(value ?? null))).toHaveLength(n - 1)
     }
   })

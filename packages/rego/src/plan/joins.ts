@@ -17,22 +17,51 @@ type Scan = Op & { readonly op: 'scan' }
  * element moves in front of the scan. An equation of something in the element with something that is known before it becomes a
  * `Join`: whoever runs the scan may then leave out elements for which it cannot hold. The equation itself stays where it is.
  */
-export function withJoins(block: Block): Block {
+export function withJoins(block: Block, isReplaceable: (name: string) => boolean): Block {
   const ops: Op[] = []
   for (const op of block.ops) {
     if (op.op !== 'scan') {
-      ops.push(inner(op))
+      ops.push(inner(op, isReplaceable))
       continue
     }
     const { before, scan } = improved(op)
-    ops.push(...before, { ...scan, body: withJoins(scan.body) })
+    ops.push(...before, { ...scan, body: withJoins(scan.body, isReplaceable) })
   }
   return { ops }
 }
 
-function inner(op: Op): Op {
-  if (op.op === 'either') return { ...op, blocks: op.blocks.map(withJoins) }
-  return 'body' in op ? { ...op, body: withJoins(op.body) } : op
+function inner(op: Op, isReplaceable: (name: string) => boolean): Op {
+  if (op.op === 'either') return { ...op, blocks: op.blocks.map((b) => withJoins(b, isReplaceable)) }
+  if (!('body' in op)) return op
+  const body = withJoins(op.body, isReplaceable)
+  return { ...op, body: op.op === 'walk' ? ownedLater(body, isReplaceable) : body }
+}
+
+/** Copies the path of a walk only for those answers that are still of interest when something may keep it. */
+function ownedLater(block: Block, isReplaceable: (name: string) => boolean): Block {
+  const [own, ...ops] = block.ops
+  if (own?.op !== 'own') return block
+  const keeps = ops.findIndex((op) => mayKeep(op, own.path, isReplaceable))
+  if (keeps < 0) return { ops }
+  return { ops: [...ops.slice(0, keeps), own, ...ops.slice(keeps)] }
+}
+
+function mayKeep(op: Op, path: Reg, isReplaceable: (name: string) => boolean): boolean {
+  switch (op.op) {
+    case 'input':
+    case 'base':
+    case 'truthy':
+    case 'is-array':
+    case 'equal':
+    case 'load':
+      return false
+    case 'step':
+      return op.key === path
+    case 'builtin':
+      return op.args.includes(path) && (op.builtin.name !== 'count' || isReplaceable('count'))
+    default:
+      return true
+  }
 }
 
 function improved(scan: Scan): { readonly before: readonly Op[]; readonly scan: Scan } {

@@ -130,7 +130,7 @@ function planClause(r: WorkRule, kind: NodePlan['kind'], c: PlanContext): Clause
 
 /** An explanation wants to see every element; the others may be left out. */
 function finished(b: Builder, c: PlanContext): Block {
-  return c.explain === undefined ? withJoins(b.block) : b.block
+  return c.explain === undefined ? withJoins(b.block, (name) => c.replaceable.functions.has(name)) : b.block
 }
 
 function planHead(r: WorkRule, kind: NodePlan['kind'], b: Builder, c: PlanContext): Emit {

@@ -66,7 +66,7 @@ describe.each(BOTH)('a rule of many clauses, with %s code', (backend) => {
           }
         }
       }),
-      { numRuns: 60, seed: 8 },
+      { numRuns: 25, seed: 8 },
     )
   })
 })

@@ -141,6 +141,11 @@ export class RegoMap extends Composite {
     this.cachedHash = undefined
   }
 
+  /** In no particular order; `objectKeys` sorts. */
+  keys(): readonly Value[] {
+    return Array.from(this.#index.entries(), ({ key }) => key)
+  }
+
   /** In no particular order; `objectEntries` sorts. */
   *entries(): Generator<readonly [Value, Value]> {
     for (const { key, value } of this.#index.entries()) yield [key, value]

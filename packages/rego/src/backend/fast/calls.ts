@@ -1,4 +1,5 @@
 import type { Builtin } from '../../builtins/index.ts'
+import { globMatcher, type GlobMatcher } from '../../builtins/glob.ts'
 import { compileRegex } from '../../builtins/regex.ts'
 import type { Env } from '../../eval/env.ts'
 import type { Location } from '../../syntax/source.ts'
@@ -12,9 +13,10 @@ import {
   recordGet,
   RegoMap,
   RegoSet,
+  type RegoRecord,
   type Value,
 } from '../../value/index.ts'
-import { simplePattern } from './simple-pattern.ts'
+import { literalPrefix, simplePattern } from './simple-pattern.ts'
 
 // The built-ins that policies call most, for the operands that they mostly get. Everything else goes to the built-in itself,
 // which decides what is right: these only do the same sooner.
@@ -25,6 +27,8 @@ export class Site {
   readonly loc: Location
   #pattern: string | undefined
   #matches: (text: string) => boolean = () => false
+  #delimiters: Value | undefined
+  readonly #globs = new Map<string, GlobMatcher>()
 
   constructor(builtin: Builtin, loc: Location) {
     this.builtin = builtin
@@ -44,6 +48,20 @@ export class Site {
     this.#matches = matches
     return matches
   }
+
+  /** The test for a glob; those with the delimiters of the last call are kept, which are mostly written in the policy. */
+  glob(pattern: string, delimiters: Value): GlobMatcher {
+    if (delimiters !== this.#delimiters || this.#globs.size >= MAX_MATCHERS) {
+      this.#globs.clear()
+      this.#delimiters = delimiters
+    }
+    let known = this.#globs.get(pattern)
+    if (known === undefined) {
+      known = globMatcher(pattern, delimiters)
+      this.#globs.set(pattern, known)
+    }
+    return known
+  }
 }
 
 const MAX_MATCHERS = 512
@@ -54,7 +72,8 @@ function matcherOf(pattern: string): (text: string) => boolean {
   const simple = simplePattern(pattern)
   if (simple !== undefined) return simple
   const re = compileRegex(pattern)
-  return (text) => re.test(text)
+  const begin = literalPrefix(pattern)
+  return (text) => text.startsWith(begin) && re.test(text)
 }
 
 function slow(env: Env, site: Site, ...args: Value[]): Value | undefined {
@@ -70,7 +89,8 @@ export function isMember(x: Value, xs: Value): boolean {
     return false
   }
   if (!isObject(xs)) return false
-  for (const [, y] of objectEntries(xs)) if (equal(x, y)) return true
+  if (xs instanceof RegoMap) return xs.keys().some((k) => equal(x, xs.get(k) as Value))
+  for (const k of Object.keys(xs)) if (equal(x, (xs as RegoRecord)[k] as Value)) return true
   return false
 }
 
@@ -81,6 +101,18 @@ export function regexMatch(env: Env, site: Site, pattern: Value, text: Value): V
   env.budget.spend(1 + (text.length >> 4))
   try {
     return site.matcher(pattern)(text)
+  } catch (e) {
+    return env.machine.failed(e, site.builtin, site.loc)
+  }
+}
+
+export function globMatch(env: Env, site: Site, pattern: Value, delimiters: Value, text: Value): Value | undefined {
+  if (typeof pattern !== 'string' || typeof text !== 'string' || typeof delimiters !== 'object') {
+    return slow(env, site, pattern, delimiters, text)
+  }
+  env.budget.spend(1 + (text.length >> 4))
+  try {
+    return site.glob(pattern, delimiters)(text)
   } catch (e) {
     return env.machine.failed(e, site.builtin, site.loc)
   }
@@ -197,6 +229,7 @@ export function minus(env: Env, site: Site, a: Value, b: Value): Value | undefin
 /** The built-ins above, by name. */
 export const FAST_CALLS: ReadonlyMap<string, string> = new Map([
   ['regex.match', 'regexMatch'],
+  ['glob.match', 'globMatch'],
   ['replace', 'replace'],
   ['strings.replace_n', 'replaceN'],
   ['split', 'split'],
@@ -214,6 +247,7 @@ export const FAST = {
   isMember,
   order,
   regexMatch,
+  globMatch,
   replace,
   replaceN,
   split,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { RE2JS } from 're2js'
 import { describe, expect, test } from 'vitest'
-import { simplePattern } from './simple-pattern.ts'
+import { literalPrefix, simplePattern } from './simple-pattern.ts'
 
 const accepted = [
   '^[0-9a-f]{64}$',
@@ -78,6 +78,20 @@ describe('simple patterns', () => {
           expect([pattern, text, simple(text)]).toEqual([pattern, text, re2.matcher(text).find()])
       }),
       { numRuns: 3000, seed: 7 },
+    )
+  })
+
+  test('know what every match begins with, also where the engine decides', () => {
+    expect(literalPrefix('^console=tty(S[0-9]+)?$')).toBe('console=tty')
+    fc.assert(
+      fc.property(patterns, fc.array(texts, { minLength: 1, maxLength: 8 }), (pattern, samples) => {
+        const re2 = RE2JS.compile(pattern)
+        const begin = literalPrefix(pattern)
+        for (const text of samples) {
+          if (re2.matcher(text).find()) expect([pattern, text.slice(0, begin.length)]).toEqual([pattern, begin])
+        }
+      }),
+      { numRuns: 1000, seed: 7 },
     )
   })
 

@@ -16,16 +16,46 @@ export function simplePattern(pattern: string): SimplePattern | undefined {
   const { parts, start, end } = parsed
   if (!start) return end ? undefined : unanchored(parts)
   if (!isDeterministic(parts, end)) return undefined
-  return (text) => matchParts(parts, end, text)
+  const literals = parts.findIndex((part) => literalOf(part) === undefined)
+  const prefix = parts.slice(0, literals < 0 ? parts.length : literals)
+  const rest = parts.slice(prefix.length)
+  const begin = prefix.map(literalOf).join('')
+  // code units: a character beyond the basic plane has two
+  const least = parts.reduce((sum, part) => sum + part.min, 0)
+  const most = end ? parts.reduce((sum, part) => sum + part.max * (part.set.others ? 2 : 1), 0) : Infinity
+  const [only, ...more] = rest
+  if (only !== undefined && more.length === 0 && end && !only.set.others) {
+    return (text) =>
+      text.length >= least &&
+      text.length <= most &&
+      (begin === '' || text.startsWith(begin)) &&
+      consistsOf(only.set.ascii, text, begin.length)
+  }
+  return (text) =>
+    text.length >= least && text.length <= most && text.startsWith(begin) && matchParts(rest, end, text, begin.length)
+}
+
+/** What every text begins with that an anchored pattern matches, as far as that is easily seen. */
+export function literalPrefix(pattern: string): string {
+  if (pattern.includes('|')) return ''
+  const [, prefix = '', next = ''] = /^\^([\w/=:,-]*)(.?)/su.exec(pattern) ?? []
+  return '*?{'.includes(next) && next !== '' ? prefix.slice(0, -1) : prefix
+}
+
+/** The one character that a part is. */
+function literalOf({ set, min, max }: Part): string | undefined {
+  const only = set.ascii.indexOf(1)
+  if (set.others || min !== 1 || max !== 1 || only < 0 || set.ascii.indexOf(1, only + 1) >= 0) return undefined
+  return String.fromCharCode(only)
 }
 
 /** Without `^`, only a bare literal: then it is a search. */
 function unanchored(parts: readonly Part[]): SimplePattern | undefined {
   let literal = ''
-  for (const { set, min, max } of parts) {
-    const only = set.ascii.indexOf(1)
-    if (set.others || min !== 1 || max !== 1 || only < 0 || set.ascii.indexOf(1, only + 1) >= 0) return undefined
-    literal += String.fromCharCode(only)
+  for (const part of parts) {
+    const c = literalOf(part)
+    if (c === undefined) return undefined
+    literal += c
   }
   return (text) => text.includes(literal)
 }
@@ -50,12 +80,31 @@ function isDeterministic(parts: readonly Part[], end: boolean): boolean {
   return end || parts.length > 0
 }
 
-function matchParts(parts: readonly Part[], end: boolean, text: string): boolean {
+function consistsOf(ascii: Uint8Array, text: string, from: number): boolean {
+  for (let i = from; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c > 127 || ascii[c] === 0) return false
+  }
+  return true
+}
+
+function matchParts(parts: readonly Part[], end: boolean, text: string, from: number): boolean {
   const { length } = text
-  let at = 0
+  let at = from
   for (let i = 0; i < parts.length; i++) {
     const { set, min, max } = parts[i] as Part
     const { ascii, others } = set
+    if (!others) {
+      const stop = Math.min(length, at + max)
+      const first = at
+      while (at < stop) {
+        const c = text.charCodeAt(at)
+        if (c > 127 || ascii[c] === 0) break
+        at++
+      }
+      if (at - first < min) return false
+      continue
+    }
     let count = 0
     while (count < max && at < length) {
       const c = text.charCodeAt(at)
@@ -63,7 +112,6 @@ function matchParts(parts: readonly Part[], end: boolean, text: string): boolean
         if (ascii[c] === 0) break
         at++
       } else {
-        if (!others) break
         // a character beyond the basic plane is one character
         const next = (c & 0xfc00) === 0xd800 ? text.charCodeAt(at + 1) : 0
         at += (next & 0xfc00) === 0xdc00 ? 2 : 1

@@ -1,20 +1,23 @@
-import {
-  isArray,
-  isObject,
-  objectKeys,
-  RegoMap,
-  RegoSet,
-  sortedElements,
-  type RegoRecord,
-  type Value,
-} from '../../value/index.ts'
+import { isArray, isRecord, objectKeys, RegoMap, RegoSet, sortedElements, type Value } from '../../value/index.ts'
 
-type Frame = { readonly of: Value; readonly keys: readonly Value[] | undefined; readonly size: number; at: number }
+/** A collection on the way: its members, and their keys but for arrays. */
+class Frame {
+  readonly keys: readonly Value[] | undefined
+  readonly values: readonly Value[]
+  readonly outer: Frame | undefined
+  at = 0
+
+  constructor(keys: readonly Value[] | undefined, values: readonly Value[], outer: Frame | undefined) {
+    this.keys = keys
+    this.values = values
+    this.outer = outer
+  }
+}
 
 /** Goes through a value and everything in it, the whole first: `walk` one step at a time, without building its answers. */
 export class Walker {
   value: Value
-  readonly #frames: Frame[] = []
+  #frame: Frame | undefined
   readonly #path: Value[] = []
   readonly #ordered: boolean
   #started = false
@@ -25,9 +28,9 @@ export class Walker {
     this.#ordered = ordered
   }
 
-  /** The keys that lead to `value`. A new array each time. */
-  get path(): Value[] {
-    return this.#path.slice()
+  /** The keys that lead to `value`. Lent: the array changes with the next step. */
+  get path(): readonly Value[] {
+    return this.#path
   }
 
   next(): boolean {
@@ -35,47 +38,40 @@ export class Walker {
       this.#started = true
       return true
     }
-    const below = frameOf(this.value, this.#ordered)
-    if (below !== undefined) {
-      this.#frames.push(below)
-      this.#path.push(null)
-    }
-    for (;;) {
-      const frame = this.#frames.at(-1)
-      if (frame === undefined) return false
-      if (frame.at < frame.size) {
-        this.#step(frame)
+    const { value } = this
+    if (typeof value === 'object' && value !== null) this.#enter(value)
+    for (let frame = this.#frame; frame !== undefined; frame = this.#frame) {
+      const i = frame.at
+      const { keys, values } = frame
+      if (i < values.length) {
+        frame.at = i + 1
+        this.#path[this.#path.length - 1] = keys === undefined ? i : (keys[i] as Value)
+        this.value = values[i] as Value
         return true
       }
-      this.#frames.pop()
+      this.#frame = frame.outer
       this.#path.pop()
     }
+    return false
   }
 
-  #step(frame: Frame): void {
-    const { of, keys } = frame
-    const i = frame.at++
-    if (keys === undefined) {
-      this.#path[this.#path.length - 1] = i
-      this.value = (of as readonly Value[])[i] as Value
-      return
+  #enter(v: Value): void {
+    let keys: readonly Value[] | undefined
+    let values: readonly Value[]
+    if (isArray(v)) values = v
+    else if (v instanceof RegoSet) keys = values = this.#ordered ? sortedElements(v) : v.elements()
+    else if (v instanceof RegoMap) {
+      keys = this.#ordered ? objectKeys(v) : v.keys()
+      values = keys.map((k) => v.get(k) as Value)
+    } else if (!isRecord(v)) return
+    else if (this.#ordered) {
+      keys = objectKeys(v)
+      values = (keys as readonly string[]).map((k) => v[k] as Value)
+    } else {
+      keys = Object.keys(v)
+      values = Object.values(v)
     }
-    const key = keys[i] as Value
-    this.#path[this.#path.length - 1] = key
-    if (of instanceof RegoSet) this.value = key
-    else if (of instanceof RegoMap) this.value = of.get(key) as Value
-    else this.value = (of as RegoRecord)[key as string] as Value
+    this.#frame = new Frame(keys, values, this.#frame)
+    this.#path.push(null)
   }
-}
-
-function frameOf(v: Value, ordered: boolean): Frame | undefined {
-  if (typeof v !== 'object' || v === null) return undefined
-  if (isArray(v)) return { of: v, keys: undefined, size: v.length, at: 0 }
-  if (v instanceof RegoSet) {
-    const keys = ordered ? sortedElements(v) : v.elements()
-    return { of: v, keys, size: keys.length, at: 0 }
-  }
-  if (!isObject(v)) return undefined
-  const keys = ordered || v instanceof RegoMap ? objectKeys(v) : Object.keys(v)
-  return { of: v, keys, size: keys.length, at: 0 }
 }

@@ -125,11 +125,13 @@ export class FunctionWriter {
         w.line(`${label}: while (${walker}.next()) {`)
         this.#fuel()
         w.line(`const v${op.value} = ${walker}.value;`)
-        if (op.path !== undefined) w.line(`const v${op.path} = ${walker}.path;`)
+        if (op.path !== undefined) w.line(`let v${op.path} = ${walker}.path;`)
         this.block(op.body, { ...flow, fail: `continue ${label};` })
         w.line('}')
         return w.line(flow.fail)
       }
+      case 'own':
+        return w.line(`v${op.path} = v${op.path}.slice();`)
       case 'print':
         return w.line(`${this.env(op.env)}.machine.show(${this.read(op.from)}, ${w.constant(op.loc)});`)
       case 'truthy':

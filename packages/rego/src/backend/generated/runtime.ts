@@ -45,7 +45,7 @@ const NOTHING: readonly Value[] = []
 export function keysOf(v: Value, ordered: boolean): readonly Value[] {
   if (typeof v !== 'object' || v === null || v instanceof BoxedNumber) return NOTHING
   if (v instanceof RegoSet) return ordered ? sortedElements(v) : v.elements()
-  if (v instanceof RegoMap) return objectKeys(v)
+  if (v instanceof RegoMap) return ordered ? objectKeys(v) : v.keys()
   return ordered ? objectKeys(v as RegoRecord) : Object.keys(v)
 }
 

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { distributorRoutes } from '../packages/broker/src/http/distributor-routes.ts'
 import { ROUTES } from '../packages/broker/src/http/routes.ts'
 import { openApi } from '../packages/broker/src/http/openapi.ts'
-import { ERROR_CODES, httpStatus, type ErrorCode } from '../packages/core/src/index.ts'
+import { claimPaths, ERROR_CODES, httpStatus, type ClaimType, type ErrorCode } from '../packages/core/src/index.ts'
 import { root } from './run.ts'
 import { testedIds } from './tested-ids.ts'
 
@@ -28,8 +28,48 @@ export function referencePages(): ReadonlyMap<string, string> {
     ['docs/reference/attacks.md', idsPage('Attacks', 'Attacks of our security contract', /^[A-L]\d/)],
     ['docs/reference/features.md', idsPage('Features', 'Features, and defects of others (DEF)', /^[A-Z]{2,3}-/)],
     ['docs/reference/errors.md', errors],
+    ['docs/reference/claims.md', claimsPage()],
     ['docs/reference/openapi.json', `${JSON.stringify(openApi(routes), null, 1)}\n`],
   ])
+}
+
+/** One line a claim: its name in each form of condition, its type and its meaning. */
+function claimsPage(): string {
+  const rows = claimPaths().map(
+    ([name, claim]) => `| \`${name}\` | ${typeText(claim)} | ${'weight' in claim ? claim.weight : ''} | ${claim.meaning} |`,
+  )
+  return [
+    '# Claims',
+    '',
+    'What verified evidence says, and policies can ask. Made from `packages/core/src/claims/claim-schema.ts`, which is also what',
+    'policies are checked against. Plain conditions write a claim as it stands here, Rego as `input.NAME`, CEL as `assertion.NAME`.',
+    '',
+    'A *fact* was measured or vouched for. A *name* is chosen by whoever runs the machine: it narrows a condition and never carries one.',
+    '',
+    '| claim | type | weight | meaning |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+function typeText(claim: ClaimType): string {
+  switch (claim.kind) {
+    case 'text':
+      return claim.values === undefined ? 'text' : claim.values.map((v) => `\`${v}\``).join(', ')
+    case 'flag':
+      return 'true or false'
+    case 'integer':
+      return 'integer'
+    case 'list':
+      return 'list of texts'
+    case 'map':
+      return claim.keys.length === 0
+        ? 'texts by name'
+        : `texts by \`${claim.keys[0]}\` to \`${claim.keys.at(-1)}\`, all there`
+    case 'object':
+      return 'object'
+  }
 }
 
 const MOST_TITLES = 3

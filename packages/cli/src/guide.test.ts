@@ -54,6 +54,14 @@ test('I11 CS-53 the guide says which lines are evidence, and that a broker’s l
 })
 
 describe('a reader who follows the guide', () => {
+  test('page policy: checks, tests and formats the policy that it writes', { timeout: 120_000 }, () => {
+    const { stdout, stderr, status } = follow('docs/guide/policy.md')
+    expect(status, `${stdout}\n${stderr}`).toBe(0)
+    expect(stdout).toContain('nothing to say against it')
+    expect(stdout).toContain('2 passed, 0 failed, 0 skipped')
+    expect(stdout).toContain('all formatted')
+  })
+
   test('page by-hand: gets every answer that it promises', { timeout: 300_000 }, () => {
     const { stdout, stderr, status } = follow('docs/guide/by-hand.md')
     expect(status, `${stdout}\n${stderr}`).toBe(0)

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type Agreement, type Statement, parseAgreement, signStatement } from '@vouchsafe/core'
+import { type Agreement, type Grant, type Statement, parseAgreement, signStatement } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { Command } from 'commander'
 import { diffAgreements } from '../agreement-diff.ts'
@@ -143,6 +143,16 @@ function state(a: {
   return a.missing.length > 0 ? `waiting for ${a.missing.join(', ')}` : 'approved'
 }
 
+/** Every condition of a grant in words; policy text is named here and read with --json. */
+function conditionsOf({ when, rego, cel, dangerouslyReleaseToAnySimulatedGuest: open }: Grant): readonly string[] {
+  return [
+    ...when.map((w) => (w.op === 'at-least-class' ? `class ≥ ${w.value}` : `${w.claim} ${w.op}`)),
+    ...(rego === undefined ? [] : [`Rego ${rego.allow} (${Object.keys(rego.modules).join(', ')})`]),
+    ...(cel ?? []).map((text) => `CEL ${text}`),
+    ...(open === true ? ['GUESTS OF CLASS SIMULATED NEED SHOW NOTHING'] : []),
+  ]
+}
+
 function describe({ digest, body }: Agreement): string {
   const lines = [
     `${body.name}: ${body.purpose}`,
@@ -155,7 +165,7 @@ function describe({ digest, body }: Agreement): string {
     `  registers  ${Object.keys(body.environment.registers).join(', ')} pinned${body.environment.dangerouslyUnpinnedRegisters.length > 0 ? `; NOT PINNED: ${body.environment.dangerouslyUnpinnedRegisters.join(', ')}` : ''}`,
     ...body.grants.map(
       (g) =>
-        `  grant      ${g.id}: ${g.resources.join(', ')} of ${g.owner} when ${g.when.map((w) => (w.op === 'at-least-class' ? `class ≥ ${w.value}` : `${w.claim} ${w.op}`)).join(' and ')}`,
+        `  grant      ${g.id}: ${g.resources.join(', ')} of ${g.owner} when ${conditionsOf(g).join(' and ')}`,
     ),
     `  result     to ${body.result.recipients.map((r) => r.id).join(', ')}; withheld below ${body.result.minimumCount} records`,
     `  lease      ${body.leaseSeconds} s`,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { BrokerRefusal, GuestClient, OwnerClient } from '@vouchsafe/client'
-import { signProof, toBase64Url, utf8 } from '@vouchsafe/core'
+import { VouchsafeError, signProof, toBase64Url, utf8 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { RawAttestation } from 'vouchsafe/attack/raw-guest'
 import { readConfig } from '../config.ts'
@@ -21,6 +21,8 @@ export interface RaceResult extends Recorded {
   readonly refused: readonly string[]
   /** Whatever else came of a race, in words. */
   readonly otherwise: readonly string[]
+  /** How often a connection broke before the answer, and the same bytes were sent again. */
+  readonly resent: number
 }
 
 /**
@@ -43,10 +45,22 @@ export async function raceNonces(
     clients.push(...brokers.map(({ url }) => new GuestClient({ ...world.a.pin, url }, { timeoutMs: 60_000 })))
     const [first = world.a.guest, second = first] = clients
 
+    let resent = 0
+    // a kept connection that the broker closes just when it is used again: a client asks once more
+    const insistently = async <T>(ask: () => Promise<T>): Promise<T> => {
+      try {
+        return await ask()
+      } catch (error) {
+        if (!(error instanceof VouchsafeError && error.code === 'peer.unreachable')) throw error
+        resent++
+        return await ask()
+      }
+    }
+
     let token: { readonly at: number; readonly by: Promise<RawAttestation> } | undefined
     const attested = (): Promise<RawAttestation> => {
       if (token === undefined || Date.now() - token.at > TOKEN_AGE_MS)
-        token = { at: Date.now(), by: world.guest.attest(first, world.machine, world.agreement) }
+        token = { at: Date.now(), by: insistently(() => world.guest.attest(first, world.machine, world.agreement)) }
       return token.by
     }
     const won = brokers.map(() => [] as string[])
@@ -57,9 +71,9 @@ export async function raceNonces(
       while (begun < races) {
         const n = begun++
         const by = await attested()
-        const nonce = await (n % 2 === 0 ? first : second).nonce('release', by.session)
+        const nonce = await insistently(() => (n % 2 === 0 ? first : second).nonce('release', by.session))
         const ready = await Promise.all([first, second].map((client) => requestWith(client, by, nonce)))
-        const answers = await Promise.allSettled(ready.map((send) => send()))
+        const answers = await Promise.allSettled(ready.map(insistently))
         for (const [i, answer] of answers.entries()) {
           if (answer.status === 'fulfilled') won[i % brokers.length]?.push(answer.value.decision)
           else if (answer.reason instanceof BrokerRefusal && answer.reason.code === 'token.replayed')
@@ -74,7 +88,7 @@ export async function raceNonces(
     const lines = (await owner.exportLedger()).trimEnd().split('\n')
     owner.close()
     for (const broker of brokers) await broker.end('SIGTERM')
-    return { ...(await readRecorded(lines, world.a.pin, world.a.config)), won, refused, otherwise }
+    return { ...(await readRecorded(lines, world.a.pin, world.a.config)), won, refused, otherwise, resent }
   } finally {
     for (const client of clients) client.close()
     for (const broker of brokers) await broker.end('SIGKILL')

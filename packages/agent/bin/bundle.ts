@@ -21,11 +21,15 @@ export async function bundleAgent(outfile: string): Promise<number> {
     keepNames: true, // errors are told apart by the names of their classes
     legalComments: 'linked',
     logLevel: 'warning',
+    banner: { js: REQUIRE },
     plugins: [englishOnly],
   })
   chmodSync(outfile, 0o755)
   return statSync(outfile).size
 }
+
+/** A module has no `require`, and what was written for one (`yaml`, which the policy language reads) asks for parts of Node by it. */
+const REQUIRE = `import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);`
 
 /** zod's messages in forty languages are a third of the bundle; the agent's users read codes. */
 const englishOnly: Plugin = {

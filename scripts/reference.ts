@@ -36,7 +36,8 @@ export function referencePages(): ReadonlyMap<string, string> {
 /** One line a claim: its name in each form of condition, its type and its meaning. */
 function claimsPage(): string {
   const rows = claimPaths().map(
-    ([name, claim]) => `| \`${name}\` | ${typeText(claim)} | ${'weight' in claim ? claim.weight : ''} | ${claim.meaning} |`,
+    ([name, claim]) =>
+      `| \`${name}\` | ${typeText(claim)} | ${'weight' in claim ? claim.weight : ''} | ${claim.meaning} |`,
   )
   return [
     '# Claims',

@@ -82,6 +82,17 @@ test.each<[string, Partial<Standing>, string]>([
   expect(codes(decision)).toContain(code)
 })
 
+test('F10 an older reference set that everybody signed releases nothing once a newer one is in force, or its time is over', () => {
+  const older = agreement({ environment: { ...agreementBody().environment, registers: { '0': ['aa'.repeat(32)] } } })
+  const vulnerable = goodClaims(older)
+  const signed = standing({ approvals: approved(undefined, older) })
+  expect(decideOn(vulnerable, signed, { of: older }).kind).toBe('release')
+  const newer = { ...signed, supersededBy: agreed.digest }
+  expect(codes(decideOn(vulnerable, newer, { of: older }))).toEqual(['agreement.superseded'])
+  const later = new Date('2027-06-01T00:00:00Z')
+  expect(codes(decideOn(vulnerable, signed, { of: older, at: later }))).toContain('agreement.expired')
+})
+
 test.each<[string, readonly Approval[]]>([
   ['G02 is for another agreement', approved([clinicA, clinicB], agreement({ purpose: 'another' }))],
   ['has expired', approved().map((a) => ({ ...a, expires: '2026-02-01T00:00:01Z' }))],

@@ -4,9 +4,12 @@ import path from 'node:path'
 import { PinnedConnection, PrincipalKey } from '@vouchsafe/client'
 import { fetchSecrets } from '@vouchsafe/client/distributor'
 import {
+  type DistributionInputs,
   clientActivationProof,
   clientQuoteBinding,
   digestOf,
+  distribute,
+  fromBase64,
   fromUtf8,
   jwkThumbprint,
   parseDigest,
@@ -369,6 +372,88 @@ describe('the TPM', () => {
     const raw = new Uint8Array([...signature.r, ...signature.s])
     expect(nodeCrypto.verify(nodeCrypto.importPublicKey(der), scheme, message, raw)).toBe(true)
   })
+})
+
+describe('what an owner’s record shows later', () => {
+  async function inputsOf(decision: string): Promise<DistributionInputs> {
+    const { record } = await world.alice.decision(decision)
+    const { inputs } = JSON.parse(fromUtf8(fromBase64(record.payload))) as { readonly inputs: DistributionInputs }
+    return inputs
+  }
+  const walkWith = async (inputs: DistributionInputs) => {
+    const { decision } = await distribute(inputs, nodeCrypto)
+    return decision.kind === 'deny' ? decision.reasons.map((r) => r.code) : [decision.kind]
+  }
+
+  test('each input that matters has a twin that is refused', async () => {
+    await world.provision()
+    const inputs = await inputsOf((await world.fetch()).decision)
+    const { tpm, facts } = inputs
+    if (tpm === null || tpm.registers === null) throw new Error('no evidence in the record')
+    expect(await walkWith(inputs)).toEqual(['release'])
+    const shown = (change: Partial<typeof tpm>): DistributionInputs => ({ ...inputs, tpm: { ...tpm, ...change } })
+    const later = new Date(Date.parse(inputs.at) + 120_000).toISOString()
+    const twins: readonly (readonly [string, DistributionInputs, string])[] = [
+      ['no evidence', { ...inputs, tpm: null }, 'evidence.unenrolled'],
+      ['no activation', shown({ activation: 'not-activated' }), 'evidence.unenrolled'],
+      [
+        'the platform’s key, which it is not',
+        shown({ activation: 'platform-key', akPublic: tpm.ekPublic ?? '' }),
+        'evidence.key',
+      ],
+      ['a used nonce', shown({ nonceState: 'used' }), 'evidence.stale'],
+      ['no boot log', shown({ bootLog: null }), 'evidence.log'],
+      [
+        'another value of register 0',
+        shown({ registers: { ...tpm.registers, 0: '00'.repeat(32) } }),
+        'evidence.mismatch',
+      ],
+      [
+        'no certificate of the connection',
+        { ...inputs, channel: { ...inputs.channel, certificate: null } },
+        'evidence.binding',
+      ],
+      ['no anchor', { ...inputs, anchors: [] }, 'endorsement.untrusted'],
+      ['two minutes later', { ...inputs, at: later }, 'token.age'],
+      ['no key of the issuer', { ...inputs, identity: { ...inputs.identity, keys: [] } }, 'token.signature'],
+      ['no approval', { ...inputs, statements: [] }, 'wait'],
+      ['another owner', { ...inputs, owner: { id: 'bob', keys: inputs.owner.keys } }, 'agreement.owner'],
+      ['a removed owner key', { ...inputs, owner: { id: 'alice', keys: [] } }, 'agreement.owner'],
+      ['newer terms', { ...inputs, supersededBy: `sha256:${'0'.repeat(64)}` }, 'agreement.superseded'],
+      ['a missing secret', { ...inputs, secrets: [{ name: 'secret1', version: null }] }, 'release.unknown'],
+      [
+        'other published keys',
+        { ...inputs, facts: { ...facts, tpm: { ...facts.tpm, endorsementKey: facts.tpm.attestationKey } } },
+        'endorsement.mismatch',
+      ],
+    ]
+    for (const [what, twin, code] of twins) expect((await walkWith(twin))[0], what).toBe(code)
+  })
+
+  test('a production store takes no endorsement key on a file’s word: a certificate or the live platform must vouch', async () => {
+    await world.provision()
+    const inputs = await inputsOf((await world.fetch()).decision)
+    const tpm = inputs.tpm === null ? null : { ...inputs.tpm, ekCertificate: null }
+    const production: DistributionInputs = { ...inputs, profile: 'production', tpm }
+    expect(await walkWith(production)).toEqual(['endorsement.untrusted'])
+    const live: DistributionInputs = { ...production, facts: { ...inputs.facts, source: 'live' } }
+    const { result } = await distribute(live, nodeCrypto)
+    expect(result?.claims.class).toBe('platform-vtpm')
+  })
+})
+
+test('TD-43 data that the TPM hashed are signed by the restricted attestation key, and by nothing else', async () => {
+  await using tpm = await Tpm.open(world.machine.tpm)
+  await using ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.akEccP256 })
+  const message = utf8('hashed inside')
+  const { digest: hashed, ticket } = await tpm.hash(message, { hash: 'sha256', hierarchy: 'endorsement' })
+  const signature = await tpm.sign({ key: ak, digest: hashed, ticket })
+  if (signature.scheme !== 'ecdsa') throw new Error(signature.scheme)
+  const der = new Uint8Array(toKeyObject(ak.public).export({ format: 'der', type: 'spki' }))
+  const scheme = { kind: 'ecdsa', hash: 'sha256', encoding: 'raw' } as const
+  const raw = new Uint8Array([...signature.r, ...signature.s])
+  expect(nodeCrypto.verify(nodeCrypto.importPublicKey(der), scheme, message, raw)).toBe(true)
+  await expect(tpm.sign({ key: ak, digest: digest('sha256', message) })).rejects.toMatchObject({ code: 'tpm.response' })
 })
 
 describe('secrets', () => {

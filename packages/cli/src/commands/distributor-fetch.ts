@@ -3,15 +3,16 @@ import {
   type ClientTpm,
   type DistributorAddress,
   DistributorConnection,
+  DistributorRefusal,
   fetchSecrets,
   withBackOff,
 } from '@vouchsafe/client/distributor'
-import { brokerPinSchema, claimedIdentity, parseSchema, parseStrictJson } from '@vouchsafe/core'
+import { VouchsafeError, brokerPinSchema, claimedIdentity, parseSchema, parseStrictJson } from '@vouchsafe/core'
 import { type Command, Option } from 'commander'
 import { type DocumentSource, METADATA_URL, identityDocument } from '../distributor/identity-document.ts'
 import { LocalTpm } from '../distributor/local-tpm.ts'
 import { runWorker, secretsJson } from '../distributor/worker.ts'
-import { EXIT, UsageError } from '../output.ts'
+import { EXIT, UsageError, withHint } from '../output.ts'
 import { type Done, outputOf, verb } from './options.ts'
 
 interface Reach {
@@ -95,10 +96,28 @@ async function fetchPatiently(options: FetchCommand) {
     try {
       const { instance } = claimedIdentity(await identityDocument(source, options.audience))
       return await withTpm(options, (tpm) => fetchSecrets(connection, { broker, instance, tpm }))
+    } catch (error) {
+      throw explained(error)
     } finally {
       connection.close()
     }
   }, retry)
+}
+
+/** What to try next, where the general hint of a code would speak of something else. */
+function explained(error: unknown): unknown {
+  if (error instanceof DistributorRefusal)
+    return error.decision === null
+      ? withHint(error, 'nothing was recorded; the distributor’s log names the call')
+      : withHint(error, `its owner sees all of it with: vouchsafe why ${error.decision}`)
+  if (error instanceof VouchsafeError && error.code === 'peer.untrusted')
+    return withHint(
+      error,
+      'compare --ca and --server-name with what the owner handed out, and our certificate with theirs',
+    )
+  if (error instanceof VouchsafeError && error.code === 'peer.unreachable')
+    return withHint(error, 'is it up? vouchsafe distributor health --server …')
+  return error
 }
 
 async function withTpm<T>(options: FetchCommand, run: (tpm: ClientTpm | null) => Promise<T>): Promise<T> {

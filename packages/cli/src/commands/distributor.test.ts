@@ -59,7 +59,7 @@ const file = (name: string) => path.join(world.directory, name)
 const write = (name: string, text: string | Uint8Array) => writeFileSync(file(name), text, { mode: 0o600 })
 
 /** A command in this process; starting one takes seconds. The service, and workers, are processes of their own. */
-async function run(args: readonly string[]) {
+async function run(args: readonly string[], noun = 'distributor') {
   const out = { stdout: '', stderr: '' }
   const spies = (['stdout', 'stderr'] as const).map((name) =>
     vi.spyOn(process[name], 'write').mockImplementation((text) => {
@@ -68,7 +68,7 @@ async function run(args: readonly string[]) {
     }),
   )
   try {
-    const status = await main(['distributor', ...args])
+    const status = await main([noun, ...args])
     return { status, ...out }
   } finally {
     for (const spy of spies) spy.mockRestore()
@@ -253,6 +253,17 @@ describe('fetch', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       error: { code: expect.stringMatching(/^(?:appraisal\.launch-data|policy\.deliveries)$/) },
     })
+  })
+
+  test('TD-34 why explains the refusal to the owner, and sealed it stays to the client', async () => {
+    world.publish({ userData: 'edited' })
+    const { stdout } = await run(fetchArgs('--json'))
+    const { error } = JSON.parse(stdout) as { readonly error: { readonly hint: string } }
+    const decision = /vouchsafe why (d-\S+)/.exec(error.hint)?.[1] ?? ''
+    const out = await run([decision, '--as', file('owner.json')], 'why')
+    expect(out.stdout).toContain(`distribute ${decision}`)
+    expect(out.stdout).toContain('computed again from raw evidence: the same verdict')
+    expect(out.stdout).toContain('signature of the broker: good')
   })
 
   test('TD-26 attempts and pause are numbers with bounds', async () => {

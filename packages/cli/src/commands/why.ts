@@ -92,6 +92,9 @@ export function explain({ record, verdict, signed, reproduced }: Replay): string
       `    actual    ${r.actual}`,
       `    ${pc.dim('do')}        ${r.advice}`,
     )
+  // what an owner let pass stands beside what was content, so that nobody overlooks it
+  for (const f of verdict.findings.filter(({ tier }) => tier === 'warning'))
+    lines.push(`  ${pc.yellow('let pass')} ${f.check}: wanted ${f.expected}, ${f.actual}`)
   const content = verdict.findings.filter((f) => f.tier === 'affirming').length
   if (verdict.findings.length > 0)
     lines.push(`  ${content} of ${verdict.findings.length} appraisal checks were content`)

@@ -5,6 +5,7 @@ import { digestOf } from '../base/digest.ts'
 import { fromBase64 } from '../base/encoding.ts'
 import type { ClientClaims, ClientTpmClaims } from '../claims/from-client.ts'
 import type { InstanceFacts } from '../evidence/instance/instance-facts.ts'
+import { readPublishedEndorsement } from '../evidence/instance/published-endorsement.ts'
 import { appraiseAuditTrail } from './audit-trail.ts'
 import { must, oneOf } from './check.ts'
 import type { DistrustRule } from './distrust.ts'
@@ -32,15 +33,19 @@ export function appraiseClient(
 }
 
 /**
- * What can be told before a client ever connects: launch data, boot image, management agent and audit trail. An owner's
- * review and every later decision ask the same.
+ * What can be told before a client ever connects: launch data, boot image, management agent, audit trail, and whom the
+ * published endorsement certificate names. An owner's review and every later decision ask the same.
  */
 export function appraiseInstance(
   facts: InstanceFacts,
   launch: ClientTermsBody['launch'],
   crypto: CryptoPort,
 ): readonly Finding[] {
-  return [...appraiseLaunchData(facts, launch, crypto), ...appraiseAuditTrail(facts)]
+  return [
+    ...appraiseLaunchData(facts, launch, crypto),
+    ...appraiseAuditTrail(facts),
+    ...appraiseEndorsement(facts, crypto),
+  ]
 }
 
 /** The signed identity, the platform's live record and the approval must name one instance. */
@@ -110,6 +115,36 @@ function appraiseLaunchData(
       !facts.managementAgent || launch.dangerouslyAllowManagementAgent,
       launch.dangerouslyAllowManagementAgent ? 'a management agent on or off' : 'no management agent',
       facts.managementAgent ? 'a management agent is on' : 'none is on',
+    ),
+  ]
+}
+
+/** Where the platform publishes an endorsement certificate, it must be of the published key and name no other instance. */
+function appraiseEndorsement(facts: InstanceFacts, crypto: CryptoPort): readonly Finding[] {
+  const published = readPublishedEndorsement(facts.tpm, crypto)
+  if (published === null) return []
+  const { instance, isOfPublishedKey } = published
+  const placed = (i: string, name: string, project: string, zone: string) =>
+    `instance ${i}, ${name} in ${project}, ${zone}`
+  const wanted = placed(facts.instance, facts.name, facts.project, facts.zone)
+  const actual =
+    instance === undefined
+      ? 'names no instance'
+      : placed(String(instance.instanceId), instance.instanceName, instance.projectId, instance.zone)
+  return [
+    must(
+      'endorsement.mismatch',
+      'hardware',
+      isOfPublishedKey,
+      'an endorsement certificate of the published key',
+      isOfPublishedKey ? 'of that key' : 'of another key',
+    ),
+    must(
+      'appraisal.instance',
+      'instance-identity',
+      instance === undefined || actual === wanted,
+      `an endorsement certificate of ${wanted}`,
+      actual,
     ),
   ]
 }

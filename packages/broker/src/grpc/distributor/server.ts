@@ -13,6 +13,14 @@ import { verifierService } from './verifier-service.ts'
 import { CONNECTION } from './call.ts'
 
 const MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+/** A connection on which nothing happens for so long is ended; clients open another. */
+const IDLE_MS = 10 * 60_000
+/** What a stranger may hold open: a client of ours has one call at a time. */
+const LIMITS = {
+  handshakeTimeout: 10_000,
+  settings: { maxConcurrentStreams: 16, maxHeaderListSize: 32 * 1024 },
+  maxSessionMemory: 8,
+} as const
 
 export interface GrpcServer {
   readonly host: string
@@ -32,6 +40,7 @@ export function listenGrpc(
       tokenService(router, distributor)
       verifierService(router, distributor)
     },
+    maxTimeoutMs: 60_000,
     grpc: true,
     grpcWeb: false,
     connect: false,
@@ -44,16 +53,16 @@ export function listenGrpc(
       return createContextValues().set(CONNECTION, { socket, transport })
     },
   })
-  const server = createSecureServer({ ...transport.serverOptions, allowHTTP1: false }, handler)
+  const server = createSecureServer({ ...transport.serverOptions, ...LIMITS, allowHTTP1: false }, handler)
   const sessions = new Set<ServerHttp2Session>()
   const sockets = new WeakMap<object, TLSSocket>()
   server.on('session', (session) => {
     sessions.add(session)
+    sockets.set(session, session.socket as TLSSocket)
+    session.setTimeout(IDLE_MS, () => session.close())
     session.once('close', () => sessions.delete(session))
   })
-  server.on('secureConnection', () => undefined)
   server.on('sessionError', () => undefined)
-  server.on('session', (session) => sockets.set(session, session.socket as TLSSocket))
   return new Promise((resolve, reject) => {
     server.once('error', (cause) =>
       reject(

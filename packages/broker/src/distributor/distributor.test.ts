@@ -1,10 +1,18 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { PinnedConnection, PrincipalKey } from '@vouchsafe/client'
+import {
+  PinnedConnection,
+  PrincipalKey,
+  dataRecipient,
+  decryptDataFile,
+  encryptDataFile,
+  generateDataKey,
+} from '@vouchsafe/client'
 import { fetchSecrets } from '@vouchsafe/client/distributor'
 import {
   type DistributionInputs,
+  Secret,
   clientActivationProof,
   clientQuoteBinding,
   digestOf,
@@ -478,6 +486,17 @@ describe('secrets', () => {
     const fetched = await world.fetch()
     expect(textOf(fetched)).toEqual({ secret1: 'fooobar', secret2: 'a keyset', secret3: 'sealed', secret4: long })
     expect(fetched.secrets.map((s) => s.type)).toEqual(['RAW', 'TINK', 'TPM', 'TPM'])
+  })
+
+  test('TD-36 a delivered key opens a file that its owner encrypted for it', async () => {
+    const key = await generateDataKey()
+    const table = 'id,name\n1,alice\n'
+    const sealed = await encryptDataFile(new Blob([table]).stream(), await dataRecipient(key))
+    const stored = await new Response(sealed).bytes()
+    await world.provision({ secrets: [{ name: 'table', type: 'RAW', data: toBase64(key.expose()) }] })
+    const { secrets } = await world.fetch()
+    const delivered = new Secret(secrets[0]?.value ?? new Uint8Array())
+    expect(await new Response(await decryptDataFile(new Blob([stored]).stream(), delivered)).text()).toBe(table)
   })
 
   test('DEF-27 G15 secrets are encrypted at rest', async () => {

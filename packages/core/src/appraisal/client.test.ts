@@ -68,7 +68,7 @@ describe('an instance before it ever connects', () => {
   })
 })
 
-describe.skipIf(missingVectors())('TD-38 an endorsement certificate of a real instance', () => {
+describe.skipIf(missingVectors())('an endorsement certificate of a real instance', () => {
   const der = (file: string) => {
     const text = readVectorText(`gce/tpm/certs/${file}`)
     return text.replaceAll(/-----[A-Z ]+-----/g, '').replaceAll(/\s/g, '')
@@ -79,10 +79,10 @@ describe.skipIf(missingVectors())('TD-38 an endorsement certificate of a real in
     attestationKey: null,
   })
 
-  test('names zone, project, instance id and name, and agrees with its record', () => {
+  test('TD-38 names zone, project, instance id and name, and agrees with its record', () => {
     expect(complaints({ tpm: published('pca_tpm_rsa_enc_cert.pem') })).toEqual([])
   })
-  test('of another instance refuses', () => {
+  test('TD-38 of another instance refuses', () => {
     expect(complaints({ tpm: published('uca_tpm_rsa_enc_cert.pem') })).toEqual([
       'appraisal.instance: instance 5780156274199835632, cs-debug in google.com:wuale-gcp-testing, us-central1-a',
     ])

@@ -15,7 +15,7 @@ import type { Pair, Workbench } from '../tpm2-tools/workbench.ts'
 import type { GoPrograms } from './go-programs.ts'
 
 const BANKS = ['sha1', 'sha256', 'sha384', 'sha512'] as const
-const NONCE = new Uint8Array(32).fill(0xc3)
+export const NONCE = new Uint8Array(32).fill(0xc3)
 const LINE = '/vmlinuz root=/dev/vda ro'
 const AK = { rsa: TEMPLATES.akRsa2048, ecc: TEMPLATES.akEccP256 } as const
 
@@ -48,7 +48,7 @@ async function boot(tpm: Tpm): Promise<Uint8Array> {
 }
 
 /** A machine boots once; the pairs share its log. */
-async function eventLog(bench: Workbench): Promise<Uint8Array> {
+export async function eventLog(bench: Workbench): Promise<Uint8Array> {
   await bench.reset()
   const log = await bench.ours(boot)
   bench.write('log', log)

@@ -1,6 +1,8 @@
 import { runPairs } from '../tpm2-tools/run-pairs.ts'
 import { attestations } from './attestations.ts'
+import { commandLine } from './command-line.ts'
 import { GoPrograms } from './go-programs.ts'
+import { hardwareReports } from './hardware-reports.ts'
 import { inspection } from './inspection.ts'
 import { sealing } from './sealing.ts'
 
@@ -10,7 +12,7 @@ import { sealing } from './sealing.ts'
  */
 const go = new GoPrograms()
 try {
-  await runPairs([...inspection(go), ...sealing(go), ...attestations(go)])
+  await runPairs([...inspection(go), ...sealing(go), ...attestations(go), ...hardwareReports(go), ...commandLine(go)])
 } finally {
   go.remove()
 }

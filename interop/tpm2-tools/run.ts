@@ -1,3 +1,4 @@
+import { COMMAND_LINE } from './command-line.ts'
 import { CREDENTIALS } from './credentials.ts'
 import { KEYS } from './keys.ts'
 import { MOVING } from './moving.ts'
@@ -21,4 +22,5 @@ await runPairs([
   ...REGISTERS_AND_NV,
   ...POLICIES,
   ...KEYS,
+  ...COMMAND_LINE,
 ])

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { encodeTpmPublic, spkiOfTpmPublic, SwtpmControl, Tpm } from '@vouchsafe/tpm'
 import type { TpmPublic } from '@vouchsafe/tpm'
@@ -8,6 +9,7 @@ import { startSwtpm } from '../../packages/tpm/src/testing/swtpm.ts'
 import type { RunningSwtpm } from '../../packages/tpm/src/testing/swtpm.ts'
 
 const run = promisify(execFile)
+const vouchsafe = fileURLToPath(new URL('../../packages/cli/bin/vouchsafe.ts', import.meta.url))
 
 /** One thing that we do and tpm2-tools understand, or the other way round. Throws when they do not. */
 export interface Pair {
@@ -68,6 +70,23 @@ export class Workbench {
     )
     await this.#exec('flushcontext', ['-t'])
     if (failure === undefined) throw new Error(`tpm2_${name} ${args.join(' ')} must fail and does not`)
+    return failure
+  }
+
+  /** Our command line, run in the folder as its users do. Gives its standard output; throws when it does not answer yes. */
+  async vouchsafe(...args: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
+    const env = { ...process.env, VOUCHSAFE_TPM: this.#swtpm.address, NO_COLOR: '1' }
+    const options = { cwd: this.#swtpm.directory, env, timeout: 60_000, encoding: 'buffer' } as const
+    return new Uint8Array((await run(process.execPath, [vouchsafe, ...args], options)).stdout)
+  }
+
+  /** The error that our command line must end with. */
+  async vouchsafeFails(...args: readonly string[]): Promise<string> {
+    const failure = await this.vouchsafe(...args).then(
+      () => undefined,
+      (error: unknown) => String((error as { stderr: Uint8Array }).stderr),
+    )
+    if (failure === undefined) throw new Error(`vouchsafe ${args.join(' ')} must fail and does not`)
     return failure
   }
 

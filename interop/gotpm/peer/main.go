@@ -8,6 +8,8 @@
 //	import rsa|ecc                 ImportBlob -> secret
 //	attest rsa|ecc NONCE LOG       -> Attestation
 //	verify AK-PEM NONCE            Attestation -> machine state in text format
+//	sev-snp                        report -> Attestation with it
+//	tdx                            quote -> Attestation with it
 //
 // PCRS is a comma list of registers in the SHA-256 bank, or a hyphen.
 package main
@@ -24,6 +26,10 @@ import (
 	"strconv"
 	"strings"
 
+	snp "github.com/google/go-sev-guest/abi"
+	"github.com/google/go-sev-guest/proto/sevsnp"
+	tdx "github.com/google/go-tdx-guest/abi"
+	tdxpb "github.com/google/go-tdx-guest/proto/tdx"
 	"github.com/google/go-tpm-tools/client"
 	"github.com/google/go-tpm-tools/proto/attest"
 	pb "github.com/google/go-tpm-tools/proto/tpm"
@@ -43,8 +49,13 @@ func main() {
 }
 
 func run(socket, command string, args []string, input []byte) ([]byte, error) {
-	if command == "verify" {
+	switch command {
+	case "verify":
 		return verify(args[0], args[1], input)
+	case "sev-snp":
+		return snpReport(input)
+	case "tdx":
+		return tdxQuote(input)
 	}
 	tpm, err := tpm2.OpenTPM(socket)
 	if err != nil {
@@ -171,6 +182,30 @@ func verify(keyFile, nonce string, message []byte) ([]byte, error) {
 		return nil, err
 	}
 	return prototext.Marshal(state)
+}
+
+func snpReport(raw []byte) ([]byte, error) {
+	report, err := snp.ReportToProto(raw)
+	if err != nil {
+		return nil, err
+	}
+	return proto.Marshal(&attest.Attestation{
+		TeeAttestation: &attest.Attestation_SevSnpAttestation{SevSnpAttestation: &sevsnp.Attestation{Report: report}},
+	})
+}
+
+func tdxQuote(raw []byte) ([]byte, error) {
+	quote, err := tdx.QuoteToProto(raw)
+	if err != nil {
+		return nil, err
+	}
+	v4, ok := quote.(*tdxpb.QuoteV4)
+	if !ok {
+		return nil, errors.New("not of version 4")
+	}
+	return proto.Marshal(&attest.Attestation{
+		TeeAttestation: &attest.Attestation_TdxAttestation{TdxAttestation: v4},
+	})
 }
 
 func storageKey(tpm io.ReadWriter, algorithm string) (*client.Key, error) {

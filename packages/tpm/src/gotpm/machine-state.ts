@@ -155,7 +155,10 @@ function secureBootState(facts: SecureBootFacts, crypto: Digest): MessageInitSha
     kek: database(kek),
     db: database(db),
     dbx: database(dbx),
-    authority: { certs: authorities.map((authority) => certificate(authority.certificate, crypto)) },
+    // gotpm leaves it out where nothing was checked
+    ...(authorities.length > 0 && {
+      authority: { certs: authorities.map((authority) => certificate(authority.certificate, crypto)) },
+    }),
   }
 }
 

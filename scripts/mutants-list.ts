@@ -1,3 +1,5 @@
+import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
+
 /** One check removed: the text that makes it, what stands there without it, and the test that must then fail. */
 export interface Mutant {
   /** Of a drill, where it holds one: the drill's id. */
@@ -602,4 +604,5 @@ export const MUTANTS: readonly Mutant[] = [
     testFile: channelTest,
     test: 'DEF-08 A11',
   },
+  ...DISTRIBUTOR_MUTANTS,
 ]

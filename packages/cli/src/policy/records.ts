@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import {
   type AttestInputs,
@@ -23,24 +23,64 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 
 const MAX_RECORD_FILE = 2 * MAX_RECORD_BYTES
 
+/** Some of many: those whose number, divided by `of`, leaves `index`. */
+export interface Share {
+  readonly index: number
+  readonly of: number
+}
+
+const ALL: Share = { index: 0, of: 1 }
+
 /** Record envelopes, one after another: of files as `why --save` writes them, of folders of such, of JSON lines (`.jsonl`). */
-export function* readEnvelopes(files: readonly string[]): Generator<Envelope> {
-  for (const file of files) {
-    if (statSync(file).isDirectory()) {
-      const below = readdirSync(file)
-        .filter((f) => f.endsWith('.json') || f.endsWith('.jsonl'))
-        .sort()
-      yield* readEnvelopes(below.map((f) => path.join(file, f)))
-      continue
+export function* readEnvelopes(files: readonly string[], share: Share = ALL): Generator<Envelope> {
+  let n = 0
+  for (const file of files.flatMap(filesBelow)) {
+    const texts = file.endsWith('.jsonl') ? linesOf(file) : [() => readFileSync(file, 'utf8')]
+    let line = 0
+    for (const text of texts) {
+      line++
+      if (n++ % share.of !== share.index) continue
+      const where = file.endsWith('.jsonl') ? `${file}:${line}` : file
+      yield parseSchema(envelopeSchema, parseStrictJson(text(), { maxBytes: MAX_RECORD_FILE }), where)
     }
-    const text = readFileSync(file, 'utf8')
-    const parts = file.endsWith('.jsonl') ? text.split('\n').filter((line) => line !== '') : [text]
-    for (const [i, part] of parts.entries())
-      yield parseSchema(
-        envelopeSchema,
-        parseStrictJson(part, { maxBytes: MAX_RECORD_FILE }),
-        parts.length === 1 ? file : `${file}:${i + 1}`,
-      )
+  }
+}
+
+function filesBelow(file: string): readonly string[] {
+  if (!statSync(file).isDirectory()) return [file]
+  return readdirSync(file)
+    .filter((f) => f.endsWith('.json') || f.endsWith('.jsonl'))
+    .sort()
+    .map((f) => path.join(file, f))
+}
+
+const CHUNK = 4 * 1024 * 1024
+
+/** The lines of a file of any size, each as text only when it is wanted; empty lines are left out. */
+function* linesOf(file: string): Generator<() => string> {
+  const fd = openSync(file, 'r')
+  try {
+    const chunk = Buffer.alloc(CHUNK)
+    let rest: Uint8Array = new Uint8Array()
+    for (;;) {
+      const read = readSync(fd, chunk)
+      const bytes = Buffer.concat([rest, chunk.subarray(0, read)])
+      let from = 0
+      for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, from)) {
+        const line = bytes.subarray(from, end)
+        if (line.length > 0) yield () => line.toString('utf8')
+        from = end + 1
+      }
+      rest = bytes.subarray(from)
+      if (rest.length > MAX_RECORD_FILE)
+        throw new VouchsafeError('input.too-large', `${file}: a line is over ${MAX_RECORD_FILE} bytes`)
+      if (read > 0) continue
+      const last = Buffer.from(rest)
+      if (last.length > 0) yield () => last.toString('utf8')
+      return
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 

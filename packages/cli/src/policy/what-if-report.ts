@@ -16,6 +16,13 @@ export interface WhatIfRow {
   readonly why: readonly { readonly code: string; readonly expected: string; readonly actual: string }[]
 }
 
+/** A report as plain data. */
+export interface WhatIfTotals {
+  readonly judged: number
+  readonly refused: number
+  readonly rows: readonly WhatIfRow[]
+}
+
 /** Collects one recorded attestation after another. */
 export class WhatIfReport {
   readonly #rows = new Map<string, WhatIfRow>()
@@ -38,14 +45,30 @@ export class WhatIfReport {
       const has = after.resources.includes(resource)
       const change = had ? (has ? 'keeps' : 'loses') : has ? 'gains' : 'still refused'
       const why = change === 'keeps' ? [] : reasonsOf(change === 'gains' ? before : after, resource)
-      const key = JSON.stringify([change, resource, machine, image, why.map((w) => w.code)])
-      const row = this.#rows.get(key)
-      this.#rows.set(key, {
-        ...(row ?? { change, resource, machine, image, why }),
-        records: (row?.records ?? 0) + 1,
-        newest: row === undefined || row.newest < at ? at : row.newest,
-      })
+      this.#count({ change, resource, machine, image, records: 1, newest: at, why })
     }
+  }
+
+  /** Takes in what another report, of other records, came to. */
+  merge({ judged, refused, rows }: WhatIfTotals): void {
+    this.judged += judged
+    this.refused += refused
+    for (const row of rows) this.#count(row)
+  }
+
+  #count(row: WhatIfRow): void {
+    const { change, resource, machine, image, why } = row
+    const key = JSON.stringify([change, resource, machine, image, why.map((w) => w.code)])
+    const known = this.#rows.get(key)
+    if (known === undefined) this.#rows.set(key, row)
+    else {
+      const newest = known.newest < row.newest ? row.newest : known.newest
+      this.#rows.set(key, { ...known, records: known.records + row.records, newest })
+    }
+  }
+
+  totals(): WhatIfTotals {
+    return { judged: this.judged, refused: this.refused, rows: this.rows() }
   }
 
   /** Losses first, then gains, then what stays; most records first. */

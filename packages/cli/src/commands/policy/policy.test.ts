@@ -10,6 +10,7 @@ import {
   agreementOf,
   recordAttestations,
 } from '../../policy/testing/recorded-attestations.ts'
+import { whatIfOfFiles } from '../../policy/what-if-pool.ts'
 import { CommandLine } from '../testing/command-line.ts'
 
 const MACHINES = 3
@@ -208,6 +209,23 @@ describe('what-if', () => {
     line.write('distrust.json', JSON.stringify([{ id: 'r', subject: { kind: 'machine', machine }, reason: 'stolen' }]))
     const { rows } = await rowsOf('--distrust', 'distrust.json')
     expect(rows).toEqual([each('loses', 'appraisal.distrusted'), each('keeps'), each('keeps')])
+  })
+
+  test('on several threads the report is the same, and so is a refusal', { timeout: 120_000 }, async () => {
+    const { workload, launch, grants } = recorded.agreement.body
+    const supposition = { agreement: { workload, launch, grants, environment: accepting(recorded.registers.slice(1)) } }
+    const job = { files: [line.file('records.jsonl')], key: recorded.decisionKey, supposition }
+    const one = await whatIfOfFiles(job, 1)
+    const three = await whatIfOfFiles(job, 3)
+    expect(three.judged).toBe(MACHINES * TIMES)
+    const sorted = (r: typeof one) =>
+      r
+        .rows()
+        .map((x) => JSON.stringify(x))
+        .sort()
+    expect(sorted(three)).toEqual(sorted(one))
+    const foreign = { ...job, key: agreementBody().owners[0]!.keys[0]! }
+    await expect(whatIfOfFiles(foreign, 2)).rejects.toMatchObject({ code: 'evidence.signature' })
   })
 
   test('records of another key, and a supposition of nothing, are refused', async () => {

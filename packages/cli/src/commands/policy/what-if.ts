@@ -6,14 +6,14 @@ import {
   parseAgreement,
   parseSchema,
   parseStrictJson,
-  whatIf,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { withOwner } from '../../files.ts'
-import { EXIT, UsageError } from '../../output.ts'
-import { attestationOf, openRecord, readEnvelopes } from '../../policy/records.ts'
+import { EXIT, type Output, UsageError } from '../../output.ts'
+import { judgeInto } from '../../policy/what-if-job.ts'
+import { whatIfOfFiles } from '../../policy/what-if-pool.ts'
 import { WhatIfReport } from '../../policy/what-if-report.ts'
 import { type Done, outputOf, ownerVerb } from '../options.ts'
 
@@ -41,32 +41,34 @@ export function whatIfVerb(done: Done): Command {
       '\nExamples:\n  $ vouchsafe policy what-if --agreement overlap-v2.json\n  $ vouchsafe policy what-if --agreement overlap-v2.json --records records.jsonl --key ed25519:…\n\nExit status 0: nobody loses access. 1: somebody does.',
     )
     .action(async (options: WhatIfOptions) => {
-      const judge = whatIf(readSupposition(options), nodeCrypto)
-      const report = new WhatIfReport()
+      const supposition = readSupposition(options)
       const output = outputOf(options)
       const key = options.key === undefined ? null : parseSchema(ownerKeySchema, options.key, '--key')
-      const add = async (envelope: Parameters<typeof openRecord>[0], signer: string | null) => {
-        const record = await openRecord(envelope, signer)
-        // a release rests on an attestation that has a record of its own: counted once
-        const recorded = record.operation === 'attest' ? attestationOf(record) : null
-        if (recorded !== null) report.add(recorded.at, await judge(recorded))
-      }
-      if (options.records !== undefined) for (const e of readEnvelopes(options.records)) await add(e, key)
-      else
-        await withOwner(options.as, async (client, { broker }) => {
-          const { decisions } = await client.listDecisions()
-          output.talk(`${decisions.length} decisions at ${broker.tenant}`)
-          for (const { id } of decisions) await add((await client.decision(id)).record, broker.decisions)
-        })
+      const report =
+        options.records === undefined
+          ? await atBroker(options.as, supposition, output)
+          : await whatIfOfFiles({ files: options.records, key, supposition })
       if (report.judged + report.refused === 0)
         throw new UsageError(
           'there is no recorded attestation',
           'name records with --records, or an owner file with --as',
         )
       const rows = report.rows()
-      output.answer({ judged: report.judged, refused: report.refused, rows }, report.text())
+      output.answer(report.totals(), report.text())
       done(rows.some((r) => r.change === 'loses') ? EXIT.no : EXIT.yes)
     })
+}
+
+/** All attestations of the owner's own broker. */
+async function atBroker(as: string | undefined, supposition: Supposition, output: Output): Promise<WhatIfReport> {
+  const report = new WhatIfReport()
+  const add = judgeInto(report, supposition)
+  await withOwner(as, async (client, { broker }) => {
+    const { decisions } = await client.listDecisions()
+    output.talk(`${decisions.length} decisions at ${broker.tenant}`)
+    for (const { id } of decisions) await add((await client.decision(id)).record, broker.decisions)
+  })
+  return report
 }
 
 function readSupposition({ agreement, distrust }: WhatIfOptions): Supposition {

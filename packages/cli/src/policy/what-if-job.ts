@@ -1,0 +1,31 @@
+import { type Envelope, type Supposition, whatIf } from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import { type Share, attestationOf, openRecord, readEnvelopes } from './records.ts'
+import { WhatIfReport } from './what-if-report.ts'
+
+/** Recorded attestations in files, and what is supposed of them. */
+export interface WhatIfJob {
+  readonly files: readonly string[]
+  /** The broker's decision key; null believes whoever gave the files. */
+  readonly key: string | null
+  readonly supposition: Supposition
+}
+
+/** Judges one share of a job's records. */
+export async function whatIfOfShare({ files, key, supposition }: WhatIfJob, share: Share): Promise<WhatIfReport> {
+  const report = new WhatIfReport()
+  const add = judgeInto(report, supposition)
+  for (const envelope of readEnvelopes(files, share)) await add(envelope, key)
+  return report
+}
+
+/** Judges one record after another into a report. */
+export function judgeInto(report: WhatIfReport, supposition: Supposition) {
+  const judge = whatIf(supposition, nodeCrypto)
+  return async (envelope: Envelope, key: string | null): Promise<void> => {
+    const record = await openRecord(envelope, key)
+    // a release rests on an attestation that has a record of its own: counted once
+    const recorded = record.operation === 'attest' ? attestationOf(record) : null
+    if (recorded !== null) report.add(recorded.at, await judge(recorded))
+  }
+}

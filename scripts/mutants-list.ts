@@ -16,6 +16,10 @@ const appraiseTest = 'packages/core/src/appraisal/appraise.test.ts'
 const flowTest = 'packages/core/src/flow.test.ts'
 const tokenTest = 'packages/core/src/token/token.test.ts'
 const decideTest = 'packages/core/src/policy/decide.test.ts'
+const judgeTest = 'packages/core/src/policy/judge-grant.test.ts'
+const checkTest = 'packages/core/src/policy/check-grant.test.ts'
+const policiesTest = 'packages/broker/src/http/policies.test.ts'
+const encodingTest = 'packages/core/src/base/encoding.test.ts'
 const attacksTest = 'packages/broker/src/http/attacks.test.ts'
 const pkiToken = 'packages/core/src/token/verify-pki.ts'
 const pkiTest = 'packages/core/src/token/verify-pki.test.ts'
@@ -603,6 +607,143 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "const fields = [attester, '',",
     testFile: channelTest,
     test: 'DEF-08 A11',
+  },
+  // conditions
+  {
+    name: 'policy-incomplete-claims',
+    file: 'packages/core/src/policy/judge-grant.ts',
+    find: 'if (missing.length > 0) {',
+    replace: 'if (false as boolean) {',
+    testFile: judgeTest,
+    test: 'F01 gate 3',
+  },
+  {
+    name: 'policy-no-evidence',
+    file: 'packages/core/src/policy/judge-grant.ts',
+    find: 'refusals.length > 0 ? refusals : refusalsOfEvidence(grant, claims)',
+    replace: 'refusals',
+    testFile: judgeTest,
+    test: 'F18 a machine’s name alone',
+  },
+  {
+    name: 'policy-invalid',
+    file: 'packages/core/src/policy/judge-grant.ts',
+    find: 'if (invalid.length > 0) return',
+    replace: 'if (false as boolean) return',
+    testFile: judgeTest,
+    test: 'a rule that names a claim that cannot exist',
+  },
+  {
+    name: 'policy-simulated-only',
+    file: 'packages/core/src/policy/check-grant.ts',
+    find: "if (grant.dangerouslyReleaseToAnySimulatedGuest === true && claims.class !== 'simulated') {",
+    replace: 'if (false as boolean) {',
+    testFile: judgeTest,
+    test: 'F19 “release to any guest”',
+  },
+  {
+    name: 'rego-truthy',
+    file: 'packages/core/src/policy/judge-rego.ts',
+    find: 'if (value === true) return { findings, refusals: [] }',
+    replace: 'if (value !== undefined && value !== false) return { findings, refusals: [] }',
+    testFile: judgeTest,
+    test: 'is truthy but not true',
+  },
+  {
+    name: 'rego-silent-built-in',
+    file: 'packages/core/src/policy/judge-rego.ts',
+    find: 'strictBuiltinErrors: true',
+    replace: 'strictBuiltinErrors: false',
+    testFile: judgeTest,
+    test: 'has a built-in fail',
+  },
+  {
+    name: 'rego-forbidden',
+    file: 'packages/core/src/policy/rego/compile-rego.ts',
+    find: 'forbidden: FORBIDDEN, ',
+    replace: '',
+    testFile: judgeTest,
+    test: 'F06 would be random',
+  },
+  {
+    name: 'cel-truthy',
+    file: 'packages/core/src/policy/judge-cel.ts',
+    find: "answer.kind === 'value' && answer.value === true",
+    replace: "answer.kind === 'value'",
+    testFile: judgeTest,
+    test: 'a refusal names the term',
+  },
+  {
+    name: 'cel-bound',
+    file: 'packages/core/src/policy/cel/cel-program.ts',
+    find: "if (meter.exhausted) return { kind: 'bound' }",
+    replace: "if (false as boolean) return { kind: 'bound' }",
+    testFile: judgeTest,
+    test: 'an expression that F07 runs over its steps',
+  },
+  {
+    name: 'cel-unknown-function',
+    file: 'packages/core/src/policy/cel/cel-program.ts',
+    find: 'if (!OPERATORS.has(name) && environment().funcs.find(name) === undefined)',
+    replace: 'if (false as boolean)',
+    testFile: judgeTest,
+    test: 'F05 calls an unknown function',
+  },
+  {
+    name: 'policy-type',
+    file: 'packages/core/src/policy/claim-use.ts',
+    find: 'if (typeof constant !== wanted)',
+    replace: 'if (false as boolean)',
+    testFile: checkTest,
+    test: 'number with text by order, Rego',
+  },
+  {
+    name: 'policy-open-by-nothing',
+    file: 'packages/core/src/policy/check-rego.ts',
+    find: 'if (!saysYesToNothing(policy, rego.allow)) return',
+    replace: 'if (true as boolean) return',
+    testFile: checkTest,
+    test: 'Rego that only excludes',
+  },
+  {
+    name: 'policy-shadowed',
+    file: 'packages/core/src/policy/check-rego.ts',
+    find: '.filter((rule) => hasPath(data, ',
+    replace: '.filter((rule) => false && hasPath(data, ',
+    testFile: checkTest,
+    test: 'base data where a rule stands',
+  },
+  {
+    name: 'shadow-over',
+    file: 'packages/core/src/policy/shadow.ts',
+    find: 'if (at.getTime() >= Date.parse(shadow.until))',
+    replace: 'if (false as boolean)',
+    testFile: flowTest,
+    test: 'is not asked after its end',
+  },
+  {
+    name: 'shadow-owner',
+    file: 'packages/core/src/policy/shadow.ts',
+    find: '...grants.map((g) => ({ ...g, owner }))]',
+    replace: '...grants]',
+    testFile: flowTest,
+    test: 'never changes the outcome',
+  },
+  {
+    name: 'policy-filed-unchecked',
+    file: 'packages/broker/src/services/agreements.ts',
+    find: '  assertPolicies(parsed)\n',
+    replace: '',
+    testFile: policiesTest,
+    test: 'an agreement whose policy F05 does not compile',
+  },
+  {
+    name: 'base64-spelling',
+    file: 'packages/core/src/base/encoding.ts',
+    find: '|| text.length % 4 !== 0 || !spellsOneWay(rest))',
+    replace: '|| text.length % 4 !== 0)',
+    testFile: encodingTest,
+    test: 'E21 refuses "QR==" as base64',
   },
   ...DISTRIBUTOR_MUTANTS,
 ]

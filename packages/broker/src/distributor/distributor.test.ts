@@ -218,6 +218,24 @@ describe('the TPM', () => {
     }
   })
 
+  test('B02 DEF-19 an ordinary signing key of the same TPM is no attestation key', async () => {
+    await world.provision()
+    await using tpm = await Tpm.open(world.machine.tpm)
+    await using ek = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ekEccP256 })
+    const attributes = objectAttributes('fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'userWithAuth', 'sign')
+    await using key = await tpm.createPrimary({
+      hierarchy: 'endorsement',
+      template: { ...TEMPLATES.akEccP256, attributes },
+    })
+    const connection = world.connect()
+    const akName = hex(tpmName(key.public, nodeCrypto.digest))
+    const offered = { ekPub: encodeTpmPublic(ek.public), akPub: encodeTpmPublic(key.public), akName }
+    await expect(connection.verifier.makeCredential({ requestId: 'r', ...offered })).rejects.toThrow(
+      refusal('evidence.key'),
+    )
+    connection.close()
+  })
+
   test('DEF-20 akName and akPubCert must both be of akPub', async () => {
     await world.provision()
     await using tpm = await world.openTpm()
@@ -575,6 +593,21 @@ describe('the owner', () => {
     await expect(
       world.alice.provisionClient({ terms: toBase64(behind), statement: world.approval(behind, body), secrets }),
     ).rejects.toThrow(refusal('request.conflict'))
+  })
+
+  test('B15 nobody calls the owner’s routes without the owner’s signature', async () => {
+    const { pin } = world
+    const connection = new PinnedConnection(pin.url, fromBase64(pin.identity), { timeoutMs: 10_000 })
+    const base = '/v1/tenants/alice/distributor'
+    for (const [method, path] of [
+      ['POST', `${base}/clients`],
+      ['GET', `${base}/clients`],
+      ['GET', `${base}/instances/p/z/n/1`],
+    ] as const) {
+      const { status, body } = await connection.send({ method, path, ...(method === 'POST' && { body: utf8('{}') }) })
+      expect([status, fromUtf8(body)]).toEqual([401, expect.stringContaining('request.signature')])
+    }
+    connection.close()
   })
 
   test('TD-25 memory encryption can be demanded: by identity document and platform', async () => {

@@ -36,13 +36,11 @@ try {
   const environment = accepting(recorded.registers.slice(1))
   writeFileSync(candidate, agreementOf({ ...body, environment, grants }).bytes)
 
+  const vouchsafe = path.join(root, 'packages/cli/bin/vouchsafe.ts')
   const started = performance.now()
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    [
-      path.join(root, 'packages/cli/bin/vouchsafe.ts'),
-      ...['policy', 'what-if', '--agreement', candidate, '--records', records, '--key', recorded.decisionKey],
-    ],
+    [vouchsafe, 'policy', 'what-if', '--agreement', candidate, '--records', records, '--key', recorded.decisionKey],
     { encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } },
   )
   const seconds = (performance.now() - started) / 1000

@@ -5,7 +5,6 @@ import {
   type Agreement,
   VouchsafeError,
   checkLedger,
-  jwkThumbprint,
   parseLogKey,
   parseStrictJson,
   replayRecord,

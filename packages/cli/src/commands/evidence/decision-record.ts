@@ -15,7 +15,7 @@ import {
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { parseTpmQuote } from '@vouchsafe/tpm/codec'
-import { eventTypeName, parseCel, parseTcgLog, readLaunch } from '@vouchsafe/tpm/eventlog'
+import { eventTypeName, parseCel, parseImaLog, parseTcgLog, readLaunch } from '@vouchsafe/tpm/eventlog'
 import { withHint } from '../../output.ts'
 import { table } from '../options.ts'
 import type { EvidenceFile, EvidenceFormat } from './format.ts'
@@ -69,6 +69,7 @@ function show(inputs: AttestInputs) {
   const { evidence } = inputs
   const quote = parseTpmQuote(fromBase64Url(evidence.quote.attest))
   const boot = parseTcgLog(fromBase64Url(evidence.bootLog))
+  const kernel = evidence.imaLog === undefined ? [] : parseImaLog(fromBase64Url(evidence.imaLog))
   return {
     verified: false,
     format: evidence.format,
@@ -80,6 +81,11 @@ function show(inputs: AttestInputs) {
     },
     registers: evidence.registers,
     boot: boot.events.map((e) => ({ register: e.register, type: eventTypeName(e.type) })),
+    kernel: kernel.map(({ register, template, violation, entry }) => ({
+      register,
+      path: entry?.path ?? `of template ${template}`,
+      digest: violation || entry === undefined ? null : `${entry.hash}:${toHex(entry.digest)}`,
+    })),
     launch: readLaunch(parseCel(fromBase64Url(evidence.launchLog)), 'sha256', nodeCrypto),
   }
 }
@@ -97,6 +103,10 @@ function textOf(shown: ReturnType<typeof show>): string {
     `           under agreement ${launch.agreement}`,
     `boot       ${shown.boot.length} events`,
     table(shown.boot.map((e) => [`           register ${e.register}`, e.type])),
+    `kernel     ${shown.kernel.length} measurements since (IMA)`,
+    ...shown.kernel.map(
+      (e) => `           register ${e.register}  ${JSON.stringify(e.path)}  ${e.digest ?? 'not measured reliably'}`,
+    ),
     'registers',
     table(Object.entries(shown.registers).map(([n, value]) => [`           ${n}`, value])),
   ].join('\n')

@@ -76,7 +76,8 @@ export class Workbench {
   /** Our command line, run in the folder as its users do. Gives its standard output; throws when it does not answer yes. */
   async vouchsafe(...args: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
     const env = { ...process.env, VOUCHSAFE_TPM: this.#swtpm.address, NO_COLOR: '1' }
-    const options = { cwd: this.#swtpm.directory, env, timeout: 60_000, encoding: 'buffer' } as const
+    // generous: a busy machine takes its time to start a runtime
+    const options = { cwd: this.#swtpm.directory, env, timeout: 300_000, encoding: 'buffer' } as const
     return new Uint8Array((await run(process.execPath, [vouchsafe, ...args], options)).stdout)
   }
 

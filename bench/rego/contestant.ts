@@ -1,3 +1,5 @@
+import type { Case } from './cases.ts'
+
 /** One engine with one case in hand. */
 export type Contestant = {
   readonly engine: string
@@ -10,6 +12,9 @@ export type Contestant = {
   /** Evaluates for so many milliseconds. */
   readonly run: (ms: number) => Promise<Slice>
 }
+
+/** Another engine. */
+export type Peer = { readonly contestant: (c: Case) => Promise<Contestant>; readonly close: () => void }
 
 /** Microseconds of single evaluations. */
 export type Slice = { readonly median: number; readonly p99: number }

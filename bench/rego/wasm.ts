@@ -4,17 +4,14 @@ import os from 'node:os'
 import path from 'node:path'
 import { loadPolicy } from '@open-policy-agent/opa-wasm'
 import { BUILTINS, fromJson, toJson, type Value } from '@vouchsafe/rego'
-import type { Case } from './cases.ts'
-import { canonical, slice, type Contestant } from './contestant.ts'
+import { canonical, slice, type Peer } from './contestant.ts'
 
 const OPA = 'github.com/open-policy-agent/opa@v1.20.2'
 /** Functions that the policies call and the runner does not have: it gets ours, so that it can take part. */
 const LENT = ['semver.compare', 'semver.is_valid', 'time.parse_rfc3339_ns', 'object.subset', 'strings.replace_n']
 
-export type WasmPeer = { readonly contestant: (c: Case) => Promise<Contestant>; readonly close: () => void }
-
 /** OPA's own way into JavaScript: policies compiled to WebAssembly by `opa build`, run by its npm package. Needs Go. */
-export function wasmPeer(): WasmPeer {
+export function wasmPeer(): Peer {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'vouchsafe-bench-'))
   execFileSync('go', ['install', OPA], {
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -25,7 +22,7 @@ export function wasmPeer(): WasmPeer {
       const entry = c.query.replace(/^data\./, '').replaceAll('.', '/')
       const bundle = path.join(folder, 'bundle.tar.gz')
       execFileSync(path.join(folder, 'opa'), ['build', '-t', 'wasm', '-e', entry, '-o', bundle, c.files.policy])
-      execFileSync('tar', ['-xzf', bundle, '-C', folder, '/policy.wasm'])
+      execFileSync('tar', ['-xzf', bundle, '-C', folder, '/policy.wasm'], { stdio: 'ignore' })
       const module = readFileSync(path.join(folder, 'policy.wasm'))
       const started = performance.now()
       const policy = await loadPolicy(module, { initial: 100, maximum: 2000 }, lentBuiltins())
@@ -37,7 +34,7 @@ export function wasmPeer(): WasmPeer {
       return {
         engine: 'opa-wasm',
         prepareMs,
-        heapMiB: undefined,
+        heapMiB: (policy as unknown as { mem: WebAssembly.Memory }).mem.buffer.byteLength / 2 ** 20,
         answer: canonical(first?.result),
         run: async (ms) => slice(ms, evaluate),
       }

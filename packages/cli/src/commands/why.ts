@@ -98,6 +98,13 @@ export function explain({ record, verdict, signed, reproduced }: Replay): string
   const content = verdict.findings.filter((f) => f.tier === 'affirming').length
   if (verdict.findings.length > 0)
     lines.push(`  ${content} of ${verdict.findings.length} appraisal checks were content`)
+  const rules = verdict.conditions ?? []
+  if (rules.length > 0)
+    lines.push(
+      `  ${rules.filter((r) => r.held).length} of ${rules.length} rules of the conditions held; each: policy explain`,
+    )
+  for (const { name, kind } of (verdict.shadows ?? []).filter((s) => s.differs))
+    lines.push(pc.yellow(`  on trial, without effect: ${name} would ${kind}`))
   lines.push(
     `  computed again from raw evidence: ${reproduced ? 'the same verdict' : pc.red('ANOTHER VERDICT than was recorded; the record was changed, or another version decided')}`,
   )

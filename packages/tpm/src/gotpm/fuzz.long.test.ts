@@ -134,8 +134,8 @@ describe.skipIf(missingVectors())(
           const tee = teeReport(message)
           // what is read is what would be written
           if (tee === undefined) return
-        const nothing = { akPublic: new Uint8Array(), quotes: [], eventLog: new Uint8Array() }
-        expect(teeReport(gotpmAttestation({ ...nothing, tee }))).toEqual(tee)
+          const nothing = { akPublic: new Uint8Array(), quotes: [], eventLog: new Uint8Array() }
+          expect(teeReport(gotpmAttestation({ ...nothing, tee }))).toEqual(tee)
         },
       ))
 

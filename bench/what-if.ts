@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { root } from '../scripts/run.ts'
@@ -48,7 +48,7 @@ try {
   const right = status === 1 && stdout.includes(`${RECORDS} attestations judged`) && /loses\s+1 machines/.test(stdout)
   const fast = seconds < GOAL_SECONDS
   console.log(
-    `${RECORDS} records in ${seconds.toFixed(1)} s (${((seconds * 1000) / RECORDS).toFixed(2)} ms each), goal ${GOAL_SECONDS} s: ${fast ? 'met' : 'MISSED'}; table ${right ? 'right' : 'WRONG'}`,
+    `${RECORDS} records in ${seconds.toFixed(1)} s (${((seconds * 1000) / RECORDS).toFixed(2)} ms each), goal ${GOAL_SECONDS} s: ${fast ? 'met' : 'MISSED'}; table ${right ? 'right' : 'WRONG'}; ${availableParallelism()} processors, load ${loadavg()[0]?.toFixed(1)}`,
   )
   console.log(`${Number(right) + Number(fast)} passed, ${Number(!right) + Number(!fast)} failed`)
   process.exitCode = right && fast ? 0 : 1

@@ -58,7 +58,11 @@ describe('an event in words', () => {
       'read file sha256 2d711642b726b044…, "/grub.cfg" as the log says',
     ],
     [bootEvents.application(ascii('x')), 'digest only', 'started application sha256 2d711642b726b044…'],
-    [bootEvents.loadOptions('x'), 'digest only', "the kernel's stub was started with command line sha256 e9036c04fb64a833…"],
+    [
+      bootEvents.loadOptions('x'),
+      'digest only',
+      "the kernel's stub was started with command line sha256 e9036c04fb64a833…",
+    ],
     [
       bootEvents.initrd(ascii('x')),
       'digest only',

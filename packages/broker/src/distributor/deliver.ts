@@ -28,7 +28,8 @@ import type { KnownClient } from './authenticate.ts'
 import type { Distributor } from './context.ts'
 import { shownEvidence } from './sessions.ts'
 
-const ATTEMPTS = 4
+/** How often a delivery starts over when another one took its place in the count, or what it relied on changed. */
+const ATTEMPTS = 16
 
 /** A secret on its way to the client. */
 export interface DeliveredSecret {

@@ -523,7 +523,7 @@ describe('secrets', () => {
       expect(readFileSync(path.join(world.directory, 'alice', file)).includes('at-rest-canary')).toBe(false)
   })
 
-  test('DEF-27 they leave as often as was approved, also when asked for at the same time', async () => {
+  test('DEF-27 they leave as often as was approved', async () => {
     await world.provision({ deliver: { to: 'sealed', times: 2 } })
     await world.fetch()
     await world.fetch()

@@ -131,6 +131,18 @@ describe('a client that its owner exempted from TPM checks', () => {
     expect(world.logged.at(-1)?.fields).toMatchObject({ class: 'unattested', exempt: true })
   })
 
+  test('DEF-27 A17 asked for eight times at once, three approved deliveries are three', async () => {
+    const digest = await world.provision({ ...exempt(), deliver: { to: 'client-certificate', times: 3 } })
+    const answers = await Promise.allSettled(Array.from({ length: 8 }, () => world.fetch({ withTpm: false })))
+    expect(answers.filter((a) => a.status === 'fulfilled')).toHaveLength(3)
+    const codes = answers.flatMap((a) => (a.status === 'rejected' ? [(a.reason as { code: string }).code] : []))
+    expect(new Set(codes)).toEqual(new Set(['policy.deliveries']))
+    const released = (await world.alice.exportLedger())
+      .split('\n')
+      .filter((line) => line.includes(digest) && line.includes('outcome\\":\\"release'))
+    expect(released).toHaveLength(3)
+  })
+
   test('everything else is still asked of it', async () => {
     await world.provision(exempt())
     world.publish({ userData: 'edited' })

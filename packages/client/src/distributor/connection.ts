@@ -1,4 +1,5 @@
 import { X509Certificate, createHash } from 'node:crypto'
+import { isIP } from 'node:net'
 import { type Client, Code, ConnectError, type Interceptor, createClient } from '@connectrpc/connect'
 import { Http2SessionManager, createGrpcTransport } from '@connectrpc/connect-node'
 import { ERROR_CODES, type ErrorCode, VouchsafeError } from '@vouchsafe/core'
@@ -42,11 +43,13 @@ export class DistributorConnection {
   constructor(address: DistributorAddress, document: () => Promise<string>) {
     const { host, port, authority, identity } = address
     const baseUrl = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+    const name = address.serverName ?? (isIP(host) === 0 ? host : undefined)
     const tls = {
       ca: authority,
-      servername: address.serverName ?? host,
       minVersion: 'TLSv1.3' as const,
       rejectUnauthorized: true,
+      // an address is no server name: the certificate is held against it all the same
+      ...(name !== undefined && { servername: name }),
       ...(identity !== undefined && { cert: identity.certificate, key: identity.key }),
     }
     this.certificate =

@@ -103,7 +103,7 @@ function textOf(shown: ReturnType<typeof show>): string {
     `           under agreement ${launch.agreement}`,
     `boot       ${shown.boot.length} events`,
     table(shown.boot.map((e) => [`           register ${e.register}`, e.type])),
-    `kernel     ${shown.kernel.length} measurements since (IMA)`,
+    `kernel     measured since: ${shown.kernel.length} (IMA)`,
     ...shown.kernel.map(
       (e) => `           register ${e.register}  ${JSON.stringify(e.path)}  ${e.digest ?? 'not measured reliably'}`,
     ),

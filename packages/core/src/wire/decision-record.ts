@@ -13,7 +13,6 @@ import { distributionInputsSchema } from './distribution-inputs.ts'
 export const RECORD_TYPE = 'application/vnd.vouchsafe.decision.v1+json'
 export const MAX_RECORD_BYTES = 4 * 1024 * 1024
 
-
 /** Everything the attesting half of the line reads. */
 export const attestInputsSchema = z.strictObject({
   at: z.iso.datetime(),

@@ -47,6 +47,7 @@ export function whatIf(
 ): (recorded: AttestInputs) => Promise<WhatIf | null> {
   const remembering = rememberingCrypto(crypto)
   const agreements = new Map<string, Agreement>()
+  const judged = new Map<string, WhatIf>()
   const agreementOf = (text: string): Agreement => {
     const known = agreements.get(text) ?? parseAgreement(fromBase64(text, 'agreement'), crypto)
     agreements.set(text, known)
@@ -58,13 +59,28 @@ export function whatIf(
     const agreement = agreementOf(recorded.agreement)
     // under its own digest: the launch was measured under that, and whether the candidate is approved is another question
     const supposed = { ...agreement, body: { ...agreement.body, ...supposition.agreement } }
-    return {
+    const judge = () => ({
       machine: claims.machine,
       image: claims.launch.image,
       before: accessOf(claims, agreement, recorded, recorded.distrust),
       after: accessOf(claims, supposed, recorded, supposition.distrust ?? recorded.distrust),
-    }
+    })
+    if ([agreement, supposed].some(readsTime)) return judge()
+    // a machine that attests again mostly says the same again
+    const { enrolment, distrust } = recorded
+    const key = JSON.stringify([claims, agreement.digest, enrolment?.resetCount, enrolment?.restartCount, distrust])
+    const known = judged.get(key) ?? judge()
+    if (judged.size >= MAX_KEPT) judged.clear()
+    judged.set(key, known)
+    return known
   }
+}
+
+const MAX_KEPT = 4096
+
+/** Whether a policy may look at the time: then no two attestations are alike. Errs towards yes. */
+function readsTime({ body }: Agreement): boolean {
+  return body.grants.some(({ rego }) => Object.values(rego?.modules ?? {}).some((text) => /time|jwt|x509/.test(text)))
 }
 
 async function claimsOf(recorded: AttestInputs, crypto: CryptoPort): Promise<Claims | null> {

@@ -24,6 +24,7 @@ describe('a configuration', () => {
     expect(await readConfig(written({ ...LEAST, data: { 'clinic-a/patients/key': 'a.age' } }))).toEqual({
       tpm: 'device',
       bootLog: '/sys/kernel/security/tpm0/binary_bios_measurements',
+      imaLog: '/sys/kernel/security/ima/binary_runtime_measurements',
       agreement: path.join(directory, 'a.json'),
       imageLayout: path.join(directory, 'image'),
       data: { 'clinic-a/patients/key': path.join(directory, 'a.age') },

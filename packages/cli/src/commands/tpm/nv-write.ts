@@ -1,8 +1,8 @@
 import type { Tpm } from '@vouchsafe/tpm'
-import { nvAttributes } from '@vouchsafe/tpm/codec'
+import { nvAttributes, TpmError } from '@vouchsafe/tpm/codec'
 import type { Command } from 'commander'
 import { readInput } from '../../files.ts'
-import { EXIT } from '../../output.ts'
+import { EXIT, withHint } from '../../output.ts'
 import { type Done, outputOf } from '../options.ts'
 import { formatHandle, readPassword } from './arguments.ts'
 import { nvAccess, nvVerb, type NvVerbOptions, parseNvIndex } from './nv-access.ts'
@@ -37,5 +37,8 @@ export function nvWriteCommand(done: Done): Command {
 async function define(tpm: Tpm, nvIndex: number, dataSize: number, { authFile }: WriteOptions): Promise<void> {
   const attributes = nvAttributes(['authRead', 'authWrite', 'ownerRead', 'ownerWrite', 'noDA'])
   const area = { nvIndex, nameAlg: 'sha256', attributes, authPolicy: new Uint8Array(), dataSize } as const
-  await tpm.nvDefine({ public: area, ...readPassword(authFile) })
+  await tpm.nvDefine({ public: area, ...readPassword(authFile) }).catch((error: unknown) => {
+    const isSize = error instanceof TpmError && error.response?.name === 'TPM_RC_SIZE'
+    throw isSize ? withHint(error, `${dataSize} bytes are more than one index holds; most TPMs take 2048`) : error
+  })
 }

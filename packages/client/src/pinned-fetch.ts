@@ -86,7 +86,11 @@ export class PinnedConnection {
           new VouchsafeError('peer.unreachable', `${this.#url.host} did not answer within ${this.#timeoutMs} ms`),
         ),
       )
-      call.on('error', (cause) => reject(this.#translate(cause)))
+      call.on('error', (cause: Error & { code?: string }) => {
+        // the server closed a connection that had been idle just as it was taken again: it has read nothing of this call
+        if (call.reusedSocket && cause.code === 'ECONNRESET') resolve(this.send(request))
+        else reject(this.#translate(cause))
+      })
       call.end(request.body)
     })
   }

@@ -25,7 +25,7 @@ function follow(page: string, more = '') {
   const prelude = [
     'set -eumo pipefail',
     // whatever happens, nothing that the page started stays
-    "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT",
+    "trap 'for job in $(jobs -p); do kill -- -$job 2>/dev/null || true; done; wait' EXIT",
   ]
   const bin = path.join(directory, 'bin')
   mkdirSync(bin)

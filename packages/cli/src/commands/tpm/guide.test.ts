@@ -15,8 +15,11 @@ test(
       mkdirSync(line.file('bin'))
       const npx = `#!/bin/sh\nshift\nexec '${process.execPath}' '${vouchsafe}' "$@"\n`
       writeFileSync(line.file('bin/npx'), npx, { mode: 0o755 })
-      // whatever happens, the software TPM that the page starts does not stay
-      const prelude = ['set -eumo pipefail', "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT"]
+      // whatever happens, the software TPM that the page starts does not stay: the whole group of each job is ended
+      const prelude = [
+        'set -eumo pipefail',
+        "trap 'for job in $(jobs -p); do kill -- -$job 2>/dev/null || true; done; wait' EXIT",
+      ]
       line.write('page.sh', [...prelude, ...commands].join('\n'))
       const { status, stdout, stderr } = spawnSync('bash', ['page.sh'], {
         cwd: line.directory,

@@ -39,6 +39,8 @@ test('accepts what Intel’s service would answer, and says from when to when it
 })
 
 const good = make()
+/** Another digit of a signature in hexadecimal: well formed, and wrong. */
+const otherDigit = (bytes: Uint8Array, at: number) => bytes.with(at, bytes[at] === 0x30 ? 0x31 : 0x30)
 const flip = (bytes: Uint8Array, i = bytes.length - 1) => bytes.with(i, bytes[i]! ^ 1)
 const stranger = kit.makeIntelAuthorities()
 const early = { thisUpdate: new Date('2026-01-01T00:00:00Z'), nextUpdate: at }
@@ -132,7 +134,7 @@ describe('D09 collateral is genuine, current and whole, or refused', () => {
     ],
     [
       'TCB info with a flipped signature bit',
-      { ...good, tcbInfo: flip(good.tcbInfo, good.tcbInfo.length - 4) },
+      { ...good, tcbInfo: otherDigit(good.tcbInfo, good.tcbInfo.length - 4) },
       'endorsement.untrusted',
       'tcbInfo: signature',
     ],

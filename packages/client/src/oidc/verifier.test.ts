@@ -8,6 +8,8 @@ import { IssuerServer, makeSigningKey, publicJwk, redirect } from './testing/iss
 
 const AUDIENCE = 'https://secrets.example'
 const NOW = Date.UTC(2026, 10, 22) / 1000
+/** Of a server that gives no nonces out. */
+const UNASKED = { nonce: 'not-checked' } as const
 const CLAIMS = {
   aud: AUDIENCE,
   sub: 'projects/p/instances/vm-1',
@@ -61,7 +63,7 @@ describe('a token', () => {
   test('VT-09 of a trusted issuer, for this audience, with the claims expected, is believed; keys cost one look', async () => {
     const judge = verifier()
     for (let i = 0; i < 3; i++) {
-      const { subject, claims, id } = await judge.verify(await issuer.token({ ...CLAIMS, jti: String(i) }))
+      const { subject, claims, id } = await judge.verify(await issuer.token({ ...CLAIMS, jti: String(i) }), UNASKED)
       expect([subject, claims['hwmodel']]).toEqual([CLAIMS.sub, 'GCP_AMD_SEV'])
       expect(id).toMatch(/^[A-Za-z0-9_-]{43}$/)
     }
@@ -72,7 +74,7 @@ describe('a token', () => {
     'signed with %s is believed of an issuer that signs so',
     async (algorithm) => {
       issuer.publish([makeSigningKey('k', algorithm)])
-      await expect(verifier({ algorithm }).verify(await issuer.token(CLAIMS))).resolves.toMatchObject({
+      await expect(verifier({ algorithm }).verify(await issuer.token(CLAIMS), UNASKED)).resolves.toMatchObject({
         subject: CLAIMS.sub,
       })
     },
@@ -84,10 +86,12 @@ describe('a token', () => {
       claims: { swname: ['CONFIDENTIAL_SPACE'], 'submods.container.image_digest': ['sha256:ab'] },
     })
     const container = { ...CLAIMS, swname: 'CONFIDENTIAL_SPACE', submods: { container: { image_digest: 'sha256:ab' } } }
-    await expect(plain.verify(await issuer.token(CLAIMS))).resolves.toBeDefined()
-    await expect(workload.verify(await issuer.token(container))).resolves.toBeDefined()
-    await expect(plain.verify(await issuer.token(container))).rejects.toThrow(refused('claims', 'swname'))
-    await expect(workload.verify(await issuer.token(CLAIMS))).rejects.toThrow(refused('claims', 'image_digest'))
+    await expect(plain.verify(await issuer.token(CLAIMS), UNASKED)).resolves.toBeDefined()
+    await expect(workload.verify(await issuer.token(container), UNASKED)).resolves.toBeDefined()
+    await expect(plain.verify(await issuer.token(container), UNASKED)).rejects.toThrow(refused('claims', 'swname'))
+    await expect(workload.verify(await issuer.token(CLAIMS), UNASKED)).rejects.toThrow(
+      refused('claims', 'image_digest'),
+    )
   })
 })
 
@@ -124,39 +128,41 @@ describe('VT-11 a token is refused, with the reason,', () => {
   ]
   test.each(cases)('%s', async (_when, reason, change, part) => {
     const claims = { ...CLAIMS, ...change, ...(change['iss'] === 'SLASH' && { iss: `${issuer.url}/` }) }
-    await expect(verifier().verify(await issuer.token(claims))).rejects.toThrow(refused(reason, part))
+    await expect(verifier().verify(await issuer.token(claims), UNASKED)).rejects.toThrow(refused(reason, part))
   })
 
   test('and a life that has ended counts on for half a minute, for clocks that differ', async () => {
     const token = await issuer.token({ ...CLAIMS, exp: NOW })
-    await expect(verifier().verify(token)).resolves.toBeDefined()
+    await expect(verifier().verify(token, UNASKED)).resolves.toBeDefined()
     now += 30_000
-    await expect(verifier().verify(token)).rejects.toThrow(refused('expired'))
+    await expect(verifier().verify(token, UNASKED)).rejects.toThrow(refused('expired'))
   })
 
   test('E05 when its key is unknown: whatever its name is, a path, a prototype’s or no name at all', async () => {
     const judge = verifier()
     for (const kid of ['two', '../keys', '__proto__', 'constructor', "' OR 1=1 --", 'x'.repeat(5000)])
-      await expect(judge.verify(await issuer.token(CLAIMS, { header: { kid } }))).rejects.toThrow(
+      await expect(judge.verify(await issuer.token(CLAIMS, { header: { kid } }), UNASKED)).rejects.toThrow(
         refused('unknown-key'),
       )
     for (const kid of ['', 7, undefined])
-      await expect(judge.verify(await issuer.token(CLAIMS, { header: { kid } as never }))).rejects.toThrow(
+      await expect(judge.verify(await issuer.token(CLAIMS, { header: { kid } as never }), UNASKED)).rejects.toThrow(
         refused('malformed'),
       )
   })
 
   test('when it is signed with another key under a known name', async () => {
     const other = { ...makeSigningKey('one', 'ES256') }
-    await expect(verifier().verify(await issuer.token(CLAIMS, { signer: other }))).rejects.toThrow(refused('signature'))
+    await expect(verifier().verify(await issuer.token(CLAIMS, { signer: other }), UNASKED)).rejects.toThrow(
+      refused('signature'),
+    )
   })
 
   test('E01 when its algorithm is none, or another than the issuer’s, in whatever spelling', async () => {
     const [, body] = (await issuer.token(CLAIMS)).split('.')
     for (const alg of ['none', 'None', 'NONE', 'es256', 'RS256', 'ES512', null, 1]) {
       const head = Buffer.from(JSON.stringify({ alg, kid: 'one', typ: 'JWT' })).toString('base64url')
-      await expect(verifier().verify(`${head}.${body}.AAAA`)).rejects.toThrow(refused('algorithm'))
-      await expect(verifier().verify(`${head}.${body}.`)).rejects.toBeInstanceOf(OidcRefusal)
+      await expect(verifier().verify(`${head}.${body}.AAAA`, UNASKED)).rejects.toThrow(refused('algorithm'))
+      await expect(verifier().verify(`${head}.${body}.`, UNASKED)).rejects.toBeInstanceOf(OidcRefusal)
     }
   })
 
@@ -170,7 +176,7 @@ describe('VT-11 a token is refused, with the reason,', () => {
       JSON.stringify(publicJwk(key!)),
     ]) {
       const mac = createHmac('sha256', secret).update(`${head}.${body}`).digest('base64url')
-      await expect(verifier().verify(`${head}.${body}.${mac}`)).rejects.toThrow(refused('algorithm'))
+      await expect(verifier().verify(`${head}.${body}.${mac}`, UNASKED)).rejects.toThrow(refused('algorithm'))
     }
   })
 
@@ -189,7 +195,7 @@ describe('VT-11 a token is refused, with the reason,', () => {
       const head = { alg: 'ES256', kid: 'one', typ: 'JWT', ...header }
       const [, body, signature] = (await issuer.token(CLAIMS, { signer: mine })).split('.')
       const token = `${Buffer.from(JSON.stringify(head)).toString('base64url')}.${body}.${signature}`
-      await expect(verifier().verify(token)).rejects.toThrow(refused('malformed', name))
+      await expect(verifier().verify(token, UNASKED)).rejects.toThrow(refused('malformed', name))
       expect(issuer.asked).toEqual([])
     },
   )
@@ -212,7 +218,7 @@ describe('VT-11 a token is refused, with the reason,', () => {
       `${b64('{"alg":"ES256","kid":"one","typ":"at+jwt"}')}.${body}.${signature}`,
       'x'.repeat(40_000),
     ])
-      await expect(verifier().verify(bad), bad.slice(0, 60)).rejects.toThrow(refused('malformed'))
+      await expect(verifier().verify(bad, UNASKED), bad.slice(0, 60)).rejects.toThrow(refused('malformed'))
   })
 
   test('E19 when its nonce is another, none, or one of several', async () => {
@@ -228,21 +234,23 @@ describe('VT-11 a token is refused, with the reason,', () => {
 
   test('a list claim must have all that is wanted, and be a list', async () => {
     const claims = { google_service_accounts: { includes: ['vm@p.example'] } }
-    await expect(verifier({ claims }).verify(await issuer.token(CLAIMS))).resolves.toBeDefined()
+    await expect(verifier({ claims }).verify(await issuer.token(CLAIMS), UNASKED)).resolves.toBeDefined()
     for (const google_service_accounts of [['other@p.example'], 'vm@p.example', [], undefined])
       await expect(
-        verifier({ claims }).verify(await issuer.token({ ...CLAIMS, google_service_accounts })),
+        verifier({ claims }).verify(await issuer.token({ ...CLAIMS, google_service_accounts }), UNASKED),
       ).rejects.toThrow(refused('claims', 'all of ["vm@p.example"]'))
     const inherited = verifier({ claims: { 'constructor.name': ['Object'] } })
-    await expect(inherited.verify(await issuer.token(CLAIMS))).rejects.toThrow(refused('claims', 'found nothing'))
+    await expect(inherited.verify(await issuer.token(CLAIMS), UNASKED)).rejects.toThrow(
+      refused('claims', 'found nothing'),
+    )
   })
 
   test('DEF-40 when it is shown a second time', async () => {
     const once = new SingleUse(() => new Date(now))
-    const token = await verifier().verify(await issuer.token(CLAIMS))
+    const token = await verifier().verify(await issuer.token(CLAIMS), UNASKED)
     once.take(token)
     expect(() => once.take(token)).toThrow(refused('replayed'))
-    once.take(await verifier().verify(await issuer.token({ ...CLAIMS, jti: 'another' })))
+    once.take(await verifier().verify(await issuer.token({ ...CLAIMS, jti: 'another' }), UNASKED))
   })
 
   test('whichever byte of it is changed, and never with another error than ours', async () => {
@@ -252,7 +260,7 @@ describe('VT-11 a token is refused, with the reason,', () => {
       fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom(...'AZaz09-_.='), async (at, letter) => {
         fc.pre(token[at] !== letter)
         const changed = `${token.slice(0, at)}${letter}${token.slice(at + 1)}`
-        expect(await refusal(judge.verify(changed))).toBeInstanceOf(OidcRefusal)
+        expect(await refusal(judge.verify(changed, UNASKED))).toBeInstanceOf(OidcRefusal)
       }),
       { seed: 7, numRuns: 300 },
     )
@@ -263,12 +271,12 @@ describe('VT-12 keys', () => {
   test('that the issuer adds are found by the first token that needs them; DEF-09 DEF-25 those it withdraws stop counting', async () => {
     const judge = verifier()
     const [one] = issuer.keys
-    await judge.verify(await issuer.token(CLAIMS))
+    await judge.verify(await issuer.token(CLAIMS), UNASKED)
     const two = makeSigningKey('two', 'ES256')
     issuer.publish([two])
     now += 31_000
-    await judge.verify(await issuer.token(CLAIMS))
-    await expect(judge.verify(await issuer.token(CLAIMS, { signer: one }))).rejects.toThrow(
+    await judge.verify(await issuer.token(CLAIMS), UNASKED)
+    await expect(judge.verify(await issuer.token(CLAIMS, { signer: one }), UNASKED)).rejects.toThrow(
       refused('unknown-key', 'one'),
     )
   })
@@ -277,42 +285,42 @@ describe('VT-12 keys', () => {
     const judge = verifier()
     const strange = makeSigningKey('strange', 'ES256')
     const tokens = await Promise.all(Array.from({ length: 20 }, () => issuer.token(CLAIMS, { signer: strange })))
-    await Promise.all(tokens.map((token) => refusal(judge.verify(token))))
-    for (const token of tokens) await expect(judge.verify(token)).rejects.toThrow(refused('unknown-key'))
+    await Promise.all(tokens.map((token) => refusal(judge.verify(token, UNASKED))))
+    for (const token of tokens) await expect(judge.verify(token, UNASKED)).rejects.toThrow(refused('unknown-key'))
     expect(issuer.asked).toHaveLength(2)
     now += 30_000
-    await expect(judge.verify(tokens[0]!)).rejects.toThrow(refused('unknown-key'))
+    await expect(judge.verify(tokens[0]!, UNASKED)).rejects.toThrow(refused('unknown-key'))
     expect(issuer.asked).toHaveLength(4)
   })
 
   test('are asked for again when their time is up, and the last good ones serve a day while the issuer is away', async () => {
     issuer.publish(issuer.keys, { 'cache-control': 'public, max-age=600, must-revalidate' })
     const judge = verifier({ maxLifetimeSeconds: 86_400 })
-    await judge.verify(await issuer.token(CLAIMS))
+    await judge.verify(await issuer.token(CLAIMS), UNASKED)
     now += 599_000
     const long = await issuer.token({ ...CLAIMS, exp: NOW + 86_000 })
-    await judge.verify(long)
+    await judge.verify(long, UNASKED)
     expect(issuer.asked).toHaveLength(2)
     issuer.answers.clear() // it answers 404 to everything
     now += 2000
-    await judge.verify(long)
+    await judge.verify(long, UNASKED)
     expect(issuer.asked).toHaveLength(3)
     expect(events).toEqual(['oidc.keys-fetched', 'oidc.keys-failed keys-unavailable'])
     now = (NOW + 85_000) * 1000
-    await judge.verify(long)
+    await judge.verify(long, UNASKED)
     now = (NOW + 86_401) * 1000
     const late = await issuer.token({ ...CLAIMS, iat: NOW + 86_300, nbf: NOW + 86_300, exp: NOW + 86_900 })
-    await expect(judge.verify(late)).rejects.toThrow(refused('keys-unavailable', '404'))
+    await expect(judge.verify(late, UNASKED)).rejects.toThrow(refused('keys-unavailable', '404'))
     issuer.publish()
     now += 31_000
-    await expect(judge.verify(late)).resolves.toBeDefined()
+    await expect(judge.verify(late, UNASKED)).resolves.toBeDefined()
   })
 
   test('are not there: nothing is believed, and an issuer that is away is not asked for every token', async () => {
     issuer.answers.clear()
     const judge = verifier()
     for (let i = 0; i < 5; i++)
-      await expect(judge.verify(await issuer.token(CLAIMS))).rejects.toThrow(refused('keys-unavailable'))
+      await expect(judge.verify(await issuer.token(CLAIMS), UNASKED)).rejects.toThrow(refused('keys-unavailable'))
     expect(issuer.asked).toHaveLength(1)
   })
 
@@ -320,16 +328,16 @@ describe('VT-12 keys', () => {
     issuer.publish(issuer.keys, { 'cache-control': 'max-age=0' })
     const judge = verifier({ maxLifetimeSeconds: 86_400 })
     const long = await issuer.token({ ...CLAIMS, exp: NOW + 86_000 })
-    await judge.verify(long)
+    await judge.verify(long, UNASKED)
     now += 59_000
-    await judge.verify(long)
+    await judge.verify(long, UNASKED)
     expect(issuer.asked).toHaveLength(2)
     issuer.publish(issuer.keys, { 'cache-control': 'max-age=999999999' })
     now += 2000
-    await judge.verify(long)
+    await judge.verify(long, UNASKED)
     expect(issuer.asked).toHaveLength(4)
     now = (NOW + 61 + 86_400) * 1000
-    await refusal(judge.verify(long))
+    await refusal(judge.verify(long, UNASKED))
     expect(issuer.asked).toHaveLength(6)
   })
 })
@@ -409,15 +417,15 @@ describe('E17 discovery and keys that are poisoned or redirected are refused, an
     try {
       const judge = verifier()
       const honest = await issuer.token(CLAIMS)
-      await judge.verify(honest)
+      await judge.verify(honest, UNASKED)
       apply(evil)
       // at first sight nothing is believed
-      await expect(verifier().verify(honest)).rejects.toThrow(refused('keys-untrusted', part))
+      await expect(verifier().verify(honest, UNASKED)).rejects.toThrow(refused('keys-untrusted', part))
       // and who has good keys keeps them, and takes none of the attacker's
       now += 31_000
       const theirs = await evil.token({ ...CLAIMS, iss: issuer.url })
-      await expect(judge.verify(theirs)).rejects.toThrow(refused('unknown-key'))
-      await expect(judge.verify(honest)).resolves.toBeDefined()
+      await expect(judge.verify(theirs, UNASKED)).rejects.toThrow(refused('unknown-key'))
+      await expect(judge.verify(honest, UNASKED)).resolves.toBeDefined()
       expect(evil.asked).toEqual([])
     } finally {
       await evil.stop()
@@ -428,10 +436,10 @@ describe('E17 discovery and keys that are poisoned or redirected are refused, an
     const [other, misnamed] = [await IssuerServer.start(), await IssuerServer.start('elsewhere.example')]
     try {
       const token = await issuer.token(CLAIMS)
-      await expect(verifier({ certificateAuthorities: other.authority }).verify(token)).rejects.toThrow(
+      await expect(verifier({ certificateAuthorities: other.authority }).verify(token, UNASKED)).rejects.toThrow(
         refused('keys-untrusted'),
       )
-      await expect(verifier({ certificateAuthorities: undefined as never }).verify(token)).rejects.toThrow(
+      await expect(verifier({ certificateAuthorities: undefined as never }).verify(token, UNASKED)).rejects.toThrow(
         refused('keys-untrusted'),
       )
       const named = new OidcVerifier(
@@ -440,7 +448,9 @@ describe('E17 discovery and keys that are poisoned or redirected are refused, an
           clock: () => new Date(now),
         },
       )
-      await expect(named.verify(await misnamed.token(CLAIMS))).rejects.toThrow(refused('keys-untrusted', 'ALTNAME'))
+      await expect(named.verify(await misnamed.token(CLAIMS), UNASKED)).rejects.toThrow(
+        refused('keys-untrusted', 'ALTNAME'),
+      )
       expect([...issuer.asked, ...misnamed.asked]).toEqual([])
     } finally {
       await Promise.all([other.stop(), misnamed.stop()])
@@ -454,11 +464,13 @@ describe('E17 discovery and keys that are poisoned or redirected are refused, an
       issuer.documents({ ...discovery(), jwks_uri: `${keys.url}/keys` }, {})
       const token = await issuer.token(CLAIMS, { signer: keys.keys[0] })
       const both = `${issuer.authority}${keys.authority}`
-      await expect(verifier({ keysHost: keys.host, certificateAuthorities: both }).verify(token)).resolves.toBeDefined()
+      await expect(
+        verifier({ keysHost: keys.host, certificateAuthorities: both }).verify(token, UNASKED),
+      ).resolves.toBeDefined()
       issuer.publish()
-      await expect(verifier({ keysHost: keys.host, certificateAuthorities: both }).verify(token)).rejects.toThrow(
-        refused('keys-untrusted', `wanted https on ${keys.host}`),
-      )
+      await expect(
+        verifier({ keysHost: keys.host, certificateAuthorities: both }).verify(token, UNASKED),
+      ).rejects.toThrow(refused('keys-untrusted', `wanted https on ${keys.host}`))
     } finally {
       await keys.stop()
     }
@@ -466,7 +478,9 @@ describe('E17 discovery and keys that are poisoned or redirected are refused, an
 
   test('an issuer that does not answer in time is unavailable', async () => {
     issuer.answers.set('/.well-known/openid-configuration', () => undefined)
-    await expect(verifier({}, 100).verify(await issuer.token(CLAIMS))).rejects.toThrow(refused('keys-unavailable'))
+    await expect(verifier({}, 100).verify(await issuer.token(CLAIMS), UNASKED)).rejects.toThrow(
+      refused('keys-unavailable'),
+    )
   })
 
   test('weak RSA keys are refused (E08)', async () => {
@@ -482,7 +496,9 @@ describe('E17 discovery and keys that are poisoned or redirected are refused, an
       [three, 'exponent'],
     ] as const) {
       issuer.documents(discovery(), { keys: [publicJwk(issuer.keys[0]!), { ...jwk, kid: 'w' }] })
-      await expect(verifier({ algorithm: 'RS256' }).verify(token)).rejects.toThrow(refused('keys-untrusted', part))
+      await expect(verifier({ algorithm: 'RS256' }).verify(token, UNASKED)).rejects.toThrow(
+        refused('keys-untrusted', part),
+      )
     }
   })
 })
@@ -492,8 +508,8 @@ describe('E18 anchors', () => {
 
   test('of the server are its public key’s whole SHA-256', async () => {
     const token = await issuer.token(CLAIMS)
-    await expect(verifier({ serverKeysSha256: [pinOf()] }).verify(token)).resolves.toBeDefined()
-    await expect(verifier({ serverKeysSha256: ['00'.repeat(32)] }).verify(token)).rejects.toThrow(
+    await expect(verifier({ serverKeysSha256: [pinOf()] }).verify(token, UNASKED)).resolves.toBeDefined()
+    await expect(verifier({ serverKeysSha256: ['00'.repeat(32)] }).verify(token, UNASKED)).rejects.toThrow(
       refused('keys-untrusted', 'pinned'),
     )
   })
@@ -503,8 +519,10 @@ describe('E18 anchors', () => {
     issuer.publish([one, two])
     const pin = await calculateJwkThumbprint(publicJwk(one) as never, 'sha256')
     const judge = verifier({ signingKeysSha256: [pin] })
-    await expect(judge.verify(await issuer.token(CLAIMS, { signer: one }))).resolves.toBeDefined()
-    await expect(judge.verify(await issuer.token(CLAIMS, { signer: two }))).rejects.toThrow(refused('unknown-key'))
+    await expect(judge.verify(await issuer.token(CLAIMS, { signer: one }), UNASKED)).resolves.toBeDefined()
+    await expect(judge.verify(await issuer.token(CLAIMS, { signer: two }), UNASKED)).rejects.toThrow(
+      refused('unknown-key'),
+    )
   })
 
   test.each([

@@ -50,10 +50,11 @@ export class OidcVerifier {
   }
 
   /**
-   * @param expected.nonce - What the token's `eat_nonce` must be, and nothing beside it. Left out: not looked at.
+   * @param expected.nonce - What the token's `eat_nonce` must be, and nothing beside it; `not-checked` where the server
+   *   gave none out: then whoever holds a token has until its end to use it.
    * @throws {OidcRefusal} with its reason.
    */
-  async verify(token: string, expected: { readonly nonce?: string } = {}): Promise<VerifiedOidcToken> {
+  async verify(token: string, expected: { readonly nonce: string | 'not-checked' }): Promise<VerifiedOidcToken> {
     const { header, claims } = readToken(token)
     const known = this.#issuers.get(String(claims['iss']))
     if (known === undefined || typeof claims['iss'] !== 'string')
@@ -102,8 +103,8 @@ function checkClaims(claims: Claims, issuer: OidcIssuer): void {
 }
 
 /** One nonce, for one audience: a list in which ours stands among others is one that somebody else can use, too (E19). */
-function checkNonce(claims: Claims, wanted: string | undefined): void {
-  if (wanted === undefined) return
+function checkNonce(claims: Claims, wanted: string): void {
+  if (wanted === 'not-checked') return
   const found = claims['eat_nonce']
   const one = Array.isArray(found) && found.length === 1 ? found[0] : found
   if (wanted === '' || one !== wanted) throw new OidcRefusal('nonce', `eat_nonce is ${short(found)}, wanted ${wanted}`)

@@ -39,10 +39,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ticket-of-another',
     file: 'packages/broker/src/services/enrol.ts',
-    find: 'if (again && ticket?.machine !== handle.machine)',
-    replace: 'if (again && ticket === null)',
+    find: 'ticket?.machine !== handle.machine',
+    replace: '(ticket?.machine ?? null) === null',
     testFile: attacksTest,
-    test: 'B14 the same machine is not enrolled twice',
+    test: 'B09 B10 B14 after a restart',
   },
   {
     name: 'result-by-another-key',
@@ -219,8 +219,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'token-expiry',
-    file: 'packages/core/src/token/verify.ts',
-    find: 'if (now >= claims.exp + SKEW_SECONDS)',
+    file: 'packages/core/src/token/times.ts',
+    find: 'if (now >= exp + SKEW_SECONDS)',
     replace: 'if (false as boolean)',
     testFile: tokenTest,
     test: 'A19 says skew where the clocks differ',
@@ -285,9 +285,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'missing-claim',
-    file: 'packages/core/src/policy/grants.ts',
-    find: '    if (holds(condition, actual)) return []\n',
-    replace: '    if (actual === undefined || holds(condition, actual)) return []\n',
+    file: 'packages/core/src/policy/judge-plain.ts',
+    find: 'held: holds(condition, actual),',
+    replace: 'held: actual === undefined || holds(condition, actual),',
     testFile: decideTest,
     test: 'F01 a condition on a claim that is missing',
   },
@@ -320,7 +320,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'enrolment-conflict',
     file: 'packages/broker/src/services/enrol.ts',
-    find: 'if ((await services.store.enrolment(tenant, handle.machine)) !== null)',
+    find: 'if (again && ticket?.machine !== handle.machine)',
     replace: 'if (false as boolean)',
     testFile: attacksTest,
     test: 'B14 the same machine is not enrolled twice',

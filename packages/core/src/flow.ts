@@ -10,7 +10,7 @@ import { jwkThumbprint } from './base/keys.ts'
 import { toClaims } from './claims/from-tpm.ts'
 import { verifyEvidence } from './evidence/verify.ts'
 import { decide } from './policy/decide.ts'
-import { type Decision, type Reason, type Stage, reason } from './policy/decision.ts'
+import { type Decision, type Stage, reason, reasonsAgainst } from './policy/decision.ts'
 import { type ShadowFinding, consultShadows } from './policy/shadow.ts'
 import type { AttestationResult } from './token/attestation-result.ts'
 import { verifyPresentation } from './token/presentation.ts'
@@ -113,13 +113,8 @@ export async function walk<Result>(
 
 /** Evidence that is acceptable throughout is accepted; anything less is denied with every finding that stood against it. */
 function accept({ appraisal }: AttestationResult): Decision {
-  const [first, ...rest] = appraisal.findings
-    .filter((f) => f.tier !== 'affirming')
-    .map((f): Reason => reason('appraisal', f.check, f.expected, f.actual))
-  if (first !== undefined) return { kind: 'deny', reasons: [first, ...rest] }
-  return appraisal.tier === 'affirming'
-    ? { kind: 'accept' }
-    : { kind: 'deny', reasons: [reason('appraisal', 'appraisal.class', 'at least one check', 'none was made')] }
+  const [first, ...rest] = reasonsAgainst(appraisal)
+  return first === undefined ? { kind: 'accept' } : { kind: 'deny', reasons: [first, ...rest] }
 }
 
 /** Statements by keys of the agreement's owners; whatever else lies in the store says nothing here. */

@@ -8,7 +8,7 @@ import { rememberingCrypto } from './base/remembering-crypto.ts'
 import type { Claims } from './claims/claims.ts'
 import { toClaims } from './claims/from-tpm.ts'
 import { verifyEvidence } from './evidence/verify.ts'
-import { type Reason, reason } from './policy/decision.ts'
+import { type Reason, reason, reasonsAgainst } from './policy/decision.ts'
 import { judgeGrant } from './policy/judge-grant.ts'
 import type { AttestInputs } from './wire/decision-record.ts'
 
@@ -100,9 +100,8 @@ function accessOf(
 ): Access {
   const counters = recorded.enrolment
   if (counters === null) return refused([reason('evidence', 'evidence.unenrolled', 'counters', 'none are kept')])
-  const { findings } = appraise(claims, { agreement, counters, distrust })
-  const against = findings.filter((f) => f.tier !== 'affirming')
-  if (against.length > 0) return refused(against.map((f) => reason('appraisal', f.check, f.expected, f.actual)))
+  const against = reasonsAgainst(appraise(claims, { agreement, counters, distrust }))
+  if (against.length > 0) return refused(against)
   const resources = new Set<string>()
   const refusals = new Map<string, readonly Reason[]>()
   for (const grant of agreement.body.grants) {

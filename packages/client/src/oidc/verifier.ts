@@ -54,7 +54,7 @@ export class OidcVerifier {
    *   gave none out: then whoever holds a token has until its end to use it.
    * @throws {OidcRefusal} with its reason.
    */
-  async verify(token: string, expected: { readonly nonce: string | 'not-checked' }): Promise<VerifiedOidcToken> {
+  async verify(token: string, expected: { readonly nonce: string }): Promise<VerifiedOidcToken> {
     const { header, claims } = readToken(token)
     const known = this.#issuers.get(String(claims['iss']))
     if (known === undefined || typeof claims['iss'] !== 'string')

@@ -1,7 +1,7 @@
 import type { ClientTerms } from '../agreement/client-terms.ts'
 import type { Appraisal } from '../appraisal/finding.ts'
 import type { ClientClaims } from '../claims/from-client.ts'
-import { type Decision, type Reason, reason } from './decision.ts'
+import { type Decision, type Reason, reason, reasonsAgainst } from './decision.ts'
 import { type Standing, judgeStanding } from './standing.ts'
 
 /** What stands on the broker's side: which secrets there are, and how often they were fetched. */
@@ -24,9 +24,9 @@ export function decideDelivery(
 ): Exclude<Decision, { kind: 'accept' }> {
   const { body } = terms
   const exempt = body.tpm.kind === 'dangerously-exempt'
-  const denials: Reason[] = appraisal.findings
-    .filter((f) => f.tier !== 'affirming' && !(exempt && f.check === 'appraisal.exempt' && f.tier === 'warning'))
-    .map((f) => reason('appraisal', f.check, f.expected, f.actual))
+  const denials: Reason[] = [
+    ...reasonsAgainst(appraisal, (f) => exempt && f.check === 'appraisal.exempt' && f.tier === 'warning'),
+  ]
   const { denials: against, missing } = judgeStanding(terms, standing, at)
   denials.push(...against, ...deliveryReasons(claims, terms), ...stateReasons(terms, state))
   const [first, ...rest] = denials

@@ -1,6 +1,6 @@
 import type { Agreement } from '../agreement/agreement.ts'
 import type { AttestationResult } from '../token/attestation-result.ts'
-import { type ConditionFinding, type Decision, type Reason, reason } from './decision.ts'
+import { type ConditionFinding, type Decision, type Reason, reason, reasonsAgainst } from './decision.ts'
 import { judgeGrant } from './judge-grant.ts'
 import { type Standing, judgeStanding } from './standing.ts'
 
@@ -22,12 +22,7 @@ export function decide(
   request: ResourceRequest,
   at: Date,
 ): Exclude<Decision, { kind: 'accept' }> {
-  const denials: Reason[] = result.appraisal.findings
-    .filter((f) => f.tier !== 'affirming')
-    .map((f) => reason('appraisal', f.check, f.expected, f.actual))
-  if (denials.length === 0 && result.appraisal.tier !== 'affirming')
-    denials.push(reason('appraisal', 'appraisal.class', 'an affirming appraisal', `tier ${result.appraisal.tier}`))
-
+  const denials: Reason[] = [...reasonsAgainst(result.appraisal)]
   const { denials: against, missing } = judgeStanding(agreement, standing, at)
   denials.push(...against)
 

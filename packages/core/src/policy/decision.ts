@@ -1,3 +1,4 @@
+import type { Appraisal, Finding } from '../appraisal/finding.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { ADVICE } from './advice.ts'
 
@@ -51,4 +52,20 @@ export function reason(stage: Stage, code: ErrorCode, expected: string, actual: 
     actual,
     advice: ADVICE[code] ?? 'Show this decision’s id to the owner, who can see the full record with `vouchsafe why`.',
   }
+}
+
+/**
+ * Every finding that stands against evidence, as a ground to deny; empty only when the checks affirmed it.
+ *
+ * @param isExempt - Of a finding that an owner said, by name, to let pass.
+ */
+export function reasonsAgainst(
+  { tier, findings }: Appraisal,
+  isExempt: (finding: Finding) => boolean = () => false,
+): readonly Reason[] {
+  const against = findings.filter((f) => f.tier !== 'affirming' && !isExempt(f))
+  if (against.length > 0) return against.map((f) => reason('appraisal', f.check, f.expected, f.actual))
+  const affirmed = tier === 'affirming' || (findings.some(isExempt) && findings.some((f) => f.tier === 'affirming'))
+  // no finding is no good news
+  return affirmed ? [] : [reason('appraisal', 'appraisal.class', 'an affirming appraisal', `tier ${tier}`)]
 }

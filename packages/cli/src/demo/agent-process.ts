@@ -2,7 +2,6 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RawGuest } from '../attack/raw-guest.ts'
 import { JsonProcess } from './processes.ts'
-import { programs } from '../programs.ts'
 import type { Clinic, World } from './world.ts'
 
 /** What the operator gives the agent: everything but secrets. */
@@ -43,8 +42,9 @@ export async function enrolAgent(world: World, clinics: readonly Clinic[], setup
   for (const { id, owner } of clinics) tickets[id] = (await owner.issueTicket(setup.name, 600)).ticket
   const ticketsFile = path.join(directory, 'tickets.json')
   writeFileSync(ticketsFile, JSON.stringify(tickets), { mode: 0o600 })
+  const program = await world.agentProgram()
   const start = (name: string, args: readonly string[]) => {
-    const agent = new JsonProcess(name, [programs.agent, ...args], {
+    const agent = new JsonProcess(name, [program, ...args], {
       logFile: world.file(`${setup.name}.log`),
       codeCache: world.codeCache,
     })

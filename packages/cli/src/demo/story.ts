@@ -35,6 +35,7 @@ export interface StoryEnd {
 /** From two clinics that know nothing of each other's patients to one number that both may know. */
 export async function tellStory(world: World, step: Step, seed: string): Promise<StoryEnd> {
   const patients = twoClinics(seed)
+  world.agentProgram().catch(() => {}) // begun now, awaited where an agent starts
   const manufacturer = SimulatorManufacturer.create()
   const guest = await step('guest', 'The operator boots a guest with a software TPM', async () => {
     const started = await world.startGuest({ manufacturer })

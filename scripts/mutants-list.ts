@@ -307,7 +307,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (!roles.includes(principal.role))',
     replace: 'if (false as boolean)',
     testFile: attacksTest,
-    test: 'J06 an auditor reads and changes nothing',
+    test: 'J06 KB-10 an auditor reads and changes nothing',
   },
   {
     name: 'signed-call-nonce',

@@ -69,3 +69,4 @@ export {
   TlsAuthority,
   type TlsIdentity,
 } from './gce-platform.ts'
+export { feed } from './feed.ts'

@@ -10,8 +10,14 @@ import { type Plugin, build } from 'esbuild'
  * @returns Its size in bytes.
  */
 export async function bundleAgent(outfile: string): Promise<number> {
+  await bundleProgram(fileURLToPath(new URL('./agent.ts', import.meta.url)), outfile)
+  return statSync(outfile).size
+}
+
+/** Makes one executable file of a program and all that it imports. */
+export async function bundleProgram(entry: string, outfile: string): Promise<void> {
   await build({
-    entryPoints: [fileURLToPath(new URL('./agent.ts', import.meta.url))],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: 'node',
@@ -25,7 +31,6 @@ export async function bundleAgent(outfile: string): Promise<number> {
     plugins: [englishOnly],
   })
   chmodSync(outfile, 0o755)
-  return statSync(outfile).size
 }
 
 /** A module has no `require`, and what was written for one (`yaml`, which the policy language reads) asks for parts of Node by it. */

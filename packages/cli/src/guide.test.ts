@@ -2,11 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const vouchsafe = path.join(repository, 'packages/cli/bin/vouchsafe.ts')
+import { bundled } from './commands/testing/bundled.ts'
+import { repository } from './commands/testing/command-line.ts'
 
 let directory: string
 beforeEach(() => {
@@ -29,7 +27,7 @@ function follow(page: string, more = '') {
   ]
   const bin = path.join(directory, 'bin')
   mkdirSync(bin)
-  writeFileSync(path.join(bin, 'npx'), `#!/bin/sh\nshift\nexec '${process.execPath}' '${vouchsafe}' "$@"\n`, {
+  writeFileSync(path.join(bin, 'npx'), `#!/bin/sh\nshift\nexec '${process.execPath}' '${bundled}' "$@"\n`, {
     mode: 0o755,
   })
   const script = path.join(directory, 'page.sh')

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { CommandLine, repository, vouchsafe } from '../testing/command-line.ts'
+import { bundled } from '../testing/bundled.ts'
+import { CommandLine, repository } from '../testing/command-line.ts'
 
 test(
   'VT-15 a reader who follows the page on TPMs gets every answer, and leaves nothing behind',
@@ -13,7 +14,7 @@ test(
       const page = readFileSync(path.join(repository, 'docs/guide/tpm.md'), 'utf8')
       const commands = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((m) => m[1])
       mkdirSync(line.file('bin'))
-      const npx = `#!/bin/sh\nshift\nexec '${process.execPath}' '${vouchsafe}' "$@"\n`
+      const npx = `#!/bin/sh\nshift\nexec '${process.execPath}' '${bundled}' "$@"\n`
       writeFileSync(line.file('bin/npx'), npx, { mode: 0o755 })
       // whatever happens, the software TPM that the page starts does not stay: the whole group of each job is ended
       const prelude = [

@@ -23,6 +23,12 @@ export interface VerifyOptions {
   readonly format?: 'textproto' | 'binarypb'
   readonly at?: string
   readonly dangerouslyTrustItsOwnKey?: boolean
+  readonly withoutNonce?: boolean
+  readonly certificate?: readonly string[]
+  readonly collateral?: string
+  readonly withoutCollateral?: boolean
+  readonly trustAnchors?: string
+  readonly eventLog?: string
 }
 
 /** An answer, also when it is no. */
@@ -46,7 +52,7 @@ export interface EvidenceFormat {
   /** By content alone; believes nothing. */
   recognises(bytes: Uint8Array): boolean
   /** Everything it says, unverified. */
-  show(file: EvidenceFile): Answer
+  show(file: EvidenceFile): Answer | Promise<Answer>
   /** Throws on evidence that is malformed or not authentic. */
   verify(file: EvidenceFile, options: VerifyOptions, output: Output): Promise<Verdict>
 }

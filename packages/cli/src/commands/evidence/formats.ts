@@ -3,10 +3,11 @@ import { withHint } from '../../output.ts'
 import { decisionRecord } from './decision-record.ts'
 import type { EvidenceFile, EvidenceFormat } from './format.ts'
 import { gotpmAttestation } from './gotpm-attestation.ts'
+import { hardwareEvidence } from './hardware-evidence.ts'
 import { tpmStatement } from './tpm-statement.ts'
 
 /** Every kind of evidence that the command line reads, the more telling first. */
-const FORMATS: readonly EvidenceFormat[] = [decisionRecord, tpmStatement, gotpmAttestation]
+const FORMATS: readonly EvidenceFormat[] = [decisionRecord, tpmStatement, gotpmAttestation, hardwareEvidence]
 
 /**
  * The kind of a file, by its content.

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Done } from '../options.ts'
+import { bundleCommand } from './bundle.ts'
 import { collectCommand } from './collect.ts'
 import { logCommand } from './log.ts'
 import { showCommand } from './show.ts'
@@ -12,5 +13,6 @@ export function evidenceCommand(done: Done): Command {
     .addCommand(collectCommand(done))
     .addCommand(showCommand(done))
     .addCommand(verifyCommand(done))
+    .addCommand(bundleCommand(done))
     .addCommand(logCommand(done))
 }

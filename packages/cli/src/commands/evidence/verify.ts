@@ -23,6 +23,7 @@ export function verifyCommand(done: Done): Command {
         '  $ vouchsafe evidence verify d.json                                  # a decision record carries all it needs',
         '  $ vouchsafe evidence verify boot.pb --nonce $NONCE --trust-key ak.pem --machine-state state.textproto',
         '  $ vouchsafe evidence verify vm.pb --nonce $NONCE --google --intermediate ca.pem',
+        '  $ vouchsafe evidence verify quote.bin --nonce $REPORT_DATA --collateral bundle.json',
         '',
         'The exit status is 0 only when the evidence is authentic and its key is trusted.',
       ].join('\n'),
@@ -49,7 +50,10 @@ export function verifyCommand(done: Done): Command {
 function options(command: Command): Command {
   const list = (value: string, before: readonly string[] = []) => [...before, value]
   return command
-    .argument('<file>', 'a decision record, a gotpm attestation, a TPM quote; - for standard input')
+    .argument(
+      '<file>',
+      'a decision record, a gotpm attestation, a TPM quote, a hardware report or quote; - for standard input',
+    )
     .option('--nonce <hex>', 'what you asked the machine to sign')
     .option(
       '--trust-key <file>',
@@ -61,7 +65,7 @@ function options(command: Command): Command {
     .option('--intermediate <file>', 'certificates between; may be repeated', list)
     .option('--at <time>', 'as of this time (ISO 8601)')
     .option('--bank <hash>', 'only this bank counts (default: the best that quotes and log have)')
-    .option('--unexplained <list>', 'registers that no log explains, such as 10 for IMA')
+    .option('--unexplained <list>', 'registers that no log explains, such as 10 for IMA; RTMRs 0 to 3 of TDX')
     .option('--without-boot-log', 'accept an attestation that shows no boot log')
     .option('--loose-boot', 'accept boots that start tools before a boot option, or whose log ends early')
     .option('--tee-nonce <hex>', 'verify the hardware report that came along, over these 64 bytes')
@@ -74,6 +78,12 @@ function options(command: Command): Command {
       ]),
     )
     .option('--dangerously-trust-its-own-key', 'for looking at recordings: anybody could have made them')
+    .option('--without-nonce', 'hardware: look at a recording, which answers no request')
+    .option('--certificate <file>', 'hardware: the chip’s certificate, or a GPU’s chain; may be repeated', list)
+    .option('--collateral <file>', 'hardware: a bundle of the vendors’ collateral, from `vouchsafe evidence bundle`')
+    .option('--without-collateral', 'hardware: leave revocation and the state of the platform unknown')
+    .option('--trust-anchors <file>', 'Arm CCA: a trust anchor store')
+    .option('--event-log <file>', 'TDX: the CCEL log of the boot, to be replayed to the quote')
     .option('--log <file>', 'append challenge, evidence and outcome to this log; see `vouchsafe evidence log`')
     .option('--log-name <name>', 'a name for this entry, such as the machine’s')
 }

@@ -4,6 +4,10 @@ export {
   type AzureEvidence,
   type AzureExpectation,
   type AzureFacts,
+  type HclEvidence,
+  type HclExpectation,
+  type HclFacts,
   type VerifiedAzureEvidence,
   verifyAzureVtpm,
+  verifyHclReport,
 } from './verify-azure-vtpm.ts'

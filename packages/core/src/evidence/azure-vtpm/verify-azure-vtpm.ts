@@ -23,13 +23,20 @@ export interface AzureExpectation extends VtpmExpectation {
   readonly userData: Uint8Array | 'not-checked'
 }
 
-/** Everything that is now known to be so. */
-export interface AzureFacts extends VerifiedVtpm {
-  readonly format: 'azure-vtpm'
+/** What a paravisor's report proves by itself: whose CPU it is, and which vTPM key that CPU committed to. */
+export interface HclFacts {
   /** Its report data is the hash of `runtime`: the signed link between CPU and vTPM (A18, D17). */
   readonly hardware: VerifiedSnpEvidence | VerifiedTdxEvidence
   readonly runtime: HclRuntimeData
 }
+
+/** Everything that is now known to be so. */
+export interface AzureFacts extends VerifiedVtpm, HclFacts {
+  readonly format: 'azure-vtpm'
+}
+
+export type HclEvidence = Pick<AzureEvidence, 'hclReport' | 'hardware'>
+export type HclExpectation = Pick<AzureExpectation, 'snp' | 'tdx' | 'userData'>
 
 export type VerifiedAzureEvidence = Verified<AzureFacts>
 
@@ -45,18 +52,32 @@ export async function verifyAzureVtpm(
   expected: AzureExpectation,
   crypto: CryptoPort,
 ): Promise<VerifiedAzureEvidence> {
+  const { hardware, runtime } = await verifyHclReport(evidence, expected, crypto)
+  const vtpm = await verifyVtpmQuote(evidence, runtime.akSpki, expected, crypto)
+  return markVerified({ format: 'azure-vtpm', hardware, runtime, ...vtpm } as const)
+}
+
+/**
+ * The half of it without a quote: which vTPM a genuine CPU vouches for. It says nothing of what was booted.
+ *
+ * @throws {VouchsafeError} As `verifyAzureVtpm`.
+ */
+export async function verifyHclReport(
+  evidence: HclEvidence,
+  expected: HclExpectation,
+  crypto: CryptoPort,
+): Promise<Verified<HclFacts>> {
   const hcl = parseHclReport(evidence.hclReport)
   const hardware = await verifyHardware(hcl, evidence.hardware, expected, crypto)
   const runtime = parseRuntimeData(hcl.runtimeData)
   checkUserData(runtime, expected.userData, crypto)
-  const vtpm = await verifyVtpmQuote(evidence, runtime.akSpki, expected, crypto)
-  return markVerified({ format: 'azure-vtpm', hardware, runtime, ...vtpm } as const)
+  return markVerified({ hardware, runtime })
 }
 
 async function verifyHardware(
   hcl: HclReport,
   hardware: AzureEvidence['hardware'],
-  { snp, tdx }: AzureExpectation,
+  { snp, tdx }: HclExpectation,
   crypto: CryptoPort,
 ): Promise<AzureFacts['hardware']> {
   if (hcl.kind !== hardware.kind)

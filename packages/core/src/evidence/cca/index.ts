@@ -4,5 +4,6 @@ export {
   type CcaExpectation,
   type CcaFacts,
   type VerifiedCcaEvidence,
+  parseCcaToken,
   verifyCcaToken,
 } from './verify-cca-token.ts'

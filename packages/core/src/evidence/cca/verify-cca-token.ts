@@ -77,6 +77,18 @@ export async function verifyCcaToken(
   return markVerified({ format: 'cca', anchor, platform, realm, challenge } as const)
 }
 
+/** What both tokens say. Nothing in it is authenticated. @throws {VouchsafeError} as `verifyCcaToken` */
+export function parseCcaToken(raw: Uint8Array): {
+  readonly platform: CcaPlatformClaims
+  readonly realm: CcaRealmClaims
+} {
+  const tokens = readCollection(raw)
+  return {
+    platform: readPlatformClaims(readCoseSign1('CCA platform token', tokens.platform).payload),
+    realm: readRealmClaims(readCoseSign1('CCA realm token', tokens.realm).payload),
+  }
+}
+
 function readCollection(raw: Uint8Array): { platform: Uint8Array; realm: Uint8Array } {
   const outer = readCbor('CCA token', new Uint8Array(raw), COLLECTION_TAG)
   const map = outer instanceof Tagged ? (outer.value as unknown) : undefined

@@ -9,6 +9,6 @@ export {
   type VerifiedSnpEvidence,
   verifySnpReport,
 } from './verify-report.ts'
-export { type SnpRoot, type SnpTrust, type VerifiedVek, verifyVek } from './verify-vek.ts'
+export { type SnpRoot, type SnpTrust, type VerifiedVek, snpRootsOf, verifyVek } from './verify-vek.ts'
 export { amdSnpRoots } from './roots.ts'
 export { SNP_PRODUCTS, type SnpProduct, type SnpTcb, decodeTcb, formatTcb, partsBelow, productOfCpu } from './tcb.ts'

@@ -8,11 +8,12 @@ import {
   once,
   parseCertificate,
   type Revocation,
+  sameBytes,
   type EndorsementMemo,
   type VerifiedChain,
   verifyChain,
 } from '../../x509/index.ts'
-import type { SnpProduct } from './tcb.ts'
+import { SNP_PRODUCTS, type SnpProduct } from './tcb.ts'
 import { readVek, type Vek } from './vek.ts'
 
 /** The authorities of one product line: its root, and what the root has issued for chips and for cloud providers. */
@@ -22,6 +23,19 @@ export interface SnpRoot {
   readonly anchor: Anchor
   /** ASK and ASVK */
   readonly intermediates: readonly Certificate[]
+}
+
+/**
+ * The roots of the product lines that these anchors are ARKs of, each with whatever of the intermediates it issued. What
+ * is no ARK counts for nothing here: an anchor of another vendor vouches for no chip of AMD.
+ */
+export function snpRootsOf(anchors: readonly Anchor[], intermediates: readonly Certificate[]): readonly SnpRoot[] {
+  return anchors.flatMap((anchor) => {
+    const { subject } = anchor.certificate
+    const product = SNP_PRODUCTS.find((p) => attribute(subject, OID.commonName) === `ARK-${p}`)
+    if (product === undefined) return []
+    return [{ product, anchor, intermediates: intermediates.filter((c) => sameBytes(c.issuer.raw, subject.raw)) }]
+  })
 }
 
 /** What the endorsement of an SNP platform is held against. */

@@ -53,7 +53,19 @@ export const IMAGE_ERROR_CODES = {
   'policy.refused': 'The verification hook refused the image.',
   'encryption.required': 'A layer is plain where the caller demands encrypted layers.',
   'encryption.no-key': 'A layer is encrypted and no hook was given, or none of its keys opens it.',
+  'encryption.wrong-key': 'None of the keys that were given opens a layer that has recipients of their scheme.',
+  'encryption.malformed': 'The annotations, options or key packets of an encrypted layer break their form.',
+  'encryption.cipher': 'A layer is encrypted with a cipher that is not known.',
+  'encryption.public-nonce':
+    'The public options of a layer carry a nonce, which whoever edits the manifest could choose.',
+  'encryption.downgrade':
+    'A layer claims to be encrypted and carries nothing to decrypt it with, or carries that and claims to be plain.',
+  'encryption.authentication': 'The ciphertext of a layer does not have the HMAC that its options state.',
+  'encryption.truncated': 'The ciphertext of a layer ends before the size that its descriptor states.',
   'encryption.mismatch': 'A decrypted layer does not have the digest that its private options promise.',
+  'encryption.recipient': 'A public key, certificate or key file cannot be used with its encryption scheme.',
+  'encryption.pkcs11': 'A PKCS#11 module, its token or its key cannot be used.',
+  'encryption.provider': 'A key provider could not be reached, or answered that it failed.',
 
   'store.corrupt': 'A stored snapshot no longer has the content that was unpacked.',
   'store.missing': 'The local store does not hold this image.',

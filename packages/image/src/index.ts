@@ -42,3 +42,4 @@ export { type Change, diffImages, type FileChange, type ImageDiff, type ImageVie
 export { type InstalledPackage, isPackageDatabase, listPackages } from './diff/packages.ts'
 export { type ImageContents, readContents } from './diff/read-contents.ts'
 export type { FileFact } from './diff/recording-disk.ts'
+export * from './encrypt/index.ts'

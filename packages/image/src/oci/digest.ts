@@ -77,23 +77,24 @@ export function assertContent(bytes: Uint8Array, expected: Content, what: string
  * whoever consumes it must stage, and publish only when the stream has ended without an error. A stream that grows
  * beyond the promised size is cut off at once.
  *
- * @throws {ImageError} `digest.mismatch`, from the iterator.
+ * @param code - What a difference is called, where the promise is not a descriptor's.
+ * @throws {ImageError} `digest.mismatch`, or `code`, from the iterator.
  */
 export async function* verifiedWhileRead(
   source: AsyncIterable<Uint8Array>,
   expected: Content,
   what: string,
+  code: 'digest.mismatch' | 'encryption.mismatch' = 'digest.mismatch',
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const digester = new Digester(digestAlgorithm(expected.digest))
   for await (const chunk of source) {
     digester.update(chunk)
     if (digester.size > expected.size)
-      throw new ImageError('digest.mismatch', `${what}: longer than the ${expected.size} bytes its descriptor says`)
+      throw new ImageError(code, `${what}: longer than the ${expected.size} bytes its descriptor says`)
     yield chunk
   }
   if (digester.size !== expected.size)
-    throw new ImageError('digest.mismatch', `${what}: ${digester.size} bytes, the descriptor says ${expected.size}`)
+    throw new ImageError(code, `${what}: ${digester.size} bytes, the descriptor says ${expected.size}`)
   const actual = digester.digest()
-  if (actual !== expected.digest)
-    throw new ImageError('digest.mismatch', `${what}: content is ${actual}, wanted ${expected.digest}`)
+  if (actual !== expected.digest) throw new ImageError(code, `${what}: content is ${actual}, wanted ${expected.digest}`)
 }

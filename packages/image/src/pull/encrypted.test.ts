@@ -66,7 +66,7 @@ describe('encrypted layers', () => {
     const wrong = new Map([[layerDigests[0]!, { ...keys.get(layerDigests[0]!)!, key: randomBytes(32) }]])
     const target = fresh()
     await expect(pullToDirectory(target, request(source, digest, { decryptor: holder(wrong) }))).rejects.toMatchObject({
-      code: 'digest.mismatch',
+      code: 'encryption.mismatch',
       message: expect.stringContaining('decrypted'),
     })
     expect(lstatSync(target, { throwIfNoEntry: false })).toBeUndefined()
@@ -122,6 +122,6 @@ describe('encrypted layers', () => {
     const ownKeys = new Map([[thief.layerDigests[0]!, { key: own.key, plain: tar }]])
     await expect(
       pullToStore(store, HARDENED, request(thief.source, thief.digest, { decryptor: holder(ownKeys) })),
-    ).rejects.toMatchObject({ code: 'digest.mismatch' })
+    ).rejects.toMatchObject({ code: 'encryption.mismatch' })
   })
 })

@@ -1,3 +1,4 @@
+import { assertPlain } from '../encrypt/annotations.ts'
 import { ImageError } from '../errors.ts'
 import type { ResolvedLayer } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -46,7 +47,8 @@ export interface ReadableLayer {
 /**
  * Opens every layer of an image, before a byte of any is fetched.
  *
- * @throws {ImageError} `encryption.required`, `encryption.no-key`.
+ * @throws {ImageError} `encryption.required`, `encryption.no-key`; `encryption.downgrade` for a plain layer that carries
+ *   the annotations of an encrypted one.
  */
 export async function openLayers(
   layers: readonly ResolvedLayer[],
@@ -61,6 +63,7 @@ async function openLayer(layer: ResolvedLayer, rules: EncryptionRules): Promise<
   const { descriptor, form } = layer
   const what = `layer ${descriptor.digest}`
   if (!form.encrypted) {
+    assertPlain(descriptor)
     if (rules.requireEncrypted === true)
       throw new ImageError('encryption.required', `${what} is plain, and every layer must be encrypted`)
     return { layer, content: descriptor, read: (stored) => stored }

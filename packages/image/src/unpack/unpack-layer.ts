@@ -29,7 +29,9 @@ export async function unpackLayer(
   const { layer, content, read } = input.readable
   const what = `layer ${layer.descriptor.digest}`
   const plain = layer.form.encrypted ? `${what}, decrypted` : what
-  const verified = verifiedWhileRead(read(watched(input.stored, options)), content, plain)
+  // who promised the plain bytes is whoever encrypted, not the registry
+  const code = layer.form.encrypted ? 'encryption.mismatch' : 'digest.mismatch'
+  const verified = verifiedWhileRead(read(watched(input.stored, options)), content, plain, code)
   const diff = new Digester(digestAlgorithm(layer.diffId))
   const applier = new LayerApplier(input.number, ports)
   const reader = new TarReader(applier)

@@ -1,0 +1,156 @@
+import { ImageError } from '../errors.ts'
+import type { LayoutWriter } from '../layout/write-layout.ts'
+import type { ImageSource } from '../oci/chain.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { type Digest, verifiedWhileRead } from '../oci/digest.ts'
+import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
+import { parseManifestOrIndex } from '../oci/manifest.ts'
+import { layerForm } from '../oci/media-types.ts'
+import {
+  assertPlain,
+  encryptedMediaType,
+  keyAnnotations,
+  otherAnnotations,
+  publicOptionsName,
+  type SchemeName,
+} from './annotations.ts'
+import { encryptLayer } from './layer-cipher.ts'
+import { unwrapLayer } from './layer-decryptor.ts'
+import { privateOptionsBytes, publicOptionsAnnotation, type PrivateOptions } from './options.ts'
+import type { KeyHolder, Recipients } from './recipients.ts'
+import { rewriteImage } from './rewrite-image.ts'
+
+export interface EncryptRequest {
+  readonly source: ImageSource
+  readonly digest: Digest
+  /** At least one, or nobody could ever read the image. */
+  readonly recipients: readonly Recipients[]
+  /** Which layers, by position from 0; negative from the top. All unless told. */
+  readonly layers?: readonly number[]
+  /** Keys for layers that are encrypted already: they get the new recipients beside the old ones. */
+  readonly holders?: readonly KeyHolder[]
+  /** Tag in the layout's index.json. */
+  readonly name?: string
+  readonly onLayer?: (layer: EncryptedLayerReport) => void
+}
+
+export interface EncryptedLayerReport {
+  readonly number: number
+  readonly before: Digest
+  readonly after: Digest
+  readonly size: number
+  /** `encrypted` now, `extended` by recipients, or `plain` as it was. */
+  readonly outcome: 'encrypted' | 'extended' | 'plain'
+}
+
+export interface EncryptedImage {
+  /** Of the new image: what agreements and signatures must name from now on. */
+  readonly digest: Digest
+  readonly descriptor: Descriptor
+  readonly layers: readonly EncryptedLayerReport[]
+}
+
+/**
+ * Writes an encrypted copy of an image into a layout (GU-11, GU-13, GU-36). Each layer gets a key of its own, wrapped for
+ * every recipient. Names, configuration and layer count stay readable: only the layers' content is hidden.
+ *
+ * @throws {ImageError} `encryption.recipient` without recipients or when wrapping fails, and what reading throws.
+ */
+export async function encryptImage(request: EncryptRequest, writer: LayoutWriter): Promise<EncryptedImage> {
+  if (request.recipients.length === 0)
+    throw new ImageError('encryption.recipient', 'no recipient: nobody could decrypt the image')
+  const reports: EncryptedLayerReport[] = []
+  const count = await layerCount(request)
+  const chosen = chosenLayers(request.layers, count)
+  const descriptor = await rewriteImage(
+    request.source,
+    request.digest,
+    writer,
+    async (layer, number) => {
+      const report = (after: Descriptor, outcome: EncryptedLayerReport['outcome']) => {
+        const line = { number, before: layer.digest, after: after.digest, size: after.size, outcome }
+        reports.push(line)
+        request.onLayer?.(line)
+        return after
+      }
+      const form = layerForm(layer.mediaType)
+      if (form?.encrypted !== true) assertPlain(layer)
+      if (chosen !== undefined && !chosen.has(number)) {
+        await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
+        return report(layer, 'plain')
+      }
+      if (form?.encrypted === true) {
+        const extended = await addRecipients(layer, request.holders ?? [], request.recipients)
+        await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
+        return report(extended, 'extended')
+      }
+      return report(await encryptOne(request, layer, writer), 'encrypted')
+    },
+    request.name,
+  )
+  return { digest: descriptor.digest, descriptor, layers: reports }
+}
+
+async function encryptOne(request: EncryptRequest, layer: Descriptor, writer: LayoutWriter): Promise<Descriptor> {
+  const mediaType = encryptedMediaType(layer.mediaType)
+  const plain = verifiedWhileRead(request.source.openBlob(layer), layer, `layer ${layer.digest}`)
+  const encryption = encryptLayer(plain)
+  const content = await writer.putStream(encryption.ciphertext)
+  const { privateOptions, publicOptions } = encryption.finish()
+  const packets = await wrapFor(request.recipients, privateOptions)
+  const annotations = new Map([
+    ...otherAnnotations(layer),
+    ...keyAnnotations(packets),
+    [publicOptionsName(), publicOptionsAnnotation(publicOptions)] as const,
+  ])
+  return { mediaType, ...content, annotations }
+}
+
+/**
+ * The same layer, for more recipients: its private options are unwrapped and wrapped again; bytes and old packets stay.
+ *
+ * @throws {ImageError} as `unwrapLayer` does.
+ */
+async function addRecipients(
+  layer: Descriptor,
+  holders: readonly KeyHolder[],
+  recipients: readonly Recipients[],
+): Promise<Descriptor> {
+  const { privateOptions, packets } = await unwrapLayer(layer, holders)
+  const all = new Map(packets)
+  for (const [scheme, more] of await wrapFor(recipients, privateOptions))
+    all.set(scheme, [...(all.get(scheme) ?? []), ...more])
+  return { ...layer, annotations: new Map([...layer.annotations, ...keyAnnotations(all)]) }
+}
+
+async function wrapFor(
+  recipients: readonly Recipients[],
+  privateOptions: PrivateOptions,
+): Promise<ReadonlyMap<SchemeName, readonly Uint8Array[]>> {
+  const packets = new Map<SchemeName, readonly Uint8Array[]>()
+  const bytes = privateOptionsBytes(privateOptions)
+  for (const { scheme, wrap } of recipients)
+    packets.set(scheme, [...(packets.get(scheme) ?? []), ...(await wrap(bytes))])
+  bytes.fill(0)
+  return packets
+}
+
+async function layerCount({ layers, source, digest }: EncryptRequest): Promise<number> {
+  if (layers === undefined) return 0
+  const { bytes, mediaType } = await source.readManifest(digest, MAX_MANIFEST_BYTES)
+  const document = parseManifestOrIndex(bytes, mediaType, `manifest ${digest}`)
+  if (document.kind === 'index')
+    throw new ImageError('encryption.recipient', 'layers are chosen by number in one image, not in an index of several')
+  return document.layers.length
+}
+
+/** @returns `undefined` for all. */
+function chosenLayers(wanted: readonly number[] | undefined, count: number): ReadonlySet<number> | undefined {
+  if (wanted === undefined) return undefined
+  const chosen = wanted.map((number) => (number < 0 ? count + number : number))
+  const absent = chosen.find((number) => number < 0 || number >= count)
+  if (absent !== undefined)
+    throw new ImageError('encryption.recipient', `the image has ${count} layers, and none number ${absent}`)
+  if (chosen.length === 0) throw new ImageError('encryption.recipient', 'no layer was chosen')
+  return new Set(chosen)
+}

@@ -1,0 +1,100 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { Secret } from '@vouchsafe/core'
+import { ImageError } from '../errors.ts'
+import { type Content, type DigestAlgorithm, Digester } from '../oci/digest.ts'
+import { KEY_BYTES, NONCE_BYTES, type PrivateOptions, type PublicOptions } from './options.ts'
+
+/** Of what is handed to the cipher at once: OpenSSL in Node is fastest there (larger portions leave the caches). */
+const PORTION = 64 * 1024
+
+/** An encryption under way: read `ciphertext` to its end, then ask for the options. */
+export interface LayerEncryption {
+  readonly ciphertext: AsyncIterable<Uint8Array>
+  /** @throws {Error} before the end of the ciphertext. */
+  finish(): { readonly privateOptions: PrivateOptions; readonly publicOptions: PublicOptions }
+}
+
+/**
+ * Encrypts a blob under a fresh key and nonce, one portion at a time.
+ *
+ * AES-256-CTR from the nonce as first counter block; HMAC-SHA256 with the same key over the ciphertext.
+ * @source ocicrypt, blockcipher: AES_256_CTR_HMAC_SHA256
+ */
+export function encryptLayer(
+  plain: AsyncIterable<Uint8Array>,
+  secrets: { readonly symmetricKey: Secret; readonly nonce: Uint8Array } = freshSecrets(),
+  algorithm: DigestAlgorithm = 'sha256',
+): LayerEncryption {
+  const { symmetricKey, nonce } = secrets
+  const digester = new Digester(algorithm)
+  const hmac = createHmac('sha256', symmetricKey.expose())
+  let ended = false
+  async function* run() {
+    const cipher = createCipheriv('aes-256-ctr', symmetricKey.expose(), nonce)
+    for await (const chunk of plain)
+      for (const portion of portions(chunk)) {
+        digester.update(portion)
+        const out = cipher.update(portion)
+        hmac.update(out)
+        yield out
+      }
+    cipher.final()
+    ended = true
+  }
+  return {
+    ciphertext: run(),
+    finish: () => {
+      if (!ended) throw new Error('the ciphertext was not read to its end')
+      return {
+        privateOptions: { symmetricKey, digest: digester.digest(), nonce },
+        publicOptions: { hmac: new Uint8Array(hmac.digest()) },
+      }
+    },
+  }
+}
+
+function freshSecrets() {
+  return { symmetricKey: new Secret(randomBytes(KEY_BYTES)), nonce: new Uint8Array(randomBytes(NONCE_BYTES)) }
+}
+
+/**
+ * Decrypts a layer, one portion at a time. What comes out before the end is NOT authenticated: the HMAC covers the
+ * whole ciphertext, so whoever takes the bytes stages them and publishes when the iterator has ended without an error
+ * (H11). The digest of the plain bytes is the caller's to check, against `privateOptions.digest`: the HMAC covers
+ * neither nonce nor media type.
+ *
+ * @param expected - The ciphertext's size, from the layer's descriptor.
+ * @throws {ImageError} `encryption.truncated`, `encryption.authentication`, from the iterator.
+ */
+export async function* decryptLayer(
+  ciphertext: AsyncIterable<Uint8Array>,
+  options: { readonly privateOptions: PrivateOptions; readonly publicOptions: PublicOptions },
+  expected: Content,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { privateOptions, publicOptions } = options
+  const what = `layer ${expected.digest}`
+  const key = privateOptions.symmetricKey.expose()
+  const hmac = createHmac('sha256', key)
+  const decipher = createDecipheriv('aes-256-ctr', key, privateOptions.nonce)
+  let size = 0
+  for await (const chunk of ciphertext) {
+    size += chunk.length
+    for (const portion of portions(chunk)) {
+      hmac.update(portion)
+      yield decipher.update(portion)
+    }
+  }
+  decipher.final()
+  if (size < expected.size)
+    throw new ImageError('encryption.truncated', `${what}: ends after ${size} of ${expected.size} bytes`)
+  if (!timingSafeEqual(hmac.digest(), publicOptions.hmac))
+    throw new ImageError(
+      'encryption.authentication',
+      `${what}: its HMAC is not the one in its options: bytes, key or options are not those of the encryption`,
+    )
+}
+
+function* portions(chunk: Uint8Array): Generator<Uint8Array> {
+  if (chunk.length <= PORTION) return yield chunk
+  for (let at = 0; at < chunk.length; at += PORTION) yield chunk.subarray(at, at + PORTION)
+}

@@ -1,0 +1,104 @@
+import * as openpgp from 'openpgp'
+import { ImageError } from '../../errors.ts'
+import { malformed, MAX_PACKET_BYTES } from '../read-json.ts'
+import type { KeyHolder, Recipients } from '../recipients.ts'
+
+/** What stock ocicrypt reads: AES-256, integrity-protected, not compressed. */
+const CONFIG: openpgp.PartialConfig = {
+  preferredSymmetricAlgorithm: openpgp.enums.symmetric.aes256,
+  preferredCompressionAlgorithm: openpgp.enums.compression.uncompressed,
+  aeadProtect: false,
+  maxDecompressedMessageSize: MAX_PACKET_BYTES,
+}
+
+/** Public keys of a ring, armoured or binary. */
+export async function readPgpPublicKeys(bytes: Uint8Array, what: string): Promise<readonly openpgp.PublicKey[]> {
+  try {
+    return await (isArmoured(bytes)
+      ? openpgp.readKeys({ armoredKeys: new TextDecoder().decode(bytes) })
+      : openpgp.readKeys({ binaryKeys: bytes }))
+  } catch (cause) {
+    throw new ImageError('encryption.recipient', `${what}: no OpenPGP keys: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The keys of a ring that belong to an address, a name in angle brackets, a fingerprint or its last 16 digits. */
+export function findPgpKeys(keys: readonly openpgp.PublicKey[], who: string): readonly openpgp.PublicKey[] {
+  const wanted = who.replace(/^0x/i, '').toLowerCase()
+  const isId = /^[0-9a-f]{16}(?:[0-9a-f]{24})?$/.test(wanted)
+  return keys.filter((key) =>
+    isId
+      ? [key, ...key.subkeys].some((part) => part.getFingerprint().endsWith(wanted))
+      : key.users.some(({ userID }) => userID?.email.toLowerCase() === wanted),
+  )
+}
+
+/** Private keys of a ring, opened where they have a passphrase. */
+export async function readPgpPrivateKeys(
+  bytes: Uint8Array,
+  what: string,
+  passphrase?: string,
+): Promise<readonly openpgp.PrivateKey[]> {
+  try {
+    const keys = await (isArmoured(bytes)
+      ? openpgp.readPrivateKeys({ armoredKeys: new TextDecoder().decode(bytes) })
+      : openpgp.readPrivateKeys({ binaryKeys: bytes }))
+    if (passphrase === undefined) return keys
+    return await Promise.all(
+      keys.map(async (key) => (key.isDecrypted() ? key : await openpgp.decryptKey({ privateKey: key, passphrase }))),
+    )
+  } catch (cause) {
+    throw new ImageError('encryption.recipient', `${what}: no OpenPGP private keys: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
+export function isPgpRing(bytes: Uint8Array): boolean {
+  const tag = bytes[0] ?? 0
+  // binary: an old or new format packet header of a public or secret key
+  const packet = (tag & 0x80) === 0 ? 0 : (tag & 0x40) === 0 ? (tag >> 2) & 0xf : tag & 0x3f
+  return packet === 5 || packet === 6 || isArmoured(bytes)
+}
+
+/** @throws {ImageError} `encryption.recipient`, when wrapping, for keys that may not encrypt or have expired. */
+export function pgpRecipients(keys: readonly openpgp.PublicKey[]): Recipients {
+  return {
+    scheme: 'pgp',
+    async wrap(privateOptions) {
+      if (keys.length === 0) return []
+      try {
+        const message = await openpgp.createMessage({ binary: new Uint8Array(privateOptions) })
+        const options = { message, encryptionKeys: [...keys], format: 'binary' as const, config: CONFIG }
+        return [new Uint8Array(await openpgp.encrypt(options))]
+      } catch (cause) {
+        throw new ImageError('encryption.recipient', `OpenPGP: ${(cause as Error).message}`, { cause })
+      }
+    },
+  }
+}
+
+export function pgpKeys(keys: readonly openpgp.PrivateKey[]): KeyHolder {
+  return {
+    scheme: 'pgp',
+    async unwrap(packet) {
+      let message: openpgp.Message<Uint8Array<ArrayBuffer>>
+      try {
+        message = await openpgp.readMessage({ binaryMessage: new Uint8Array(packet), config: CONFIG })
+      } catch (cause) {
+        throw malformed('OpenPGP packet', (cause as Error).message, cause)
+      }
+      try {
+        const options = { message, decryptionKeys: [...keys], format: 'binary' as const, config: CONFIG }
+        const { data } = await openpgp.decrypt(options)
+        return new Uint8Array(data)
+      } catch {
+        return undefined
+      }
+    },
+  }
+}
+
+function isArmoured(bytes: Uint8Array): boolean {
+  return new TextDecoder().decode(bytes.subarray(0, 256)).includes('-----BEGIN PGP')
+}

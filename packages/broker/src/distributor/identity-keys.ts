@@ -33,13 +33,7 @@ export function openIdentityKeys(config: DistributorConfig['identity']['keys']):
         try {
           return readKeys(readFileSync(config.file)).filter((k) => k.kid === kid)
         } catch (cause) {
-          throw new VouchsafeError(
-            'endorsement.unavailable',
-            `identity keys: ${config.file}: ${(cause as Error).message}`,
-            {
-              cause,
-            },
-          )
+          throw unavailable(`${config.file}: ${(cause as Error).message}`, cause)
         }
       },
     }
@@ -53,6 +47,8 @@ class FetchedKeys implements IdentityKeys {
   #fetchedAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
   #running: Promise<void> | null = null
+  /** Why the last attempt gave nothing; null once one succeeded. */
+  #failure: unknown = null
 
   constructor(url: string, authority: string | undefined) {
     this.#url = url
@@ -69,24 +65,46 @@ class FetchedKeys implements IdentityKeys {
       this.#running ??= this.#fetch(now).finally(() => (this.#running = null))
     }
     if (this.#running !== null) await this.#running
-    if (now - this.#fetchedAt >= 2 * FRESH_MS)
-      throw new VouchsafeError('endorsement.unavailable', 'identity keys: the issuer’s keys could not be fetched')
-    return this.#keys.filter((k) => k.kid === kid)
+    const found = this.#keys.filter((k) => k.kid === kid)
+    // keys that are known serve through an outage of their issuer, for a while; of others nothing can be said in one
+    if (now - this.#fetchedAt >= 2 * FRESH_MS || (found.length === 0 && this.#failure !== null))
+      throw unavailable('the issuer’s keys could not be fetched', this.#failure)
+    return found
   }
 
   async #fetch(now: number): Promise<void> {
-    this.#keys = readKeys(await fetchBytes(this.#url, { authority: this.#authority }))
-    this.#fetchedAt = now
+    try {
+      this.#keys = readKeys(await fetchBytes(this.#url, { authority: this.#authority }))
+      this.#fetchedAt = now
+      this.#failure = null
+    } catch (error) {
+      this.#failure = error
+    }
   }
 }
 
-/** Keys that we know how to use; an issuer may publish others beside them. */
+/**
+ * Keys that we know how to use; an issuer may publish others beside them.
+ *
+ * @throws {VouchsafeError} `endorsement.malformed` for one that says it is such a key and is none; `input.malformed`
+ */
 export function readKeys(bytes: Uint8Array): readonly IdentityKey[] {
   const { keys } = parseSchema(jwksSchema, parseStrictJson(bytes, { maxBytes: MAX_JWKS_BYTES }), 'JWKS')
   return keys.flatMap((jwk) => {
     const alg = jwk.kty === 'RSA' ? 'RS256' : jwk.kty === 'EC' && jwk.crv === 'P-256' ? 'ES256' : null
     if (alg === null || jwk.kid === undefined || (jwk.alg ?? alg) !== alg || (jwk.use ?? 'sig') !== 'sig') return []
-    const key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
-    return [{ kid: jwk.kid, alg, spki: toBase64(new Uint8Array(key.export({ format: 'der', type: 'spki' }))) } as const]
+    return [{ kid: jwk.kid, alg, spki: toBase64(spkiOf(jwk as JsonWebKey, jwk.kid)) } as const]
   })
+}
+
+function spkiOf(jwk: JsonWebKey, kid: string): Uint8Array {
+  try {
+    return new Uint8Array(createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'der', type: 'spki' }))
+  } catch (cause) {
+    throw new VouchsafeError('endorsement.malformed', `identity keys: ${JSON.stringify(kid)} is no key`, { cause })
+  }
+}
+
+function unavailable(why: string, cause: unknown): VouchsafeError {
+  return new VouchsafeError('endorsement.unavailable', `identity keys: ${why}`, { cause })
 }

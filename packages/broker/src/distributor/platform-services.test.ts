@@ -81,6 +81,28 @@ describe('DEF-25 identity keys', () => {
     await expect(untrusted.find('x', new Date())).rejects.toThrow(unavailable)
   })
 
+  test('keys that are known serve through an outage of their issuer, and not for ever', async () => {
+    answers['/jwks'] = () => platform.jwks()
+    const keys = openIdentityKeys({ kind: 'url', url: `${base}/jwks`, authority: authority.certificate })
+    const kid = readKeys(Buffer.from(JSON.stringify(platform.jwks())))[0]?.kid ?? ''
+    const at = (minutes: number) => new Date(1_767_348_245_000 + minutes * 60_000)
+    const [key] = await keys.find(kid, at(0))
+    answers['/jwks'] = () => ({ keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'new' }] })
+    expect(await keys.find(kid, at(70))).toEqual([key])
+    // of a key that may be a new one, nothing can be said meanwhile
+    await expect(keys.find('new', at(70))).rejects.toThrow(unavailable)
+    await expect(keys.find(kid, at(120))).rejects.toThrow(unavailable)
+    answers['/jwks'] = () => platform.jwks()
+    expect(await keys.find(kid, at(121))).toEqual([key])
+  })
+
+  test('a published key that is none is refused by name', () => {
+    const jwks = { keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'odd' }] }
+    expect(() => readKeys(Buffer.from(JSON.stringify(jwks)))).toThrow(
+      expect.objectContaining({ code: 'endorsement.malformed', message: expect.stringContaining('"odd"') }),
+    )
+  })
+
   test('a file is read anew each time', async () => {
     const file = path.join(directory, 'jwks.json')
     const keys = openIdentityKeys({ kind: 'file', file })

@@ -7,6 +7,8 @@ import { hmac } from './digest.ts'
 import { kdfa } from './kdf.ts'
 
 const NONE = new Uint8Array()
+/** A public area may say any number; it comes from the other side. */
+const AES_BITS: readonly number[] = [128, 192, 256]
 
 /**
  * The outer wrapper of credentials and duplicates: encrypts `plain` under a key derived from `seed`, and binds it to the
@@ -23,6 +25,8 @@ export function outerWrap(
 ): Uint8Array<ArrayBuffer> {
   if (protector.type === 'keyedhash' || protector.symmetric.algorithm !== 'aes' || protector.symmetric.mode !== 'cfb')
     throw new TpmError('input.malformed', 'the protecting key does not use AES in CFB mode')
+  if (!AES_BITS.includes(protector.symmetric.keyBits))
+    throw new TpmError('input.malformed', `the protecting key uses AES with ${protector.symmetric.keyBits} bits`)
   const hash = softwareHash(protector.nameAlg)
   const key = kdfa(hash, seed, 'STORAGE', objectName, NONE, protector.symmetric.keyBits)
   const encrypted = aesCfbEncrypt(key, plain)

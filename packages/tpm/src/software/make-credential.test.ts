@@ -63,6 +63,13 @@ test('a point that is not on the curve gets no secret', () => {
   expect(() => makeCredential({ endorsementKey, objectName: name, credential })).toThrow(malformed)
 })
 
+test.each([0, 136, 0xffff])('a key that says it uses AES with %i bits gets no secret', (keyBits) => {
+  const endorsementKey = parseTpmPublic(recorded('TPMT_PUBLIC', 'made srk'))
+  if (endorsementKey.type === 'keyedhash') throw new Error('not a storage key')
+  const odd = { ...endorsementKey, symmetric: { ...endorsementKey.symmetric, keyBits } } as typeof endorsementKey
+  expect(() => makeCredential({ endorsementKey: odd, objectName: name, credential })).toThrow(malformed)
+})
+
 test.each([
   ['an empty credential', { credential: new Uint8Array() }],
   ['a credential longer than the digest', { credential: new Uint8Array(33) }],

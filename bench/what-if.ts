@@ -11,17 +11,15 @@ import { accepting, agreementOf, recordAttestations } from '../packages/cli/src/
  * broker's signature, verifying the evidence again from its raw bytes, judging it twice, one table.
  */
 const MACHINES = 8
-const DISTINCT = 25
 const RECORDS = 10_000
 const GOAL_SECONDS = 10
 
 const directory = mkdtempSync(path.join(tmpdir(), 'vs-what-if-'))
 try {
-  const recorded = await recordAttestations(directory, MACHINES, DISTINCT)
-  // every attestation is its own quote; a fleet that attests often shows each machine many times
-  const lines = recorded.envelopes.map((e) => JSON.stringify(e))
+  console.log(`recording ${RECORDS} attestations, each with a quote of its own: a minute or more`)
+  const recorded = await recordAttestations(directory, MACHINES, RECORDS / MACHINES)
   const records = path.join(directory, 'records.jsonl')
-  writeFileSync(records, Array.from({ length: RECORDS }, (_, i) => lines[i % lines.length]).join('\n'))
+  writeFileSync(records, recorded.envelopes.map((e) => JSON.stringify(e)).join('\n'))
   const candidate = path.join(directory, 'candidate.json')
   const { body } = recorded.agreement
   const rego = {

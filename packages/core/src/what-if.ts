@@ -4,6 +4,7 @@ import type { DistrustRule } from './appraisal/distrust.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
+import { type Once, remembering } from './base/once.ts'
 import { rememberingCrypto } from './base/remembering-crypto.ts'
 import type { Claims } from './claims/claims.ts'
 import { toClaims } from './claims/from-tpm.ts'
@@ -39,33 +40,36 @@ export interface WhatIf {
  * Recorded evidence under another policy: verified again from its raw bytes once, then judged twice, as recorded and as
  * supposed. Null when the evidence was refused, which no policy can change.
  *
- * @returns a function that judges one recorded attestation after another; agreements are read once for all
+ * What records repeat, such as certificates, logs and agreements, is read once, by its whole text. What each proves anew,
+ * its quote over its own nonce and keys, is verified for each. The memory ends with the function that is returned.
+ *
+ * @returns a function that judges one recorded attestation after another
  */
 export function whatIf(
   supposition: Supposition,
   crypto: CryptoPort,
 ): (recorded: AttestInputs) => Promise<WhatIf | null> {
-  const remembering = rememberingCrypto(crypto)
-  const agreements = new Map<string, Agreement>()
+  const remembered = rememberingCrypto(crypto)
+  const once = remembering()
   const judged = new Map<string, WhatIf>()
-  const agreementOf = (text: string): Agreement => {
-    const known = agreements.get(text) ?? parseAgreement(fromBase64(text, 'agreement'), crypto)
-    agreements.set(text, known)
-    return known
-  }
+  const bothOf = (text: string) =>
+    once('agreements', text, () => {
+      const agreement = parseAgreement(fromBase64(text, 'agreement'), crypto)
+      // under its own digest: the launch was measured under that, and whether the candidate is approved is another question
+      const supposed = { ...agreement, body: { ...agreement.body, ...supposition.agreement } }
+      return { agreement, supposed, readTime: [agreement, supposed].some(mayReadTime) }
+    })
   return async (recorded) => {
-    const claims = await claimsOf(recorded, remembering)
+    const claims = await claimsOf(recorded, remembered, once)
     if (claims === null || recorded.agreement === null) return null
-    const agreement = agreementOf(recorded.agreement)
-    // under its own digest: the launch was measured under that, and whether the candidate is approved is another question
-    const supposed = { ...agreement, body: { ...agreement.body, ...supposition.agreement } }
-    const judge = () => ({
+    const { agreement, supposed, readTime } = bothOf(recorded.agreement)
+    const judge = (): WhatIf => ({
       machine: claims.machine,
       image: claims.launch.image,
       before: accessOf(claims, agreement, recorded, recorded.distrust),
       after: accessOf(claims, supposed, recorded, supposition.distrust ?? recorded.distrust),
     })
-    if ([agreement, supposed].some(readsTime)) return judge()
+    if (readTime) return judge()
     // a machine that attests again mostly says the same again
     const { enrolment, distrust } = recorded
     const key = JSON.stringify([claims, agreement.digest, enrolment?.resetCount, enrolment?.restartCount, distrust])
@@ -79,13 +83,13 @@ export function whatIf(
 const MAX_KEPT = 4096
 
 /** Whether a policy may look at the time: then no two attestations are alike. Errs towards yes. */
-function readsTime({ body }: Agreement): boolean {
+function mayReadTime({ body }: Agreement): boolean {
   return body.grants.some(({ rego }) => Object.values(rego?.modules ?? {}).some((text) => /time|jwt|x509/.test(text)))
 }
 
-async function claimsOf(recorded: AttestInputs, crypto: CryptoPort): Promise<Claims | null> {
+async function claimsOf(recorded: AttestInputs, crypto: CryptoPort, once: Once): Promise<Claims | null> {
   try {
-    return toClaims(await verifyEvidence(recorded, crypto))
+    return toClaims(await verifyEvidence(recorded, crypto, once))
   } catch (error) {
     if (error instanceof VouchsafeError && error.code !== 'internal') return null
     throw error

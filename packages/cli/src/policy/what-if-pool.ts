@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { type ErrorCode, VouchsafeError } from '@vouchsafe/core'
 import type { Share } from './records.ts'
 import { type WhatIfJob, whatIfOfShare } from './what-if-job.ts'
-import { WhatIfReport, type WhatIfTotals } from './what-if-report.ts'
+import type { WhatIfReport, WhatIfTotals } from './what-if-report.ts'
 
 /** A thread takes about a second to start: below this much of records it does not pay. */
 const BYTES_A_THREAD = 32 * 1024 * 1024
@@ -14,29 +14,33 @@ type Answer = { readonly totals: WhatIfTotals } | { readonly code: ErrorCode; re
 
 /** Judges all records of a job, on as many threads as there are processors when there are very many. */
 export async function whatIfOfFiles(job: WhatIfJob, threads = threadsFor(job.files)): Promise<WhatIfReport> {
-  if (threads <= 1) return whatIfOfShare(job, { index: 0, of: 1 })
-  const shares = Array.from({ length: threads }, (_, index) => onThread(job, { index, of: threads }))
-  const report = new WhatIfReport()
-  for (const totals of await Promise.all(shares)) report.merge(totals)
-  return report
+  const share = (index: number): Share => ({ index, of: threads })
+  const others = Array.from({ length: threads - 1 }, (_, n) => startOn(job, share(n + 1)))
+  try {
+    // this thread takes a share as well: all modules are there already
+    const [report, ...totals] = await Promise.all([whatIfOfShare(job, share(0)), ...others.map((w) => answerOf(w))])
+    for (const t of totals) report.merge(t)
+    return report
+  } finally {
+    for (const worker of others) await worker.terminate()
+  }
 }
 
 function threadsFor(files: readonly string[]): number {
   const bytes = files.reduce((sum, f) => sum + statSync(f).size, 0)
-  return Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD))
+  return Math.max(1, Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD)))
 }
 
-async function onThread(job: WhatIfJob, share: Share): Promise<WhatIfTotals> {
-  const worker = new Worker(new URL('./what-if-worker.ts', import.meta.url), { workerData: { job, share } })
-  try {
-    const answer = await new Promise<Answer>((resolve, reject) => {
-      worker.once('message', resolve)
-      worker.once('error', reject)
-      worker.once('exit', (status) => reject(new Error(`a thread ended with ${status} and no answer`)))
-    })
-    if ('code' in answer) throw new VouchsafeError(answer.code, answer.message)
-    return answer.totals
-  } finally {
-    await worker.terminate()
-  }
+function startOn(job: WhatIfJob, share: Share): Worker {
+  return new Worker(new URL('./what-if-worker.ts', import.meta.url), { workerData: { job, share } })
+}
+
+async function answerOf(worker: Worker): Promise<WhatIfTotals> {
+  const answer = await new Promise<Answer>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', (status) => reject(new Error(`a thread ended with ${status} and no answer`)))
+  })
+  if ('code' in answer) throw new VouchsafeError(answer.code, answer.message)
+  return answer.totals
 }

@@ -1,7 +1,7 @@
 import { base64, base64urlnopad } from '@scure/base'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { fromBase64, fromBase64Url, toBase64, toBase64Url } from './encoding.ts'
+import { fromBase64, fromBase64Url, fromHex, toBase64, toBase64Url, toHex } from './encoding.ts'
 
 const malformed = expect.objectContaining({ code: 'input.malformed' })
 
@@ -50,4 +50,17 @@ test.each(['QQ', 'QQ=', 'QR==', 'QUF=', 'QQ==\n', ' QQ==', 'Q===', '====', 'QQ==
 
 test.each(['QQ==', 'QR', 'QUF', 'Q', 'Q+', 'QQ\n'])('E21 refuses %j as base64url', (text) => {
   expect(() => fromBase64Url(text)).toThrow(malformed)
+})
+
+test('hexadecimal gives back what was encoded, in the digits that others write, and refuses other digits', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+      const text = toHex(bytes)
+      expect(text).toBe(Buffer.from(bytes).toString('hex'))
+      expect(fromHex(text)).toEqual(new Uint8Array(bytes))
+      expect(() => fromHex(text, 'register', bytes.length + 1)).toThrow(`wanted ${bytes.length + 1}`)
+    }),
+  )
+  for (const text of ['0', '0G', 'AB', 'g0', '0x', '0\n', '/:', '`g', ' 00'])
+    expect(() => fromHex(text, 'register')).toThrow(expect.objectContaining({ code: 'input.malformed' }))
 })

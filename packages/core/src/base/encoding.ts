@@ -1,4 +1,4 @@
-import { base64, base64urlnopad, hex } from '@scure/base'
+import { base64, base64urlnopad } from '@scure/base'
 import { VouchsafeError } from './errors.ts'
 
 const encoder = new TextEncoder()
@@ -20,17 +20,27 @@ export function fromUtf8(bytes: Uint8Array, what = 'text'): string {
 
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
-  return hex.encode(bytes)
+  let text = ''
+  for (const byte of bytes) text += HEX[byte]
+  return text
 }
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** Strict: lower case, even length, `bytes` long where that is given. `Buffer.from(x, 'hex')` would stop silently at the first odd character. */
 export function fromHex(text: string, what = 'hex', bytes?: number): Uint8Array<ArrayBuffer> {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text))
     throw new VouchsafeError('input.malformed', `${what}: not lower-case hexadecimal of even length`)
-  const out = new Uint8Array(hex.decode(text))
+  const out = new Uint8Array(text.length / 2)
+  for (let i = 0; i < out.length; i++) out[i] = (digit(text.charCodeAt(2 * i)) << 4) | digit(text.charCodeAt(2 * i + 1))
   if (bytes !== undefined && out.length !== bytes)
     throw new VouchsafeError('input.malformed', `${what}: ${out.length} bytes, wanted ${bytes}`)
   return out
+}
+
+/** Of a character that is known to be one. */
+function digit(character: number): number {
+  return character <= 57 ? character - 48 : character - 87
 }
 
 /** Base64url without padding. */

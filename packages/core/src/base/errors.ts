@@ -42,7 +42,7 @@ export const ERROR_CODES = {
   'appraisal.privilege': 'The evidence was made at a lower privilege level than asked for.',
   'appraisal.host-data': 'What the host set at launch is not the expected value.',
   'appraisal.launch-signer': 'The launch is not signed by an ID or author key that the reference values name.',
-  'appraisal.chip': 'The chip’s identity is hidden, and the reference values ask for it.',
+  'appraisal.chip': 'The chip is not one that the reference values name, or its identity is hidden.',
   'appraisal.reset': 'The machine was reset or restarted since it enrolled or since its lease began.',
   'appraisal.image': 'The workload’s image digest is not the agreed one.',
   'appraisal.launch-arguments': 'The workload was launched with other arguments than agreed.',

@@ -2,9 +2,10 @@ import type { CryptoPort } from '../base/crypto.ts'
 import { fromBase64 } from '../base/encoding.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { type P256Jwk, jwkThumbprint } from '../base/keys.ts'
+import { type Once, anew } from '../base/once.ts'
 import { parseDigest } from '../base/digest.ts'
 import { evidenceBinding } from './binding.ts'
-import { type AnchorClass, parseAnchor } from '../x509/index.ts'
+import { type AnchorClass, parseCertificate } from '../x509/index.ts'
 import type { Enrolment, TpmEvidence } from './tpm/tpm-evidence.ts'
 import { type VerifiedTpmEvidence, verifyTpmEvidence } from './tpm/verify-tpm-evidence.ts'
 
@@ -28,9 +29,14 @@ export interface EvidenceRequest {
  * Is the evidence well formed, authentic and made for this very request? What it must commit to is computed here from
  * the request, never read from the evidence.
  *
+ * @param once - For many records of the same machines; left out, all is read anew.
  * @throws {VouchsafeError} `evidence.*`, `endorsement.*`, `input.malformed`
  */
-export async function verifyEvidence(input: EvidenceRequest, crypto: CryptoPort): Promise<VerifiedTpmEvidence> {
+export async function verifyEvidence(
+  input: EvidenceRequest,
+  crypto: CryptoPort,
+  once: Once = anew,
+): Promise<VerifiedTpmEvidence> {
   if (input.nonceState !== 'fresh')
     throw new VouchsafeError(
       'evidence.stale',
@@ -54,10 +60,14 @@ export async function verifyEvidence(input: EvidenceRequest, crypto: CryptoPort)
     },
     crypto,
   )
-  const anchors = input.anchors.map((a) => parseAnchor(fromBase64(a.certificate, 'anchor'), a))
+  const anchors = input.anchors.map(({ name, class: assurance, certificate }) => ({
+    certificate: once('anchor', certificate, () => parseCertificate(fromBase64(certificate, 'anchor'))),
+    class: assurance,
+    name,
+  }))
   return verifyTpmEvidence(
     input.evidence,
-    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at) },
+    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at), once },
     crypto,
   )
 }

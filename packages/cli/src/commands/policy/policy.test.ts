@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { AgreementBody } from '@vouchsafe/core'
+import { type AgreementBody, type AttestInputs, attest, whatIf } from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { agreementBody, goodClaims } from '../../../../core/src/testing/agreement-fixture.ts'
 import {
@@ -226,6 +228,64 @@ describe('what-if', () => {
     expect(sorted(three)).toEqual(sorted(one))
     const foreign = { ...job, key: agreementBody().owners[0]!.keys[0]! }
     await expect(whatIfOfFiles(foreign, 2)).rejects.toMatchObject({ code: 'evidence.signature' })
+  })
+
+  test('what is remembered of other records changes no outcome, whatever they have in common', async () => {
+    const { workload, launch, environment, grants } = recorded.agreement.body
+    const inputs = recorded.envelopes.map((e) => JSON.parse(Buffer.from(e.payload, 'base64').toString()).inputs)
+    const supposition = {
+      agreement: { workload, launch, grants, environment: accepting(recorded.registers.slice(1)) },
+    }
+    const stricter = agreementOf({ ...recorded.agreement.body, environment: { ...environment, leastClass: 'tpm' } })
+    const record = fc.constantFrom<AttestInputs>(...inputs)
+    const mixed = fc
+      .record({ base: record, other: record, change: fc.nat(11), at: fc.nat(400), bit: fc.nat(5) })
+      .map(({ base, other, change, at, bit }): AttestInputs => {
+        const flip = (text: string) => {
+          const bytes = Buffer.from(text, 'base64url')
+          bytes[at % bytes.length]! ^= 1 << bit
+          return bytes.toString('base64url')
+        }
+        const { evidence, enrolment, anchors } = base
+        const changed: readonly Partial<AttestInputs>[] = [
+          {},
+          { evidence: { ...evidence, bootLog: other.evidence.bootLog } },
+          { evidence: { ...evidence, registers: other.evidence.registers } },
+          { evidence: { ...evidence, bootLog: flip(evidence.bootLog) } },
+          { evidence: { ...evidence, launchLog: flip(evidence.launchLog) } },
+          { evidence: { ...evidence, quote: { ...evidence.quote, signature: flip(evidence.quote.signature) } } },
+          { enrolment: { ...enrolment!, ekCertificate: other.enrolment!.ekCertificate } },
+          { enrolment: { ...enrolment!, resetCount: bit } },
+          { anchors: anchors.map((a) => ({ ...a, class: 'tpm' as const })) },
+          { agreement: Buffer.from(stricter.bytes).toString('base64') },
+          { at: `${2000 + at}-01-01T00:00:00Z` },
+          { nonce: other.nonce },
+        ]
+        return { ...base, ...changed[change] }
+      })
+    const outcomeOf = async (judge: ReturnType<typeof whatIf>, one: AttestInputs) => {
+      try {
+        return { judged: await judge(one) }
+      } catch (error) {
+        return { thrown: String(error) }
+      }
+    }
+    const seen = new Set<string>()
+    await fc.assert(
+      fc.asyncProperty(fc.array(mixed, { minLength: 12, maxLength: 24 }), async (records) => {
+        const together = whatIf(supposition, nodeCrypto)
+        for (const one of records) {
+          const outcome = await outcomeOf(together, one)
+          expect(outcome).toStrictEqual(await outcomeOf(whatIf(supposition, nodeCrypto), one))
+          const { result } = await attest(one, nodeCrypto) // which remembers nothing at all
+          if (outcome.judged !== undefined) expect(outcome.judged === null).toBe(result === null)
+          seen.add(outcome.judged === undefined ? 'thrown' : outcome.judged === null ? 'refused' : 'judged')
+        }
+      }),
+      { numRuns: 12, seed: 4 },
+    )
+    expect(seen).toContain('refused')
+    expect(seen).toContain('judged')
   })
 
   test('records of another key, and a supposition of nothing, are refused', async () => {

@@ -4,6 +4,7 @@ import { VouchsafeError } from '../../base/errors.ts'
 import { transcript } from '../../base/transcript.ts'
 import {
   type Anchor,
+  type Certificate,
   type EkCertificate,
   EK_HANDLED_CRITICAL,
   readEkCertificate,
@@ -39,9 +40,24 @@ export async function verifyEndorsement(
   crypto: CryptoPort,
 ): Promise<VerifiedEndorsement> {
   const ek = readEkCertificate(ekCertificate)
+  return verifyEkChain(ek, intermediates.map(parseCertificate), anchors, at, crypto)
+}
+
+/**
+ * As `verifyEndorsement`, of certificates that were read.
+ *
+ * @throws {VouchsafeError} `endorsement.*`
+ */
+export async function verifyEkChain(
+  ek: EkCertificate,
+  intermediates: readonly Certificate[],
+  anchors: readonly Anchor[],
+  at: Date,
+  crypto: CryptoPort,
+): Promise<VerifiedEndorsement> {
   const { anchor } = await verifyChain({
     leaf: ek.certificate,
-    intermediates: intermediates.map(parseCertificate),
+    intermediates,
     anchors,
     at,
     crypto,

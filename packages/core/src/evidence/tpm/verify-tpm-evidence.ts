@@ -16,9 +16,10 @@ import { ALL_PCRS, type VerifiedTpmQuote, verifyTpmQuote } from '@vouchsafe/tpm/
 import type { CryptoPort } from '../../base/crypto.ts'
 import { fromBase64Url, fromHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import type { Anchor } from '../../x509/index.ts'
+import { type Once, anew } from '../../base/once.ts'
+import { type Anchor, parseCertificate, readEkCertificate } from '../../x509/index.ts'
 import { type Verified, markVerified } from '../verified.ts'
-import { machineId, verifyEndorsement } from './enrolment.ts'
+import { machineId, verifyEkChain } from './enrolment.ts'
 import type { Enrolment, TpmEvidence } from './tpm-evidence.ts'
 import { translated } from './translate.ts'
 
@@ -43,6 +44,8 @@ export interface TpmEvidenceTrust {
   /** 32 bytes from `evidenceBinding`. */
   readonly binding: Uint8Array
   readonly at: Date
+  /** For many records of the same machines: what was read of the same text before. Left out: all is read anew. */
+  readonly once?: Once
 }
 
 /**
@@ -57,22 +60,26 @@ export async function verifyTpmEvidence(
   trust: TpmEvidenceTrust,
   crypto: CryptoPort,
 ): Promise<VerifiedTpmEvidence> {
-  const { enrolment } = trust
+  const { enrolment, once = anew } = trust
   if (evidence.akPublic !== enrolment.akPublic)
     throw new VouchsafeError(
       'evidence.unenrolled',
       `the evidence is by another key than the one enrolled as ${enrolment.machine}`,
     )
-  const akPublic = fromBase64Url(enrolment.akPublic, 'akPublic')
-  const { ek, anchor } = await verifyEndorsement(
-    fromBase64Url(enrolment.ekCertificate, 'ekCertificate'),
-    enrolment.intermediates.map((c) => fromBase64Url(c, 'intermediates')),
+  const akPublic = once('akPublic', enrolment.akPublic, () => fromBase64Url(enrolment.akPublic, 'akPublic'))
+  const { ek, anchor } = await verifyEkChain(
+    once('ekCertificate', enrolment.ekCertificate, () =>
+      readEkCertificate(fromBase64Url(enrolment.ekCertificate, 'ekCertificate')),
+    ),
+    enrolment.intermediates.map((c) =>
+      once('certificate', c, () => parseCertificate(fromBase64Url(c, 'intermediates'))),
+    ),
     trust.anchors,
     trust.at,
     crypto,
   )
   return translated(async () => {
-    const name = tpmName(parseTpmPublic(akPublic), crypto.digest)
+    const name = once('akName', enrolment.akPublic, () => tpmName(parseTpmPublic(akPublic), crypto.digest))
     const machine = machineId(ek.certificate.spki, name, crypto)
     if (machine !== enrolment.machine)
       throw new VouchsafeError(
@@ -95,20 +102,22 @@ export async function verifyTpmEvidence(
       },
       crypto,
     )
-    const bootLog = parseTcgLog(fromBase64Url(evidence.bootLog, 'bootLog'))
-    const launchLog = parseCel(fromBase64Url(evidence.launchLog, 'launchLog'))
-    const imaLog = evidence.imaLog === undefined ? null : parseImaLog(fromBase64Url(evidence.imaLog, 'imaLog'))
+    const { bootLog: bootText, launchLog: launchText, imaLog: imaText } = evidence
+    const bootLog = once('bootLog', bootText, () => parseTcgLog(fromBase64Url(bootText, 'bootLog')))
+    const launchLog = once('launchLog', launchText, () => parseCel(fromBase64Url(launchText, 'launchLog')))
+    const imaLog =
+      imaText === undefined ? [] : once('imaLog', imaText, () => parseImaLog(fromBase64Url(imaText, 'imaLog')))
     verifyReplays(
       [
-        replayTcgLog(bootLog, 'sha256', crypto),
-        replayCel(launchLog, 'sha256', crypto),
-        ...(imaLog === null ? [] : [replayIma(imaLog, 'sha256', crypto)]),
+        once('bootReplay', bootText, () => replayTcgLog(bootLog, 'sha256', crypto)),
+        once('launchReplay', launchText, () => replayCel(launchLog, 'sha256', crypto)),
+        ...(imaText === undefined ? [] : [once('imaReplay', imaText, () => replayIma(imaLog, 'sha256', crypto))]),
       ],
       { space: 'pcr', bank: 'sha256', values: countingRegisters(registers) },
       { mayBeUnexplained: [] },
     )
-    const launch = readLaunch(launchLog, 'sha256', crypto)
-    return markVerified({ machine, anchor, quote, registers, bootLog, imaLog: imaLog ?? [], launch })
+    const launch = once('launch', launchText, () => readLaunch(launchLog, 'sha256', crypto))
+    return markVerified({ machine, anchor, quote, registers, bootLog, imaLog, launch })
   })
 }
 

@@ -39,7 +39,8 @@ const CK = {
   attribute: { class: 0, label: 3, id: 0x102, modulus: 0x120, publicExponent: 0x122 },
   class: { publicKey: 2, privateKey: 3 },
   rsaOaep: 9,
-  oaepParameters: 1,
+  /** Of the addon, not of the standard. */
+  oaepParameters: 4,
   hash: { sha1: { mechanism: 0x220, mask: 1 }, sha256: { mechanism: 0x250, mask: 2 } },
   dataSpecified: 1,
 } as const

@@ -1,0 +1,6 @@
+export { answerKeyProvider, type KekPort } from './broker-provider.ts'
+export { askCommand, type ProviderCommand } from './command.ts'
+export { parseProviderConfig, type ProviderAddress, type ProviderTls } from './provider-config.ts'
+export { providerKeys, type ProviderPort, providerRecipients } from './holders.ts'
+export { grpcProvider } from './grpc-client.ts'
+export { type KeyProviderServer, serveKeyProvider } from './grpc-server.ts'

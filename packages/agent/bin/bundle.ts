@@ -48,7 +48,8 @@ const englishOnly: Plugin = {
 }
 
 if (import.meta.main) {
-  const outfile = path.resolve(process.argv[2] ?? fileURLToPath(new URL('../dist/agent.mjs', import.meta.url)))
-  const bytes = await bundleAgent(outfile)
-  console.log(`${outfile}: ${bytes} bytes`)
+  const [, , file = fileURLToPath(new URL('../dist/agent.mjs', import.meta.url)), entry] = process.argv
+  const outfile = path.resolve(file)
+  await (entry === undefined ? bundleAgent(outfile) : bundleProgram(path.resolve(entry), outfile))
+  console.log(`${outfile}: ${statSync(outfile).size} bytes`)
 }

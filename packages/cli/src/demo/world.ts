@@ -54,17 +54,21 @@ export class World {
     return this.file('code')
   }
 
+  /** The agent as guests get it. */
+  readonly agentProgram: () => Promise<string> = once(() => this.#oneFile('agent'))
+  readonly #brokerProgram = once(() => this.#oneFile('broker'))
+
   /**
-   * The agent as guests get it: one file, which starts in a quarter of the time. Made once, while other things start. Where
-   * there is nothing to make it with, an installed product, the agent is that file already.
+   * A program as one file, which starts in a quarter of the time: made once, while other things start. Where there is
+   * nothing to make it with, an installed product, it is one file already.
    */
-  readonly agentProgram: () => Promise<string> = once(async () => {
+  async #oneFile(name: keyof typeof programs): Promise<string> {
     const maker = path.join(path.dirname(programs.agent), 'bundle.ts')
-    if (!existsSync(maker)) return programs.agent
-    const bundle = this.file('agent.mjs')
-    await promisify(execFile)(process.execPath, [maker, bundle])
+    if (!existsSync(maker)) return programs[name]
+    const bundle = this.file(`${name}.mjs`)
+    await promisify(execFile)(process.execPath, [maker, bundle, programs[name]])
     return bundle
-  })
+  }
 
   file(name: string): string {
     return path.join(this.directory, name)
@@ -98,7 +102,7 @@ export class World {
     }
     const requestFile = path.join(directory, 'init.json')
     writeFileSync(requestFile, JSON.stringify(request), { mode: 0o600 })
-    const init = new JsonProcess(`broker init of ${id}`, [programs.broker, 'init', requestFile], {
+    const init = new JsonProcess(`broker init of ${id}`, [await this.#brokerProgram(), 'init', requestFile], {
       logFile: this.file(`${id}.log`),
       codeCache: this.codeCache,
     })
@@ -128,7 +132,8 @@ export class World {
     preload: readonly string[] = [],
     flags: readonly string[] = [],
   ): Promise<JsonProcess> {
-    const broker = new JsonProcess(`broker of ${id}`, [...preload, programs.broker, 'serve', config, ...flags], {
+    const program = await this.#brokerProgram()
+    const broker = new JsonProcess(`broker of ${id}`, [...preload, program, 'serve', config, ...flags], {
       logFile: this.file(`${id}.log`),
       codeCache: this.codeCache,
     })

@@ -51,6 +51,21 @@ export const IMAGE_ERROR_CODES = {
   'registry.unavailable': 'The registry could not be reached, or kept failing until the last retry.',
 
   'policy.refused': 'The verification hook refused the image.',
+  'policy.malformed': 'A policy.json or registries.d file breaks its schema: nothing is allowed by such a file.',
+  'policy.material': 'A key, certificate or configuration that a policy names cannot be read.',
+
+  'key.malformed': 'A key file is not a key of the form that is wanted here.',
+  'key.unsupported': 'A key is of a kind or size that image signatures are not made with.',
+  'key.passphrase': 'A private key is encrypted and the passphrase is missing or wrong.',
+
+  'signature.malformed': 'A signature, its payload, an envelope or a bundle breaks its format.',
+  'signature.limit': 'An image carries more signatures, or larger ones, than the stated limits.',
+  'signature.unverified': 'A signature does not verify under any of the keys that are trusted for it.',
+  'signature.mismatch': 'A signature verifies, but speaks about another image, name or kind of statement.',
+  'signature.untrusted':
+    'A certificate, log entry or timestamp of a signature does not lead to the roots that are trusted.',
+
+  'statement.malformed': 'An in-toto statement breaks its schema.',
   'encryption.required': 'A layer is plain where the caller demands encrypted layers.',
   'encryption.no-key': 'A layer is encrypted and no hook was given, or none of its keys opens it.',
   'encryption.wrong-key': 'None of the keys that were given opens a layer that has recipients of their scheme.',

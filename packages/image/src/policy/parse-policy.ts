@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { ImageError } from '../errors.ts'
+import { asArray, asObject, type JsonObject, member } from '../oci/json.ts'
+import { parseSignedJson } from '../signature/signed-json.ts'
+import {
+  rejectSchema,
+  type Requirement,
+  requirementSchemas,
+  signedByCosignSchema,
+  signedBySimpleSchema,
+} from './requirement.ts'
+
+/** Who must have signed what, as policy.json writes it. */
+export interface ImagePolicy {
+  readonly default: readonly Requirement[]
+  /** By transport, then by scope. */
+  readonly transports: ReadonlyMap<string, ReadonlyMap<string, readonly Requirement[]>>
+}
+
+const MAX_POLICY_BYTES = 4 * 1024 * 1024
+const MAX_REQUIREMENTS = 64
+
+/**
+ * Reads a policy.json of either layout (GU-27): the one of containers-policy.json(5), and the older one of confidential
+ * containers where `signedBy` has a `scheme`. The result is always in the words of the first.
+ *
+ * Nothing is forgiven: an unknown or doubled member, an empty list, two sources of keys where one counts, each make
+ * the whole file invalid, and an invalid policy allows nothing (H05).
+ *
+ * @param what - The file or address, for messages (GU-29).
+ * @throws {ImageError} `policy.malformed`
+ */
+export function parsePolicy(bytes: Uint8Array, what = 'policy.json'): ImagePolicy {
+  const object = parseSignedJson(bytes, what, MAX_POLICY_BYTES, 'policy.malformed')
+  for (const name of Object.keys(object))
+    if (name !== 'default' && name !== 'transports')
+      throw malformed(`${what}: unknown member ${JSON.stringify(name.slice(0, 80))}`)
+  const transports = new Map<string, ReadonlyMap<string, readonly Requirement[]>>()
+  if (Object.hasOwn(object, 'transports'))
+    for (const [transport, scopes] of members(member(object, 'transports'), `${what}: transports`)) {
+      const at = `${what}: transports.${transport}`
+      const read = members(scopes, at).map(
+        ([scope, list]) => [scope, readRequirements(list, `${at}[${JSON.stringify(scope)}]`)] as const,
+      )
+      transports.set(transport, new Map(read))
+    }
+  return { default: readRequirements(member(object, 'default'), `${what}: default`), transports }
+}
+
+/** The file in the first layout: what was read, and nothing that was not written. */
+export function writePolicy(policy: ImagePolicy): string {
+  const transports = Object.fromEntries(
+    [...policy.transports].map(([transport, scopes]) => [transport, Object.fromEntries(scopes)]),
+  )
+  return `${JSON.stringify({ default: policy.default, ...(policy.transports.size === 0 ? {} : { transports }) }, null, 2)}\n`
+}
+
+function readRequirements(value: unknown, what: string): readonly Requirement[] {
+  const list = asMalformed(() => asArray(value, what, MAX_REQUIREMENTS))
+  if (list.length === 0) throw malformed(`${what}: an empty list would say nothing`)
+  return list.map((entry, i) => readRequirement(entry, `${what}[${i}]`))
+}
+
+function readRequirement(value: unknown, what: string): Requirement {
+  const object = asMalformed(() => asObject(value, what))
+  const type = member(object, 'type')
+  if (type === 'signedBy' && Object.hasOwn(object, 'scheme')) return readScheme(object, what)
+  if (typeof type !== 'string' || !Object.hasOwn(requirementSchemas, type))
+    throw malformed(`${what}: type ${JSON.stringify(type)} is not known`)
+  const schema: z.ZodType<Requirement> = requirementSchemas[type as keyof typeof requirementSchemas]
+  return check(schema, object, what)
+}
+
+/** The older layout, strictly, in the words of the other. */
+function readScheme(object: JsonObject, what: string): Requirement {
+  switch (member(object, 'scheme')) {
+    case 'simple': {
+      const { scheme: _, ...rest } = check(signedBySimpleSchema, object, what)
+      return rest
+    }
+    case 'cosign': {
+      const { scheme: _, type: __, ...rest } = check(signedByCosignSchema, object, what)
+      return { type: 'sigstoreSigned', ...rest }
+    }
+    default:
+      throw malformed(`${what}: scheme ${JSON.stringify(member(object, 'scheme'))}; simple and cosign are known`)
+  }
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const at = issue === undefined || issue.path.length === 0 ? '' : `.${issue.path.join('.')}`
+  throw malformed(`${what}${at}: ${issue?.message ?? 'invalid'}`)
+}
+
+function members(value: unknown, what: string): readonly (readonly [string, unknown])[] {
+  return Object.entries(asMalformed(() => asObject(value, what)))
+}
+
+function asMalformed<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new ImageError('policy.malformed', (cause as Error).message, { cause })
+  }
+}
+
+function malformed(message: string): ImageError {
+  return new ImageError('policy.malformed', message)
+}
+
+/** For a store without a policy: nothing is allowed. */
+export const REJECT_ALL: ImagePolicy = { default: [rejectSchema.parse({ type: 'reject' })], transports: new Map() }

@@ -1,0 +1,60 @@
+import { missingVectors, readVectorText } from '@vouchsafe/testkit'
+import { describe, expect, test } from 'vitest'
+import { parseReference } from '../oci/reference.ts'
+import { parsePolicy } from './parse-policy.ts'
+import { chooseAmong, chooseScope, scopesOf } from './scope.ts'
+
+const policyOf = (transports: Readonly<Record<string, readonly string[]>>) =>
+  parsePolicy(
+    new TextEncoder().encode(
+      JSON.stringify({
+        default: [{ type: 'reject' }],
+        transports: Object.fromEntries(
+          Object.entries(transports).map(([transport, scopes]) => [
+            transport,
+            Object.fromEntries(scopes.map((scope) => [scope, [{ type: 'insecureAcceptAnything' }]])),
+          ]),
+        ),
+      }),
+    ),
+  )
+
+describe.skipIf(missingVectors())('GU-09 the recorded table of scopes', () => {
+  interface Recorded {
+    readonly policy_scope_selection: {
+      readonly configured: Readonly<Record<string, readonly string[]>>
+      readonly cases: readonly (readonly [string, string, string | null, string])[]
+    }
+  }
+  const { configured, cases } = missingVectors()
+    ? { configured: {}, cases: [] }
+    : (JSON.parse(readVectorText('guest/inline/expectations.json')) as Recorded).policy_scope_selection
+  const policy = policyOf(configured)
+  test.each(cases)('%s %s is under %s %s', (transport, image, wantedTransport, wanted) => {
+    const chosen =
+      transport === 'dir'
+        ? chooseAmong(policy, transport, [image])
+        : chooseScope(policy, transport, parseReference(image))
+    const scope =
+      wantedTransport === null ? 'default' : `${wantedTransport}: ${wanted === '' ? 'everything else' : wanted}`
+    expect(chosen.scope).toBe(scope)
+  })
+})
+
+test('H05 what no scope names falls to the default, which the policy must state', () => {
+  const policy = policyOf({ docker: ['registry.example/team'] })
+  const { scope, requirements } = chooseScope(policy, 'docker', parseReference('registry.example/teamwork/app:1'))
+  expect(scope).toBe('default')
+  expect(requirements).toEqual([{ type: 'reject' }])
+})
+
+test('a reference with tag and digest is looked for by its digest', () => {
+  const digest = `sha256:${'a'.repeat(64)}`
+  expect(scopesOf(parseReference(`registry.example:5000/a/b:1@${digest}`))).toEqual([
+    `registry.example:5000/a/b@${digest}`,
+    'registry.example:5000/a/b',
+    'registry.example:5000/a',
+    'registry.example:5000',
+    '*.example',
+  ])
+})

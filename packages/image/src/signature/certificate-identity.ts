@@ -1,0 +1,187 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { VouchsafeError, x509 } from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import { ImageError } from '../errors.ts'
+import { parseRekorEntry, verifyRekorEntry } from './rekor-entry.ts'
+import { ANNOTATION, type CosignSignature } from './stored-signature.ts'
+import type { VerificationKey } from './verification-key.ts'
+
+/** Signers who are known by a certificate. */
+export type CertificateTrust = FulcioTrust | PkiTrust
+
+/** Short-lived certificates of a Fulcio CA: a log's time says when they were used. */
+export interface FulcioTrust {
+  readonly kind: 'fulcio'
+  readonly roots: readonly x509.Certificate[]
+  /** The OIDC issuer that vouched for the subject, compared exactly. */
+  readonly oidcIssuer: string
+  /** Compared exactly with the certificate's e-mail addresses. */
+  readonly subjectEmail: string
+  readonly rekorKeys: readonly VerificationKey[]
+}
+
+/** Certificates of an own PKI, valid at the time of checking. */
+export interface PkiTrust {
+  readonly kind: 'pki'
+  readonly roots: readonly x509.Certificate[]
+  readonly intermediates: readonly x509.Certificate[]
+  /** At least one of the two; both when both are given. */
+  readonly subjectEmail?: string
+  readonly subjectHostname?: string
+  readonly at: Date
+}
+
+const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
+const CODE_SIGNING = '1.3.6.1.5.5.7.3.3'
+const FULCIO_ISSUER = '1.3.6.1.4.1.57264.1.1'
+const FULCIO_ISSUER_V2 = '1.3.6.1.4.1.57264.1.8'
+
+/**
+ * Checks the certificate of a cosign signature up to a trusted root, and that its subject is the one wanted. That its
+ * key made the signature is for the caller.
+ *
+ * @throws {ImageError} `signature.untrusted`, `signature.mismatch`, `signature.malformed`.
+ * @source containers-policy.json(5), sigstoreSigned: fulcio and pki; Fulcio OID information
+ */
+export async function verifyCertificate(
+  signature: CosignSignature,
+  raw: Uint8Array,
+  trust: CertificateTrust,
+): Promise<{ readonly key: KeyObject; readonly subject: string; readonly loggedAt?: Date }> {
+  const { place, annotations, payload } = signature
+  const pem = annotations.get(ANNOTATION.certificate)
+  if (pem === undefined) throw new ImageError('signature.untrusted', `${place}: no certificate, and one is asked for`)
+  const leaves = parseCertificates(pem, `${place}: certificate`)
+  const [leaf, ...more] = leaves
+  if (leaf === undefined || more.length > 0)
+    throw new ImageError('signature.malformed', `${place}: ${leaves.length} certificates where one signs`)
+  const chain = annotations.get(ANNOTATION.chain)
+  // its last one is the root that the signer believes in; we have our own
+  const sent = chain === undefined ? [] : parseCertificates(chain, `${place}: chain`)
+  const loggedAt =
+    trust.kind === 'pki'
+      ? undefined
+      : verifyRekorEntry(
+          parseRekorEntry(annotations.get(ANNOTATION.rekor), place),
+          trust.rekorKeys,
+          { certificate: leaf.der, signature: raw, payload },
+          place,
+        )
+  await verifyPath(leaf, sent, trust, loggedAt, place)
+  const subject = trust.kind === 'fulcio' ? fulcioSubject(leaf, trust, place) : pkiSubject(leaf, trust, place)
+  const key = createPublicKey({ key: Buffer.from(leaf.spki), format: 'der', type: 'spki' })
+  return { key, subject, ...(loggedAt === undefined ? {} : { loggedAt }) }
+}
+
+/** PEM certificates, one or more, nothing else. @throws {ImageError} `signature.malformed`. */
+export function parseCertificates(pem: string, what: string): readonly x509.Certificate[] {
+  try {
+    return x509.parsePem(pem, 'CERTIFICATE').map(x509.parseCertificate)
+  } catch (cause) {
+    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+async function verifyPath(
+  leaf: x509.Certificate,
+  sent: readonly x509.Certificate[],
+  trust: CertificateTrust,
+  loggedAt: Date | undefined,
+  place: string,
+): Promise<void> {
+  const own = trust.kind === 'pki' ? trust.intermediates : []
+  try {
+    await x509.verifyChain({
+      leaf,
+      intermediates: [...own, ...sent],
+      anchors: trust.roots.map((certificate) => ({ certificate, class: 'tpm', name: certificate.label })),
+      at: trust.kind === 'pki' ? trust.at : (loggedAt ?? new Date(Number.NaN)),
+      crypto: nodeCrypto,
+      leafKeyUsage: 'digitalSignature',
+      // an own PKI may certify signers for whatever it likes to call them; Fulcio certifies for this only
+      extendedKeyUsage: trust.kind === 'pki' ? 'any' : CODE_SIGNING,
+      revocation: 'not-checked',
+      handledCritical: [SUBJECT_ALTERNATIVE_NAME],
+    })
+  } catch (cause) {
+    if (!(cause instanceof VouchsafeError)) throw cause
+    throw new ImageError('signature.untrusted', `${place}: ${cause.message}`, { cause })
+  }
+}
+
+function fulcioSubject(leaf: x509.Certificate, trust: FulcioTrust, place: string): string {
+  const issuer = fulcioIssuer(leaf, place)
+  if (issuer !== trust.oidcIssuer)
+    throw new ImageError('signature.mismatch', `${place}: issuer ${shown(issuer)}, wanted ${shown(trust.oidcIssuer)}`)
+  const { emails } = alternativeNames(leaf, place)
+  if (!emails.includes(trust.subjectEmail))
+    throw new ImageError(
+      'signature.mismatch',
+      `${place}: signed by ${shown(emails.join())}, wanted ${shown(trust.subjectEmail)}`,
+    )
+  return trust.subjectEmail
+}
+
+function pkiSubject(leaf: x509.Certificate, trust: PkiTrust, place: string): string {
+  const { emails, hosts } = alternativeNames(leaf, place)
+  const { subjectEmail, subjectHostname } = trust
+  if (subjectEmail !== undefined && !emails.includes(subjectEmail))
+    throw new ImageError(
+      'signature.mismatch',
+      `${place}: signed by ${shown(emails.join())}, wanted ${shown(subjectEmail)}`,
+    )
+  if (subjectHostname !== undefined && !hosts.includes(subjectHostname))
+    throw new ImageError(
+      'signature.mismatch',
+      `${place}: signed by ${shown(hosts.join())}, wanted ${shown(subjectHostname)}`,
+    )
+  const subject = subjectEmail ?? subjectHostname
+  if (subject === undefined) throw new ImageError('signature.untrusted', `${place}: no subject is asked for`)
+  return subject
+}
+
+/** The first extension holds the text itself, the later one DER; who carries both must mean one issuer. */
+function fulcioIssuer(leaf: x509.Certificate, place: string): string {
+  const first = leaf.extensions.get(FULCIO_ISSUER)
+  const second = leaf.extensions.get(FULCIO_ISSUER_V2)
+  const old = first === undefined ? undefined : utf8(first.value)
+  const current = second === undefined ? undefined : derText(second.value)
+  const issuer = current ?? old
+  if (issuer === undefined) throw new ImageError('signature.untrusted', `${place}: the certificate names no issuer`)
+  if (old !== undefined && current !== undefined && old !== current)
+    throw new ImageError('signature.mismatch', `${place}: the certificate names two issuers`)
+  return issuer
+}
+
+function derText(der: Uint8Array): string {
+  const r = new x509.DerReader('issuer extension', der)
+  const { content } = r.any('UTF8String')
+  r.end()
+  return utf8(content)
+}
+
+function alternativeNames(
+  leaf: x509.Certificate,
+  place: string,
+): { emails: readonly string[]; hosts: readonly string[] } {
+  const extension = leaf.extensions.get(SUBJECT_ALTERNATIVE_NAME)
+  const emails: string[] = []
+  if (extension !== undefined) {
+    const outer = new x509.DerReader(`${place}: subjectAltName`, extension.value)
+    const r = outer.sequence('GeneralNames')
+    outer.end()
+    while (!r.done) {
+      const { tag, content } = r.any('GeneralName')
+      if (tag === x509.contextTag(1)) emails.push(Buffer.from(content).toString('latin1'))
+    }
+  }
+  return { emails, hosts: leaf.subjectAlternativeNames?.dns ?? [] }
+}
+
+function utf8(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 200))
+}

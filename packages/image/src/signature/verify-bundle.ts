@@ -1,0 +1,236 @@
+import { createPublicKey, X509Certificate } from 'node:crypto'
+import {
+  type Bundle,
+  BUNDLE_V03_LEGACY_MEDIA_TYPE,
+  BUNDLE_V03_MEDIA_TYPE,
+  bundleFromJSON,
+  type TransparencyLogEntry,
+} from '@sigstore/bundle'
+import { TrustedRoot } from '@sigstore/protobuf-specs'
+import {
+  toSignedEntity,
+  toTrustMaterial,
+  type TrustMaterial,
+  type SignedEntity,
+  VerificationError,
+  Verifier,
+} from '@sigstore/verify'
+import { ImageError } from '../errors.ts'
+import { asArray, asObject, type JsonObject, member } from '../oci/json.ts'
+import { IN_TOTO, MAX_STATEMENT_BYTES, parseStatement, type Statement } from '../statement/statement.ts'
+import { parseSignedJson, readBase64 } from './signed-json.ts'
+import type { BundleSignature } from './stored-signature.ts'
+import { type VerificationKey, verificationKey } from './verification-key.ts'
+import type { Signer } from './verify-cosign.ts'
+
+/** Who may have signed a bundle. Everything is given; nothing is fetched. */
+export type BundleTrust =
+  | { readonly kind: 'keys'; readonly keys: readonly VerificationKey[]; readonly logs?: SigstoreRoot }
+  | {
+      readonly kind: 'certificates'
+      readonly root: SigstoreRoot
+      /** Compared exactly, never as a pattern. `any-identity` accepts whoever the root's CA certified. */
+      readonly identity: { readonly subject: string; readonly issuer: string } | 'any-identity'
+    }
+
+/** CAs, transparency logs and timestamp authorities, as a trusted_root.json holds them. */
+export interface SigstoreRoot {
+  readonly material: TrustMaterial
+}
+
+/** What a bundle signs, after all checks. */
+export type BundleContent =
+  | { readonly kind: 'statement'; readonly statement: Statement }
+  /** A signature over the bytes that the caller brought. */
+  | { readonly kind: 'artifact' }
+
+const MAX_BUNDLE_BYTES = MAX_STATEMENT_BYTES * 1.5
+const MAX_ENTRIES = 16
+
+/** @throws {ImageError} `signature.malformed` */
+export function parseTrustedRoot(bytes: Uint8Array, what = 'trusted root'): SigstoreRoot {
+  const object = parseSignedJson(bytes, what, 4 * 1024 * 1024)
+  try {
+    return { material: toTrustMaterial(TrustedRoot.fromJSON(object)) }
+  } catch (cause) {
+    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Roots made of single keys and certificates, as policies name them. Valid at any time: their files are their limit. */
+export function rootOf(parts: {
+  readonly authorities?: readonly (readonly Uint8Array[])[]
+  readonly logKeys: readonly VerificationKey[]
+}): SigstoreRoot {
+  const always = { start: new Date(0), end: new Date(8_640_000_000_000_000) }
+  const authorities = { certificateAuthorities: [] as object[] }
+  for (const chain of parts.authorities ?? [])
+    authorities.certificateAuthorities.push({
+      certChain: { certificates: chain.map((der) => ({ rawBytes: Buffer.from(der).toString('base64') })) },
+    })
+  const { certificateAuthorities } = toTrustMaterial(TrustedRoot.fromJSON({ ...authorities, tlogs: [] }))
+  const tlogs = parts.logKeys.map(({ id, key }) => ({
+    logID: Buffer.from(id, 'hex'),
+    baseURL: '',
+    publicKey: key,
+    validFor: always,
+  }))
+  return {
+    material: {
+      certificateAuthorities,
+      timestampAuthorities: [],
+      tlogs,
+      ctlogs: [],
+      publicKey: () => {
+        throw new Error('no key')
+      },
+    },
+  }
+}
+
+/**
+ * Checks a sigstore bundle offline: the signature by a trusted key or a certificate of a trusted CA, the log's promise
+ * and proof where logs are given, and that each log entry is about this very signature and signer (H04).
+ *
+ * What a statement is about is for the caller to compare: see `subjectFor` (H03).
+ *
+ * @param artifact - The bytes that a message signature is over. Without them such a bundle is refused.
+ * @throws {ImageError} `signature.malformed`, `signature.unverified`, `signature.untrusted`, `signature.mismatch`,
+ *   `statement.malformed`.
+ * @source Sigstore bundle format v0.3; Sigstore client specification, verification
+ */
+export function verifyBundle(
+  signature: BundleSignature,
+  trust: BundleTrust,
+  artifact?: Uint8Array,
+): { readonly content: BundleContent; readonly signer: Signer } {
+  const { place } = signature
+  const bundle = readBundle(signature)
+  if (bundle.content.$case === 'messageSignature' && artifact === undefined)
+    throw new ImageError('signature.mismatch', `${place}: signs bytes, and a statement is wanted`)
+  const entity = toEntity(bundle, artifact, place)
+  const signer = trust.kind === 'keys' ? byKey(entity, trust, place) : byCertificate(entity, trust, place)
+  for (const entry of entity.tlogEntries) assertLogged(entry, entity, signer.keyId, place)
+  if (bundle.content.$case === 'messageSignature') return { content: { kind: 'artifact' }, signer }
+  const { payload, payloadType } = bundle.content.dsseEnvelope
+  if (payloadType !== IN_TOTO)
+    throw new ImageError('signature.mismatch', `${place}: signs ${JSON.stringify(payloadType.slice(0, 80))}`)
+  return { content: { kind: 'statement', statement: parseStatement(new Uint8Array(payload), place) }, signer }
+}
+
+function readBundle({ bundle, place }: BundleSignature): Bundle {
+  const object = parseSignedJson(bundle, place, MAX_BUNDLE_BYTES)
+  const type = member(object, 'mediaType')
+  if (type !== BUNDLE_V03_MEDIA_TYPE && type !== BUNDLE_V03_LEGACY_MEDIA_TYPE)
+    throw new ImageError('signature.malformed', `${place}: media type ${JSON.stringify(type)}; version 0.3 is wanted`)
+  let read: Bundle
+  try {
+    read = bundleFromJSON(object)
+  } catch (cause) {
+    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
+  }
+  if (read.verificationMaterial.tlogEntries.length > MAX_ENTRIES)
+    throw new ImageError('signature.limit', `${place}: over ${MAX_ENTRIES} log entries`)
+  return read
+}
+
+function toEntity(bundle: Bundle, artifact: Uint8Array | undefined, place: string): SignedEntity {
+  try {
+    return toSignedEntity(bundle, artifact === undefined ? undefined : Buffer.from(artifact))
+  } catch (cause) {
+    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The hint in the bundle is the signer's word: every trusted key is tried instead. */
+function byKey(entity: SignedEntity, trust: Extract<BundleTrust, { kind: 'keys' }>, place: string): Signer {
+  if (entity.key.$case !== 'public-key')
+    throw new ImageError('signature.unverified', `${place}: by a certificate, and keys are trusted here`)
+  const key = trust.keys.find((candidate) => entity.signature.verifySignature(candidate.key))
+  if (key === undefined)
+    throw new ImageError('signature.unverified', `${place}: by none of the ${trust.keys.length} trusted keys`)
+  const { logs } = trust
+  if (logs === undefined) return { keyId: key.id, algorithm: key.algorithm }
+  const material: TrustMaterial = { ...logs.material, publicKey: () => ({ publicKey: key.key, validFor: () => true }) }
+  verify(new Verifier(material, { tlogThreshold: 1, ctlogThreshold: 0, timestampThreshold: 0 }), entity, place)
+  return { keyId: key.id, algorithm: key.algorithm, ...loggedAt(entity) }
+}
+
+function byCertificate(
+  entity: SignedEntity,
+  { root, identity }: Extract<BundleTrust, { kind: 'certificates' }>,
+  place: string,
+): Signer {
+  if (entity.key.$case !== 'certificate')
+    throw new ImageError('signature.unverified', `${place}: by a bare key, and certificates are trusted here`)
+  const ctlogThreshold = root.material.ctlogs.length > 0 ? 1 : 0
+  const { key, identity: found } = verify(
+    new Verifier(root.material, { tlogThreshold: 1, timestampThreshold: 1, ctlogThreshold }),
+    entity,
+    place,
+  )
+  const subject = found?.subjectAlternativeName ?? ''
+  const issuer = found?.extensions?.issuer ?? ''
+  if (identity !== 'any-identity' && (subject !== identity.subject || issuer !== identity.issuer))
+    throw new ImageError(
+      'signature.mismatch',
+      `${place}: signed by ${JSON.stringify(subject)} of ${JSON.stringify(issuer)}, ` +
+        `wanted ${JSON.stringify(identity.subject)} of ${JSON.stringify(identity.issuer)}`,
+    )
+  const { id, algorithm } = verificationKey(key, `${place}: certificate`)
+  return { keyId: id, algorithm, subject, ...loggedAt(entity) }
+}
+
+function verify(verifier: Verifier, entity: SignedEntity, place: string) {
+  try {
+    return verifier.verify(entity)
+  } catch (cause) {
+    const { code } = cause as VerificationError
+    const bad = cause instanceof VerificationError && code === 'SIGNATURE_ERROR'
+    throw new ImageError(
+      bad ? 'signature.unverified' : 'signature.untrusted',
+      `${place}: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
+}
+
+function loggedAt(entity: SignedEntity): { loggedAt?: Date } {
+  const seconds = Number(entity.tlogEntries[0]?.integratedTime ?? 0)
+  return seconds > 0 ? { loggedAt: new Date(seconds * 1000) } : {}
+}
+
+/** A log entry that names another signer, though it has our signature, is not the record of our signer's act. */
+function assertLogged(entry: TransparencyLogEntry, entity: SignedEntity, keyId: string, place: string): void {
+  const differ = (what: string) =>
+    new ImageError('signature.mismatch', `${place}: a log entry is about another ${what}`)
+  const body = parseSignedJson(entry.canonicalizedBody, `${place}: log entry`, 1024 * 1024)
+  const { kind, version } = entry.kindVersion
+  if (member(body, 'kind') !== kind || member(body, 'apiVersion') !== version) throw differ('kind of signature')
+  if (version !== '0.0.1') return // entries of newer logs hold the key beside the signature; the library compares them
+  const named = malformed(() => loggedSigner(body, kind, place))
+  if (named !== undefined && named !== keyId) throw differ('key')
+  if (named === undefined && entity.key.$case === 'certificate') throw differ('kind of signature')
+}
+
+function loggedSigner(body: JsonObject, kind: string, place: string): string | undefined {
+  const spec = asObject(member(body, 'spec'), `${place}: log entry: spec`)
+  const encoded =
+    kind === 'hashedrekord'
+      ? member(asObject(member(asObject(member(spec, 'signature'), place), 'publicKey'), place), 'content')
+      : kind === 'dsse'
+        ? member(asObject(asArray(member(spec, 'signatures'), place, 1)[0], place), 'verifier')
+        : undefined
+  if (encoded === undefined) return undefined
+  const pem = Buffer.from(readBase64(encoded, `${place}: log entry`)).toString('latin1')
+  const key = pem.includes('CERTIFICATE') ? new X509Certificate(pem).publicKey : createPublicKey(pem)
+  return verificationKey(key, `${place}: log entry`).id
+}
+
+function malformed<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
+  }
+}

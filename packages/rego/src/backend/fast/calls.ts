@@ -9,7 +9,6 @@ import {
   isArray,
   isObject,
   isRecord,
-  objectEntries,
   recordGet,
   RegoMap,
   RegoSet,
@@ -131,31 +130,34 @@ export function replace(env: Env, site: Site, s: Value, from: Value, to: Value):
 export function replaceN(env: Env, site: Site, table: Value, s: Value): Value | undefined {
   if (typeof s !== 'string' || !isRecord(table)) return slow(env, site, table, s)
   let hit = false
-  for (const key of Object.keys(table)) {
+  const keys = Object.keys(table)
+  for (const key of keys) {
     if (key === '' || typeof table[key] !== 'string') return slow(env, site, table, s)
     if (s.includes(key)) hit = true
   }
   env.budget.spend(1 + (s.length >> 4))
   if (!hit) return s
   if (!s.isWellFormed()) return slow(env, site, table, s)
-  return replaceFound(env, objectEntries(table) as readonly (readonly [string, string])[], s)
+  return replaceFound(env, keys, table as Readonly<Record<string, string>>, s)
 }
 
-function replaceFound(env: Env, entries: readonly (readonly [string, string])[], s: string): string {
-  const next = entries.map(([key]) => s.indexOf(key))
+function replaceFound(env: Env, keys: readonly string[], table: Readonly<Record<string, string>>, s: string): string {
+  const next = keys.map((key) => s.indexOf(key))
   let out = ''
   for (let at = 0; ;) {
-    let best = -1
+    let key = ''
+    let found = -1
     for (let i = 0; i < next.length; i++) {
-      const [key] = entries[i] as readonly [string, string]
-      let found = next[i] as number
-      if (found >= 0 && found < at) next[i] = found = s.indexOf(key, at)
-      if (found >= 0 && (best < 0 || found < (next[best] as number))) best = i
+      const k = keys[i] as string
+      let f = next[i] as number
+      if (f >= 0 && f < at) next[i] = f = s.indexOf(k, at)
+      // of two at one place each begins the other: the shorter is the first by key
+      if (f < 0 || (found >= 0 && (f > found || (f === found && k.length > key.length)))) continue
+      found = f
+      key = k
     }
-    if (best < 0) return out + s.slice(at)
-    const [key, value] = entries[best] as readonly [string, string]
-    const found = next[best] as number
-    out += s.slice(at, found) + value
+    if (found < 0) return out + s.slice(at)
+    out += s.slice(at, found) + (table[key] as string)
     env.budget.spend(1)
     env.budget.reserve(out.length)
     at = found + key.length

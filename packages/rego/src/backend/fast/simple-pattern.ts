@@ -1,7 +1,8 @@
 /**
  * Tests whether a text matches a regular expression, for the expressions that need no engine: `^` or a literal beginning, then
- * literals and classes with repeats, each of which must end where the next part begins. One pass over the text, never back.
- * These are nearly all patterns of field policies: digests, names, identifiers.
+ * literals and classes with repeats, each of which must end where the next part begins; also one of several such endings, as
+ * in `^[a-z]+-(hosts|hostname)$`. One pass over the text for each ending, never back. These are nearly all patterns of field
+ * policies: digests, names, identifiers.
  */
 export type SimplePattern = (text: string) => boolean
 
@@ -13,16 +14,23 @@ type Part = { readonly set: CharSet; readonly min: number; readonly max: number 
 export function simplePattern(pattern: string): SimplePattern | undefined {
   const parsed = new PatternReader(pattern).read()
   if (parsed === undefined) return undefined
-  const { parts, start, end } = parsed
-  if (!start) return end ? undefined : unanchored(parts)
-  if (!isDeterministic(parts, end)) return undefined
+  const { parts, endings, start, end } = parsed
+  if (!start) return end || endings !== undefined ? undefined : unanchored(parts)
+  const ways = (endings ?? [[]]).map((ending) => [...parts, ...ending])
+  if (!ways.every((way) => isDeterministic(way, end))) return undefined
   const literals = parts.findIndex((part) => literalOf(part) === undefined)
   const prefix = parts.slice(0, literals < 0 ? parts.length : literals)
   const rest = parts.slice(prefix.length)
   const begin = prefix.map(literalOf).join('')
   // code units: a character beyond the basic plane has two
-  const least = parts.reduce((sum, part) => sum + part.min, 0)
-  const most = end ? parts.reduce((sum, part) => sum + part.max * (part.set.others ? 2 : 1), 0) : Infinity
+  const least = Math.min(...ways.map((way) => way.reduce((sum, part) => sum + part.min, 0)))
+  const most = end ? Math.max(...ways.map(longest)) : Infinity
+  if (endings !== undefined)
+    return (text) => {
+      if (text.length < least || text.length > most || !text.startsWith(begin)) return false
+      const at = matchParts(rest, text, begin.length)
+      return at >= 0 && endings.some((ending) => endsWell(matchParts(ending, text, at), end, text))
+    }
   const [only, ...more] = rest
   if (only !== undefined && more.length === 0 && end && !only.set.others) {
     return (text) =>
@@ -32,7 +40,18 @@ export function simplePattern(pattern: string): SimplePattern | undefined {
       consistsOf(only.set.ascii, text, begin.length)
   }
   return (text) =>
-    text.length >= least && text.length <= most && text.startsWith(begin) && matchParts(rest, end, text, begin.length)
+    text.length >= least &&
+    text.length <= most &&
+    text.startsWith(begin) &&
+    endsWell(matchParts(rest, text, begin.length), end, text)
+}
+
+function longest(parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + part.max * (part.set.others ? 2 : 1), 0)
+}
+
+function endsWell(at: number, end: boolean, text: string): boolean {
+  return end ? at === text.length : at >= 0
 }
 
 /** What every text begins with that an anchored pattern matches, as far as that is easily seen. */
@@ -88,7 +107,8 @@ function consistsOf(ascii: Uint8Array, text: string, from: number): boolean {
   return true
 }
 
-function matchParts(parts: readonly Part[], end: boolean, text: string, from: number): boolean {
+/** @returns where the parts end, or -1 if they do not match */
+function matchParts(parts: readonly Part[], text: string, from: number): number {
   const { length } = text
   let at = from
   for (let i = 0; i < parts.length; i++) {
@@ -102,7 +122,7 @@ function matchParts(parts: readonly Part[], end: boolean, text: string, from: nu
         if (c > 127 || ascii[c] === 0) break
         at++
       }
-      if (at - first < min) return false
+      if (at - first < min) return -1
       continue
     }
     let count = 0
@@ -118,12 +138,21 @@ function matchParts(parts: readonly Part[], end: boolean, text: string, from: nu
       }
       count++
     }
-    if (count < min) return false
+    if (count < min) return -1
   }
-  return !end || at === length
+  return at
 }
 
 const MAX_REPEAT = 1000
+const MAX_ENDINGS = 16
+
+type SimpleForm = {
+  readonly parts: readonly Part[]
+  /** Of which one must follow the parts; undefined if nothing is left open. */
+  readonly endings: readonly (readonly Part[])[] | undefined
+  readonly start: boolean
+  readonly end: boolean
+}
 const ESCAPED = '\\.+*?()|[]{}^$/-_=:,;@#%&<>"\'~`! '
 
 class PatternReader {
@@ -134,23 +163,39 @@ class PatternReader {
     this.#text = text
   }
 
-  read(): { parts: readonly Part[]; start: boolean; end: boolean } | undefined {
+  read(): SimpleForm | undefined {
     const start = this.#take('^')
+    const parts = this.#sequence()
+    const endings = this.#text[this.#at] === '(' ? this.#group() : undefined
+    const end = this.#take('$')
+    return parts === undefined || this.#at < this.#text.length ? undefined : { parts, endings, start, end }
+  }
+
+  /** Parts up to what is none. */
+  #sequence(): readonly Part[] | undefined {
     const parts: Part[] = []
-    let end = false
-    while (this.#at < this.#text.length) {
-      if (this.#text[this.#at] === '$' && this.#at === this.#text.length - 1) {
-        this.#at++
-        end = true
-        break
-      }
+    while (this.#at < this.#text.length && !'$(|)'.includes(this.#text.charAt(this.#at))) {
       const set = this.#set()
       if (set === undefined) return undefined
       const repeat = this.#repeat()
       if (repeat === undefined) return undefined
       parts.push({ set, ...repeat })
     }
-    return { parts, start, end }
+    return parts
+  }
+
+  /** Alternatives, perhaps none of them, and nothing behind: what may still follow is the end of the text. */
+  #group(): readonly (readonly Part[])[] | undefined {
+    const endings: (readonly Part[])[] = []
+    do {
+      this.#at++
+      const ending = this.#sequence()
+      if (ending === undefined) return undefined
+      endings.push(ending)
+    } while (this.#text[this.#at] === '|' && endings.length < MAX_ENDINGS)
+    if (!this.#take(')')) return undefined
+    if (this.#take('?')) endings.push([])
+    return endings
   }
 
   #take(c: string): boolean {

@@ -8,6 +8,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { distributorCommand } from './commands/distributor.ts'
 import { distrustCommand } from './commands/distrust.ts'
 import { evidenceCommand } from './commands/evidence/index.ts'
+import { imageCommand } from './commands/image/index.ts'
 import { leaseCommand } from './commands/lease.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { machineCommand } from './commands/machine.ts'
@@ -50,6 +51,7 @@ export async function main(args: readonly string[]): Promise<number> {
     leaseCommand,
     distrustCommand,
     distributorCommand,
+    imageCommand,
     evidenceCommand,
     policyCommand,
     tokenCommand,

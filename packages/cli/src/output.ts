@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { BrokerRefusal } from '@vouchsafe/client'
 import { VouchsafeError } from '@vouchsafe/core'
+import { ImageError } from '@vouchsafe/image'
 import { TpmError } from '@vouchsafe/tpm/codec'
 import pc from 'picocolors'
 
@@ -76,6 +77,8 @@ function explainByCode(error: unknown): Explained {
   }
   if (error instanceof VouchsafeError)
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
+  if (error instanceof ImageError)
+    return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
   if (error instanceof TpmError)
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
   if (
@@ -101,17 +104,40 @@ const HINTS: Readonly<Record<string, string>> = {
   'peer.unreachable': 'is the broker running? vouchsafe doctor tells what is missing',
   'peer.untrusted': 'the broker at this address is not the one that was pinned; compare its identity with its owner',
   'tpm.unavailable': 'on a laptop start a software TPM with: vouchsafe up; on a machine check /dev/tpmrm0',
+  'encryption.no-key': 'give the key with --key; vouchsafe image show tells which layers are encrypted',
+  'encryption.wrong-key': 'its recipients are others: ask who encrypted the image, or give another --key',
+  'encryption.authentication':
+    'somebody changed the layer, or its options, after it was encrypted: fetch it again, and ask who keeps it',
+  'encryption.provider': 'is the key provider running? its address is in the file that --providers names',
+  'encryption.pkcs11': 'name the module that may be loaded with --pkcs11-module FILE, and check token, key and PIN',
+  'registry.denied': 'log in with skopeo login, and name the file it wrote with --auth-file',
+  'registry.address': 'allow private networks or plain HTTP for this host in the file that --registries names',
+  'store.busy': 'another vouchsafe has the store open: wait for it, or name another one with --store',
   'custody.sealed': 'unseal the broker with its passphrase file',
 }
 
+/** What was handed over cannot be read; that an image is not what it claims is an answer, and no input error. */
+const BAD_IMAGE_INPUT: ReadonlySet<string> = new Set([
+  'reference.malformed',
+  'digest.malformed',
+  'document.malformed',
+  'layout.malformed',
+  'layout.missing',
+  'build.input',
+  'encryption.recipient',
+])
+
 function statusOf(code: string): number {
   if (code === 'internal') return EXIT.bug
-  if (code.startsWith('input.') || code.startsWith('endorsement.malformed')) return EXIT.badInput
+  if (code.startsWith('input.') || code.startsWith('endorsement.malformed') || BAD_IMAGE_INPUT.has(code))
+    return EXIT.badInput
   if (
     code === 'peer.unreachable' ||
     code === 'tpm.unavailable' ||
     code === 'tpm.timeout' ||
-    code === 'store.unavailable'
+    code === 'store.unavailable' ||
+    code === 'registry.unavailable' ||
+    code === 'encryption.provider'
   )
     return EXIT.unreachable
   return EXIT.no

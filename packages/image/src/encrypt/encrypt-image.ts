@@ -6,6 +6,7 @@ import { type Digest, verifiedWhileRead } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
 import { parseManifestOrIndex } from '../oci/manifest.ts'
 import { layerForm } from '../oci/media-types.ts'
+import type { LayerDecryptor } from '../unpack/open-layer.ts'
 import {
   assertPlain,
   encryptedMediaType,
@@ -15,7 +16,7 @@ import {
   type SchemeName,
 } from './annotations.ts'
 import { encryptLayer } from './layer-cipher.ts'
-import { unwrapLayer } from './layer-decryptor.ts'
+import { type LayerSecrets, openedLayer, unwrapLayer } from './layer-decryptor.ts'
 import { privateOptionsBytes, publicOptionsAnnotation, type PrivateOptions } from './options.ts'
 import type { KeyHolder, Recipients } from './recipients.ts'
 import { rewriteImage } from './rewrite-image.ts'
@@ -48,6 +49,8 @@ export interface EncryptedImage {
   readonly digest: Digest
   readonly descriptor: Descriptor
   readonly layers: readonly EncryptedLayerReport[]
+  /** Opens the layers by the keys that were made just now: for `rehearseDecryption`, where no recipient's key is at hand. */
+  readonly decryptor: LayerDecryptor
 }
 
 /**
@@ -60,6 +63,7 @@ export async function encryptImage(request: EncryptRequest, writer: LayoutWriter
   if (request.recipients.length === 0)
     throw new ImageError('encryption.recipient', 'no recipient: nobody could decrypt the image')
   const reports: EncryptedLayerReport[] = []
+  const opened = new Map<Digest, LayerSecrets>()
   const count = await layerCount(request)
   const chosen = chosenLayers(request.layers, count)
   const descriptor = await rewriteImage(
@@ -80,18 +84,34 @@ export async function encryptImage(request: EncryptRequest, writer: LayoutWriter
         return report(layer, 'plain')
       }
       if (form?.encrypted === true) {
-        const extended = await addRecipients(layer, request.holders ?? [], request.recipients)
+        const { descriptor: extended, secrets } = await addRecipients(layer, request.holders ?? [], request.recipients)
+        opened.set(extended.digest, secrets)
         await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
         return report(extended, 'extended')
       }
-      return report(await encryptOne(request, layer, writer), 'encrypted')
+      const { descriptor: made, secrets } = await encryptOne(request, layer, writer)
+      opened.set(made.digest, secrets)
+      return report(made, 'encrypted')
     },
     request.name,
   )
-  return { digest: descriptor.digest, descriptor, layers: reports }
+  const decryptor: LayerDecryptor = {
+    open(layer) {
+      const secrets = opened.get(layer.digest)
+      if (secrets === undefined)
+        return Promise.reject(new ImageError('encryption.no-key', `layer ${layer.digest} was not encrypted here`))
+      return Promise.resolve(openedLayer(layer, secrets))
+    },
+  }
+  return { digest: descriptor.digest, descriptor, layers: reports, decryptor }
 }
 
-async function encryptOne(request: EncryptRequest, layer: Descriptor, writer: LayoutWriter): Promise<Descriptor> {
+interface MadeLayer {
+  readonly descriptor: Descriptor
+  readonly secrets: LayerSecrets
+}
+
+async function encryptOne(request: EncryptRequest, layer: Descriptor, writer: LayoutWriter): Promise<MadeLayer> {
   const mediaType = encryptedMediaType(layer.mediaType)
   const plain = verifiedWhileRead(request.source.openBlob(layer), layer, `layer ${layer.digest}`)
   const encryption = encryptLayer(plain)
@@ -103,7 +123,7 @@ async function encryptOne(request: EncryptRequest, layer: Descriptor, writer: La
     ...keyAnnotations(packets),
     [publicOptionsName(), publicOptionsAnnotation(publicOptions)] as const,
   ])
-  return { mediaType, ...content, annotations }
+  return { descriptor: { mediaType, ...content, annotations }, secrets: { privateOptions, publicOptions } }
 }
 
 /**
@@ -115,12 +135,13 @@ async function addRecipients(
   layer: Descriptor,
   holders: readonly KeyHolder[],
   recipients: readonly Recipients[],
-): Promise<Descriptor> {
-  const { privateOptions, packets } = await unwrapLayer(layer, holders)
+): Promise<MadeLayer> {
+  const { privateOptions, publicOptions, packets } = await unwrapLayer(layer, holders)
   const all = new Map(packets)
   for (const [scheme, more] of await wrapFor(recipients, privateOptions))
     all.set(scheme, [...(all.get(scheme) ?? []), ...more])
-  return { ...layer, annotations: new Map([...layer.annotations, ...keyAnnotations(all)]) }
+  const annotations = new Map([...layer.annotations, ...keyAnnotations(all)])
+  return { descriptor: { ...layer, annotations }, secrets: { privateOptions, publicOptions } }
 }
 
 async function wrapFor(

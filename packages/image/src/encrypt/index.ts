@@ -22,3 +22,4 @@ export {
 export { layerDecryptor } from './layer-decryptor.ts'
 export { type EncryptedImage, type EncryptedLayerReport, encryptImage, type EncryptRequest } from './encrypt-image.ts'
 export { type DecryptedLayerReport, decryptImage, type DecryptRequest } from './decrypt-image.ts'
+export { type Rehearsal, rehearseDecryption } from './rehearse.ts'

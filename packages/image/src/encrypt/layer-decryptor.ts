@@ -4,24 +4,32 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { LayerDecryptor, OpenedLayer } from '../unpack/open-layer.ts'
 import { type EncryptedLayer, readEncryptedLayer } from './annotations.ts'
 import { decryptLayer } from './layer-cipher.ts'
-import { parsePrivateOptions, type PrivateOptions } from './options.ts'
+import { parsePrivateOptions, type PrivateOptions, type PublicOptions } from './options.ts'
 import type { KeyHolder } from './recipients.ts'
 
 /** Opens encrypted layers with the keys of several holders: those of this process first, then those that others hold. */
 export function layerDecryptor(holders: readonly KeyHolder[]): LayerDecryptor {
   return {
     async open(layer): Promise<OpenedLayer> {
-      const { publicOptions, privateOptions } = await unwrapLayer(layer, holders)
-      return {
-        plainDigest: privateOptions.digest,
-        plainSize: layer.size,
-        keyThumbprint: createHash('sha256')
-          .update('vouchsafe/image/layer-key/v1\0')
-          .update(privateOptions.symmetricKey.expose())
-          .digest('hex'),
-        decrypt: (ciphertext) => decryptLayer(ciphertext, { publicOptions, privateOptions }, layer),
-      }
+      return openedLayer(layer, await unwrapLayer(layer, holders))
     },
+  }
+}
+
+/** All that decrypting a layer takes. */
+export interface LayerSecrets {
+  readonly privateOptions: PrivateOptions
+  readonly publicOptions: PublicOptions
+}
+
+export function openedLayer(layer: Descriptor, secrets: LayerSecrets): OpenedLayer {
+  const { symmetricKey, digest } = secrets.privateOptions
+  const thumbprint = createHash('sha256').update('vouchsafe/image/layer-key/v1\0').update(symmetricKey.expose())
+  return {
+    plainDigest: digest,
+    plainSize: layer.size,
+    keyThumbprint: thumbprint.digest('hex'),
+    decrypt: (ciphertext) => decryptLayer(ciphertext, secrets, layer),
   }
 }
 

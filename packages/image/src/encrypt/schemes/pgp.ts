@@ -1,22 +1,28 @@
-import * as openpgp from 'openpgp'
+import type * as openpgp from 'openpgp'
 import { ImageError } from '../../errors.ts'
 import { malformed, MAX_PACKET_BYTES } from '../read-json.ts'
 import type { KeyHolder, Recipients } from '../recipients.ts'
 
-/** What stock ocicrypt reads: AES-256, integrity-protected, not compressed. */
-const CONFIG: openpgp.PartialConfig = {
-  preferredSymmetricAlgorithm: openpgp.enums.symmetric.aes256,
-  preferredCompressionAlgorithm: openpgp.enums.compression.uncompressed,
-  aeadProtect: false,
-  maxDecompressedMessageSize: MAX_PACKET_BYTES,
+/** Loaded when the first OpenPGP key is: it is by far the largest library here, and few images need it. */
+async function load() {
+  const library = await import('openpgp')
+  /** What stock ocicrypt reads: AES-256, integrity-protected, not compressed. */
+  const config: openpgp.PartialConfig = {
+    preferredSymmetricAlgorithm: library.enums.symmetric.aes256,
+    preferredCompressionAlgorithm: library.enums.compression.uncompressed,
+    aeadProtect: false,
+    maxDecompressedMessageSize: MAX_PACKET_BYTES,
+  }
+  return { library, config }
 }
 
 /** Public keys of a ring, armoured or binary. */
 export async function readPgpPublicKeys(bytes: Uint8Array, what: string): Promise<readonly openpgp.PublicKey[]> {
+  const { library } = await load()
   try {
     return await (isArmoured(bytes)
-      ? openpgp.readKeys({ armoredKeys: new TextDecoder().decode(bytes) })
-      : openpgp.readKeys({ binaryKeys: bytes }))
+      ? library.readKeys({ armoredKeys: new TextDecoder().decode(bytes) })
+      : library.readKeys({ binaryKeys: bytes }))
   } catch (cause) {
     throw new ImageError('encryption.recipient', `${what}: no OpenPGP keys: ${(cause as Error).message}`, { cause })
   }
@@ -39,13 +45,14 @@ export async function readPgpPrivateKeys(
   what: string,
   passphrase?: string,
 ): Promise<readonly openpgp.PrivateKey[]> {
+  const { library } = await load()
   try {
     const keys = await (isArmoured(bytes)
-      ? openpgp.readPrivateKeys({ armoredKeys: new TextDecoder().decode(bytes) })
-      : openpgp.readPrivateKeys({ binaryKeys: bytes }))
+      ? library.readPrivateKeys({ armoredKeys: new TextDecoder().decode(bytes) })
+      : library.readPrivateKeys({ binaryKeys: bytes }))
     if (passphrase === undefined) return keys
     return await Promise.all(
-      keys.map(async (key) => (key.isDecrypted() ? key : await openpgp.decryptKey({ privateKey: key, passphrase }))),
+      keys.map(async (key) => (key.isDecrypted() ? key : await library.decryptKey({ privateKey: key, passphrase }))),
     )
   } catch (cause) {
     throw new ImageError('encryption.recipient', `${what}: no OpenPGP private keys: ${(cause as Error).message}`, {
@@ -67,10 +74,11 @@ export function pgpRecipients(keys: readonly openpgp.PublicKey[]): Recipients {
     scheme: 'pgp',
     async wrap(privateOptions) {
       if (keys.length === 0) return []
+      const { library, config } = await load()
       try {
-        const message = await openpgp.createMessage({ binary: new Uint8Array(privateOptions) })
-        const options = { message, encryptionKeys: [...keys], format: 'binary' as const, config: CONFIG }
-        return [new Uint8Array(await openpgp.encrypt(options))]
+        const message = await library.createMessage({ binary: new Uint8Array(privateOptions) })
+        const options = { message, encryptionKeys: [...keys], format: 'binary' as const, config }
+        return [new Uint8Array(await library.encrypt(options))]
       } catch (cause) {
         throw new ImageError('encryption.recipient', `OpenPGP: ${(cause as Error).message}`, { cause })
       }
@@ -82,15 +90,16 @@ export function pgpKeys(keys: readonly openpgp.PrivateKey[]): KeyHolder {
   return {
     scheme: 'pgp',
     async unwrap(packet) {
+      const { library, config } = await load()
       let message: openpgp.Message<Uint8Array<ArrayBuffer>>
       try {
-        message = await openpgp.readMessage({ binaryMessage: new Uint8Array(packet), config: CONFIG })
+        message = await library.readMessage({ binaryMessage: new Uint8Array(packet), config })
       } catch (cause) {
         throw malformed('OpenPGP packet', (cause as Error).message, cause)
       }
       try {
-        const options = { message, decryptionKeys: [...keys], format: 'binary' as const, config: CONFIG }
-        const { data } = await openpgp.decrypt(options)
+        const options = { message, decryptionKeys: [...keys], format: 'binary' as const, config }
+        const { data } = await library.decrypt(options)
         return new Uint8Array(data)
       } catch {
         return undefined

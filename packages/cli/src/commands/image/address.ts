@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import {
+  type Descriptor,
+  type Digest,
+  ImageLayout,
+  type ImageReference,
+  type ImageSource,
+  LayoutWriter,
+  parseDigest,
+  parseAuthFile,
+  parseReference,
+  type Platform,
+  RegistryClient,
+  type RegistryHost,
+} from '@vouchsafe/image'
+import { parseStrictJson, parseSchema } from '@vouchsafe/core'
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { UsageError } from '../../output.ts'
+
+/** An image as people name it: `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…`, or `registry.example/app:v1@sha256:…`. */
+export type ImageAddress =
+  | { readonly kind: 'layout'; readonly directory: string; readonly tag?: string; readonly digest?: Digest }
+  | { readonly kind: 'registry'; readonly reference: ImageReference }
+
+export function parseAddress(text: string): ImageAddress {
+  if (!text.startsWith('oci:')) return { kind: 'registry', reference: parseReference(text) }
+  const rest = text.slice('oci:'.length)
+  const at = rest.indexOf('@')
+  if (at >= 0)
+    return { kind: 'layout', directory: rest.slice(0, at), digest: parseDigest(rest.slice(at + 1), 'image digest') }
+  const colon = rest.indexOf(':')
+  if (colon < 0) return { kind: 'layout', directory: rest }
+  return { kind: 'layout', directory: rest.slice(0, colon), tag: rest.slice(colon + 1) }
+}
+
+/** How registries are reached; every verb that may speak to one takes these. */
+export interface RegistryOptions {
+  readonly authFile?: string
+  readonly registries?: string
+}
+
+export function withRegistryOptions(command: Command): Command {
+  return command
+    .option('--auth-file <file>', 'registry credentials, as skopeo login writes them')
+    .option(
+      '--registries <file>',
+      'JSON by host: certificateAuthorities, mirrors, realmHosts, redirectHosts, privateNetwork, plainHttp',
+    )
+}
+
+/** An image that is open for reading, and what its name was settled to. */
+export interface OpenImage {
+  readonly source: ImageSource
+  readonly digest: Digest
+  /** For policies and messages. */
+  readonly asked: ImageReference | undefined
+  readonly client: RegistryClient | undefined
+}
+
+/** Opens an image, runs, and ends connections whatever happens. */
+export async function withImage<T>(
+  text: string,
+  options: RegistryOptions,
+  run: (image: OpenImage) => Promise<T>,
+): Promise<T> {
+  const address = parseAddress(text)
+  if (address.kind === 'layout') {
+    const source = await ImageLayout.open(address.directory)
+    return run({ source, digest: digestIn(source, address), asked: undefined, client: undefined })
+  }
+  const client = registryClient(options)
+  try {
+    const { digest } = await client.pin(address.reference)
+    return await run({ source: client.reader(address.reference), digest, asked: address.reference, client })
+  } finally {
+    client.close()
+  }
+}
+
+function digestIn(layout: ImageLayout, address: ImageAddress & { kind: 'layout' }): Digest {
+  if (address.digest !== undefined) return address.digest
+  if (address.tag !== undefined) return layout.find(address.tag).digest
+  const digests = [...new Set(layout.index.manifests.map(({ digest }) => digest))]
+  const [only] = digests
+  if (only !== undefined && digests.length === 1) return only
+  throw new UsageError(
+    `${address.directory} holds ${digests.length} images`,
+    `name one: ${layout.index.manifests.map((entry) => `oci:${address.directory}${nameOf(entry)}`).join(', ') || 'it is empty'}`,
+  )
+}
+
+function nameOf(entry: Descriptor): string {
+  const tag = entry.annotations.get('org.opencontainers.image.ref.name')
+  return tag === undefined ? `@${entry.digest}` : `:${tag}`
+}
+
+/** A layout to write to: `oci:DIR` or `oci:DIR:TAG`. */
+export async function openTarget(text: string): Promise<{ writer: LayoutWriter; directory: string; tag?: string }> {
+  const address = text.startsWith('oci:') ? parseAddress(text) : undefined
+  if (address?.kind !== 'layout' || address.digest !== undefined)
+    throw new UsageError(`${text} is no place to write an image to`, 'name a layout directory: --out oci:DIR:TAG')
+  const writer = await LayoutWriter.open(address.directory)
+  return {
+    writer,
+    directory: address.directory,
+    ...(address.tag === undefined ? {} : { tag: address.tag }),
+  }
+}
+
+const hostSchema = z.strictObject({
+  plainHttp: z.boolean().optional(),
+  privateNetwork: z.boolean().optional(),
+  certificateAuthorities: z.array(z.string()).optional(),
+  clientCertificate: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
+  realmHosts: z.array(z.string()).optional(),
+  redirectHosts: z.array(z.string()).optional(),
+  mirrors: z.array(z.strictObject({ registry: z.string(), pathPrefix: z.string().optional() })).optional(),
+  blocked: z.boolean().optional(),
+})
+
+function registryClient({ authFile, registries }: RegistryOptions): RegistryClient {
+  const hosts =
+    registries === undefined
+      ? {}
+      : parseSchema(
+          z.record(z.string(), hostSchema),
+          parseStrictJson(readFileSync(registries), { maxBytes: 1024 * 1024 }),
+          registries,
+        )
+  return new RegistryClient({
+    hosts: hosts as Readonly<Record<string, RegistryHost>>,
+    ...(authFile === undefined ? {} : { credentials: parseAuthFile(new Uint8Array(readFileSync(authFile)), authFile) }),
+  })
+}
+
+/** `linux/arm64/v8` */
+export function platformOption(text: string): Platform {
+  const [os = '', architecture = '', variant, more] = text.split('/')
+  if (os === '' || architecture === '' || more !== undefined)
+    throw new UsageError(`${text} is not a platform`, 'write os/architecture, for example --platform linux/arm64')
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) }
+}

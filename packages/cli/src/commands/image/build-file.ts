@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseSchema, parseStrictJson } from '@vouchsafe/core'
+import {
+  type BuildConfig,
+  type BuildRequest,
+  launchPolicyLabels,
+  type LayerFile,
+  type LayerSource,
+} from '@vouchsafe/image'
+import { z } from 'zod'
+import { UsageError } from '../../output.ts'
+import { type OpenImage, parseAddress, platformOption } from './address.ts'
+
+const mode = z.string().regex(/^[0-7]{3,4}$/, 'an octal mode such as "0755"')
+const fileSchema = z.union([
+  z.strictObject({ path: z.string(), from: z.string(), mode: mode.optional() }),
+  z.strictObject({ path: z.string(), text: z.string(), mode: mode.optional() }),
+  z.strictObject({ path: z.string(), symlink: z.string() }),
+  z.strictObject({ path: z.string(), directory: z.literal(true), mode: mode.optional() }),
+])
+const layerSchema = z.union([
+  z.strictObject({
+    directory: z.string(),
+    at: z.string().optional(),
+    /** Paths below `directory`, exact; a directory goes with all below it. */
+    exclude: z.array(z.string()).optional(),
+  }),
+  z.strictObject({ files: z.array(fileSchema).min(1) }),
+])
+const descriptionSchema = z.strictObject({
+  vouchsafe: z.literal('image/v1'),
+  /** By digest. */
+  base: z.string().optional(),
+  platform: z.string().optional(),
+  layers: z.array(layerSchema).min(1).max(64),
+  entrypoint: z.array(z.string()).optional(),
+  args: z.array(z.string()).optional(),
+  env: z.record(z.string(), z.string()).optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  user: z.string().optional(),
+  workingDir: z.string().optional(),
+  ports: z.array(z.string()).optional(),
+  volumes: z.array(z.string()).optional(),
+  stopSignal: z.string().optional(),
+  launchPolicy: z
+    .strictObject({
+      allowCommandOverride: z.boolean().optional(),
+      allowEnvOverride: z.array(z.string()).optional(),
+      logRedirect: z.enum(['always', 'never', 'debugonly']).optional(),
+      allowMountDestinations: z.array(z.string()).optional(),
+      allowCapabilities: z.boolean().optional(),
+      allowCgroups: z.boolean().optional(),
+    })
+    .optional(),
+  compression: z.enum(['none', 'gzip', 'zstd']).optional(),
+  createdSeconds: z.number().int().min(0).optional(),
+})
+type Description = z.infer<typeof descriptionSchema>
+
+/** Reads what an image is to be made of. Paths in it are relative to the file. */
+export function readBuildFile(file: string): Description {
+  const bytes = new Uint8Array(readFileSync(file))
+  const description = parseSchema(descriptionSchema, parseStrictJson(bytes, { maxBytes: 1024 * 1024 }), file)
+  if (description.base !== undefined) {
+    const address = parseAddress(description.base)
+    if ((address.kind === 'layout' ? address.digest : address.reference.digest) === undefined)
+      throw new UsageError(`${file}: base ${description.base} is not named by digest`, 'add @sha256:… to it')
+  }
+  return description
+}
+
+/** @param base - The description's base, open. */
+export function buildRequest(file: string, description: Description, base: OpenImage | undefined): BuildRequest {
+  const folder = path.dirname(path.resolve(file))
+  const { platform, compression, createdSeconds } = description
+  return {
+    layers: description.layers.map((layer) => toLayer(layer, folder)),
+    config: toConfig(description),
+    ...(base === undefined ? {} : { base: { source: base.source, digest: base.digest } }),
+    ...(platform === undefined ? {} : { platform: platformOption(platform) }),
+    ...(compression === undefined ? {} : { compression }),
+    ...(createdSeconds === undefined ? {} : { createdSeconds }),
+  }
+}
+
+function toLayer(layer: Description['layers'][number], folder: string): LayerSource {
+  if ('files' in layer) return { kind: 'files', files: layer.files.map((entry) => toFile(entry, folder)) }
+  const excluded = new Set(layer.exclude)
+  return {
+    kind: 'directory',
+    directory: path.resolve(folder, layer.directory),
+    include: (found) => !excluded.has(found),
+    ...(layer.at === undefined ? {} : { at: layer.at }),
+  }
+}
+
+function toFile(entry: z.infer<typeof fileSchema>, folder: string): LayerFile {
+  if ('symlink' in entry) return { kind: 'symlink', path: entry.path, target: entry.symlink }
+  const bits = entry.mode === undefined ? {} : { mode: Number.parseInt(entry.mode, 8) }
+  if ('from' in entry) return { kind: 'copy', path: entry.path, from: path.resolve(folder, entry.from), ...bits }
+  if ('text' in entry) return { kind: 'file', path: entry.path, bytes: new TextEncoder().encode(entry.text), ...bits }
+  return { kind: 'directory', path: entry.path, ...bits }
+}
+
+function toConfig(description: Description): BuildConfig {
+  const { launchPolicy, labels, ports, entrypoint, args, env, user, workingDir, volumes, stopSignal } = description
+  const policy = launchPolicyLabels(withoutUndefined(launchPolicy ?? {}))
+  return withoutUndefined({
+    entrypoint,
+    args,
+    env,
+    user,
+    workingDir,
+    volumes,
+    stopSignal,
+    exposedPorts: ports,
+    labels: { ...labels, ...policy },
+  })
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> }
+
+/** Members that were left out are absent, not `undefined`. */
+function withoutUndefined<T extends object>(value: T): Partial<Defined<T>> {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Partial<Defined<T>>
+}

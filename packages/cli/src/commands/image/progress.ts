@@ -1,0 +1,46 @@
+import type { Output } from '../../output.ts'
+
+const WIDTH = 24
+const INTERVAL_MS = 100
+
+/** One line on a terminal that is written over; on anything else, a line for each step that ended. */
+export class Progress {
+  readonly #output: Output
+  readonly #live: boolean
+  #last = 0
+  #shown = false
+
+  constructor(output: Output) {
+    this.#output = output
+    this.#live = !output.json && process.stderr.isTTY
+  }
+
+  /** @param of - All there is to do; 0 where that is not known. */
+  show(step: string, done: number, of: number): void {
+    const now = Date.now()
+    if (!this.#live || now - this.#last < INTERVAL_MS) return
+    this.#last = now
+    this.#shown = true
+    const part = of === 0 ? 0 : Math.min(1, done / of)
+    const bar = '='.repeat(Math.round(part * WIDTH)).padEnd(WIDTH, '-')
+    process.stderr.write(`\r\x1b[K${step} [${bar}] ${bytesText(done)}`)
+  }
+
+  /** A step that ended. */
+  line(text: string): void {
+    this.clear()
+    this.#output.talk(text)
+  }
+
+  clear(): void {
+    if (this.#shown) process.stderr.write('\r\x1b[K')
+    this.#shown = false
+  }
+}
+
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  const units = ['KiB', 'MiB', 'GiB', 'TiB']
+  const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10))
+  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`
+}

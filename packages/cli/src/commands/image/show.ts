@@ -1,0 +1,91 @@
+import {
+  listPackages,
+  isPackageDatabase,
+  platformText,
+  readContents,
+  type ResolvedImage,
+  resolveImage,
+} from '@vouchsafe/image'
+import type { Command } from 'commander'
+import { EXIT } from '../../output.ts'
+import { type Done, outputOf, verb } from '../options.ts'
+import { platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { bytesText } from './progress.ts'
+
+interface Options extends RegistryOptions {
+  readonly json?: boolean
+  readonly platform?: string
+  readonly packages?: boolean
+}
+
+/** `vouchsafe image show`: what an image says of itself, checked by digest. */
+export function showVerb(done: Done): Command {
+  return withRegistryOptions(verb('show', 'what an image is: digest, start, environment, labels, layers'))
+    .argument('<image>', 'oci:DIR[:TAG], oci:DIR@sha256:…, or a registry reference')
+    .option('--platform <platform>', 'of an index (default: linux/amd64)')
+    .option('--packages', 'read the layers too, and list Debian, Alpine and npm packages')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ vouchsafe image show oci:build:v1\n  $ vouchsafe image show registry.example/app:v1 --packages',
+    )
+    .action(async (text: string, options: Options) => {
+      const platform = platformOption(options.platform ?? 'linux/amd64')
+      await withImage(text, options, async ({ source, digest }) => {
+        const image = await resolveImage(source, digest, { platform })
+        const packages =
+          options.packages === true
+            ? listPackages((await readContents(source, image, { capture: isPackageDatabase })).captured)
+            : undefined
+        const answer = { ...describe(image), ...(packages === undefined ? {} : { packages }) }
+        const lines = [
+          ...toLines(image),
+          ...(packages ?? []).map((p) => `package     ${p.system} ${p.name} ${p.version}`),
+        ]
+        outputOf(options).answer(answer, lines.join('\n'))
+      })
+      done(EXIT.yes)
+    })
+}
+
+function describe(image: ResolvedImage) {
+  const { execution, platform, created } = image.config
+  return {
+    requested: image.requested,
+    manifest: image.manifestDigest,
+    config: image.configDigest,
+    platform: platformText(platform),
+    ...(created === undefined ? {} : { created }),
+    entrypoint: execution.entrypoint,
+    args: execution.args,
+    env: execution.env,
+    user: execution.user,
+    workingDir: execution.workingDir,
+    labels: Object.fromEntries(execution.labels),
+    layers: image.layers.map(({ descriptor, diffId, form }) => ({
+      digest: descriptor.digest,
+      size: descriptor.size,
+      mediaType: descriptor.mediaType,
+      encrypted: form.encrypted,
+      diffId,
+    })),
+  }
+}
+
+function toLines(image: ResolvedImage): readonly string[] {
+  const { execution, platform } = image.config
+  return [
+    ...(image.index === undefined ? [] : [`index       ${image.requested}`]),
+    `manifest    ${image.manifestDigest}`,
+    `platform    ${platformText(platform)}`,
+    `entrypoint  ${JSON.stringify(execution.entrypoint)}`,
+    `args        ${JSON.stringify(execution.args)}`,
+    `user        ${execution.user === '' ? 'root' : execution.user}`,
+    `workdir     ${execution.workingDir === '' ? '/' : execution.workingDir}`,
+    ...execution.env.map((entry) => `env         ${entry}`),
+    ...[...execution.labels].map(([name, value]) => `label       ${name}=${value}`),
+    ...image.layers.map(
+      ({ descriptor, form }) =>
+        `layer       ${descriptor.digest} ${bytesText(descriptor.size)} ${form.compression}${form.encrypted ? ', encrypted' : ''}`,
+    ),
+  ]
+}

@@ -1,0 +1,79 @@
+import { type Digest, HARDENED, FAITHFUL, parseDigest, SnapshotStore, type StoredImage } from '@vouchsafe/image'
+import type { Command } from 'commander'
+import { EXIT, UsageError } from '../../output.ts'
+import { type Done, outputOf, table, verb } from '../options.ts'
+import { storeDirectory } from './pull.ts'
+
+interface Options {
+  readonly json?: boolean
+  readonly store?: string
+  readonly faithful?: boolean
+}
+
+/** `vouchsafe image list`: what was pulled. */
+export function listVerb(done: Done): Command {
+  return withStore(verb('list', 'images in the local store'))
+    .addHelpText('after', '\nExample:\n  $ vouchsafe image list')
+    .action((options: Options) => {
+      const images = inStore(options, (store) => store.list())
+      outputOf(options).answer(
+        { images: images.map(toJson) },
+        images.length === 0
+          ? 'no images'
+          : table(
+              images.map((image) => [
+                image.manifestDigest,
+                `${image.chain.length} layers`,
+                image.references.join(', '),
+              ]),
+            ),
+      )
+      done(EXIT.yes)
+    })
+}
+
+/** `vouchsafe image remove`: forget an image, and the layers that no other needs. */
+export function removeVerb(done: Done): Command {
+  return withStore(verb('remove', 'remove an image from the local store'))
+    .argument('<image>', 'its digest, the start of it, or a reference it was pulled by')
+    .addHelpText('after', '\nExample:\n  $ vouchsafe image remove sha256:6f4a')
+    .action((wanted: string, options: Options) => {
+      const removed = inStore(options, (store) => {
+        const digest = findStored(store.list(), wanted)
+        store.remove(digest)
+        return digest
+      })
+      outputOf(options).answer({ removed }, `${removed} is removed`)
+      done(EXIT.yes)
+    })
+}
+
+function withStore(command: Command): Command {
+  return command
+    .option('--store <dir>', 'the local store (default: ~/.local/share/vouchsafe/images)')
+    .option('--faithful', 'a store whose images were pulled with --faithful')
+}
+
+function inStore<T>(options: Options, use: (store: SnapshotStore) => T): T {
+  const store = SnapshotStore.open(storeDirectory(options.store), options.faithful === true ? FAITHFUL : HARDENED)
+  try {
+    return use(store)
+  } finally {
+    store.close()
+  }
+}
+
+/** @throws {UsageError} unless exactly one image fits. */
+function findStored(images: readonly StoredImage[], wanted: string): Digest {
+  const fitting = images.filter(
+    ({ manifestDigest, references }) => manifestDigest.startsWith(wanted) || references.includes(wanted),
+  )
+  const [found] = fitting
+  if (found === undefined || fitting.length > 1)
+    throw new UsageError(`${fitting.length} images fit ${wanted}`, 'vouchsafe image list tells what there is')
+  return parseDigest(found.manifestDigest)
+}
+
+function toJson({ manifestDigest, references, chain, configDigest }: StoredImage) {
+  return { image: manifestDigest, references, config: configDigest, layers: chain.length }
+}

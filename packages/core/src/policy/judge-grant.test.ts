@@ -92,6 +92,11 @@ output if input.launch.output == "closed"`,
       'policy.invalid',
     ],
     ['F06 would be random', rego('allow if { input.simulated; rand.intn("x", 2) == 1 }'), 'policy.invalid'],
+    [
+      'F06 asks for signatures, which nobody lends it',
+      rego('allow if { input.simulated; io.jwt.verify_es256(input.machine, "key") }'),
+      'policy.invalid',
+    ],
     ['names a claim that cannot exist', rego('allow if input.launch.imge == "x"'), 'policy.invalid'],
     [
       'F01 only excludes',

@@ -13,6 +13,20 @@ const FORBIDDEN = [
   'providers.aws.sign_req',
 ]
 
+/**
+ * Built-ins that ask for signatures, which a grant is asked without: no claim is a token or a certificate, those were verified
+ * before there were claims. Refused when filed, rather than without an answer in each decision.
+ */
+const SIGNATURES = [
+  ...['rs', 'ps', 'es'].flatMap((kind) => [256, 384, 512].map((bits) => `io.jwt.verify_${kind}${bits}`)),
+  'io.jwt.verify_eddsa',
+  'io.jwt.decode_verify',
+  'io.jwt.encode_sign',
+  'io.jwt.encode_sign_raw',
+  'crypto.x509.parse_and_verify_certificates',
+  'crypto.x509.parse_and_verify_certificates_with_options',
+]
+
 /** How much one evaluation may do. Steps rather than time, so that a replay ends where the first evaluation ended. */
 export const REGO_BOUNDS = { maxSteps: 2_000_000, maxDepth: 200, maxMemory: 2_000_000 } as const
 
@@ -30,7 +44,7 @@ export function compileRego(rego: RegoCondition): Policy {
   if (known !== undefined) return known
   let policy: Policy
   try {
-    policy = compile(rego.modules, { host: {}, forbidden: FORBIDDEN, data: rego.data ?? {} })
+    policy = compile(rego.modules, { host: {}, forbidden: [...FORBIDDEN, ...SIGNATURES], data: rego.data ?? {} })
   } catch (error) {
     if (!(error instanceof RegoError)) throw error
     throw new VouchsafeError('policy.invalid', error.message, { cause: error })

@@ -78,7 +78,7 @@ export class Owner {
     const payload = Buffer.from(String(this.#json('record.json')['payload']), 'base64').toString('utf8')
     const { inputs } = JSON.parse(payload) as { inputs: Partial<AttestInputs & ReleaseInputs> }
     const evidence = inputs.evidence ?? inputs.attest?.evidence
-    if (evidence === undefined) throw new Error(`${decision} records no evidence`)
+    if (evidence?.format !== 'tpm') throw new Error(`${decision} records no evidence of a TPM`)
     return evidence
   }
 

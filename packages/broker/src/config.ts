@@ -19,6 +19,21 @@ export const configSchema = z.strictObject({
   identity: z.string().min(1),
   /** The newest log heads, kept apart from the store, so that a store put back is noticed (G14). */
   headGuard: z.string().min(1),
+  /** Where the collateral of CPUs' vendors comes from and is kept. Left out: evidence of CPUs is refused. */
+  collateral: z
+    .strictObject({
+      /** Where it is kept. Need not be trusted: everything is verified again when it is read. */
+      folder: z.string().min(1),
+      /** AMD’s key distribution service and Intel’s provisioning service unless told: mirrors and caches do as well. */
+      amdUrl: z.url().exactOptional(),
+      intelUrl: z.url().exactOptional(),
+      intelRootCrlUrl: z.url().exactOptional(),
+      /** Only what the folder holds: see `vouchsafe evidence bundle`. */
+      offline: z.boolean().exactOptional(),
+      /** PEM files with ASK and ASVK of roots that are not AMD’s own. */
+      intermediates: z.array(z.string().min(1)).max(8).exactOptional(),
+    })
+    .exactOptional(),
   /** Policies on trial: evaluated beside the agreements’ own and recorded where they differ, without effect. */
   shadows: z.string().min(1).optional(),
 })

@@ -9,6 +9,7 @@ import type { Route } from './http/route.ts'
 import { ROUTES } from './http/routes.ts'
 import { listen } from './http/server.ts'
 import { openStoreOf } from './open-store.ts'
+import { collateralFinder } from './services/collateral.ts'
 import type { Services, TenantContext } from './services/context.ts'
 import { announceShadows, readShadows } from './services/shadows.ts'
 import { openTenant } from './services/tenant-context.ts'
@@ -57,6 +58,9 @@ export async function serveBroker(
       clock,
       log: options.log,
       shadows,
+      ...(config.collateral !== undefined && {
+        collateral: collateralFinder(config.collateral, { clock, log: options.log }),
+      }),
       context: tenantContexts(store, root, identity, id, listening, clock),
     }
     const hosts = [...new Set([config.listen.host, new URL(config.publicUrl).hostname])]

@@ -31,7 +31,7 @@ import {
 } from './testing/agreement-fixture.ts'
 import { issueToken } from './token/issue.ts'
 import { signProof } from './token/proof.ts'
-import { type AttestInputs, RECORD_TYPE, type ReleaseInputs } from './wire/decision-record.ts'
+import { RECORD_TYPE, type ReleaseInputs, type TpmAttestInputs as AttestInputs } from './wire/decision-record.ts'
 import { parseAnchor } from './x509/index.ts'
 
 /** The line on a real (software) TPM, in one process: every check of the first half has a twin here that fails. */

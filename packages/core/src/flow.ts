@@ -1,14 +1,15 @@
 import { type Agreement, parseAgreement } from './agreement/agreement.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
-import { appraise } from './appraisal/appraise.ts'
+import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
 import type { Appraisal } from './appraisal/finding.ts'
 import { measuredIn } from './appraisal/measured.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
 import { jwkThumbprint } from './base/keys.ts'
+import { claimsFromHardware } from './claims/from-hardware.ts'
 import { toClaims } from './claims/from-tpm.ts'
-import { verifyEvidence } from './evidence/verify.ts'
+import { verifyAnyEvidence } from './evidence/verify-any.ts'
 import { decide } from './policy/decide.ts'
 import { type Decision, type Stage, reason, reasonsAgainst } from './policy/decision.ts'
 import { type ShadowFinding, consultShadows } from './policy/shadow.ts'
@@ -29,16 +30,15 @@ import type { AttestInputs, ReleaseInputs, Verdict } from './wire/decision-recor
 export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<Walk> {
   return walk<AttestationResult>(async (enter) => {
     enter('evidence')
-    const evidence = await verifyEvidence(input, crypto)
+    const evidence = await verifyAnyEvidence(input, crypto)
     enter('claims')
-    const claims = toClaims(evidence)
+    const claims = 'hardware' in evidence ? claimsFromHardware(evidence) : toClaims(evidence)
     enter('appraisal')
-    const agreement = parseAgreement(agreementBytes(input), crypto)
-    const appraisal = appraise(
-      claims,
-      { agreement, counters: input.enrolment ?? refuse(), distrust: input.distrust },
-      measuredIn(evidence, crypto),
-    )
+    const reference = { agreement: parseAgreement(agreementBytes(input), crypto), distrust: input.distrust }
+    const appraisal =
+      'hardware' in evidence
+        ? appraiseHardwareEvidence(evidence, claims, reference, new Date(input.at))
+        : appraise(claims, { ...reference, counters: input.enrolment ?? refuse() }, measuredIn(evidence, crypto))
     enter('token')
     return { result: { claims, appraisal }, decision: accept({ claims, appraisal }) }
   })

@@ -33,6 +33,7 @@ export { type ClientResult, distribute } from './distribute.ts'
 export { type Replay, replayRecord } from './replay.ts'
 export { type Access, type Supposition, type WhatIf, whatIf } from './what-if.ts'
 
+export type { AnyEvidenceRequest } from './evidence/verify-any.ts'
 export { type EvidenceBinding, evidenceBinding, workloadEvidenceBinding } from './evidence/binding.ts'
 export { type AuditEntry, type InstanceFacts, instanceFactsSchema } from './evidence/instance/instance-facts.ts'
 export {
@@ -131,8 +132,11 @@ export * from './ledger/index.ts'
 export * as x509 from './x509/index.ts'
 export * as evidence from './evidence/index.ts'
 export { appraiseSgx, type SgxReference, sgxReferenceSchema } from './appraisal/sgx.ts'
-export { appraiseSnp, type SnpReference, snpReferenceSchema } from './appraisal/snp.ts'
-export { appraiseTdx, type TdxReference, tdxReferenceSchema } from './appraisal/tdx.ts'
+export { appraiseSnp } from './appraisal/snp.ts'
+export { appraiseTdx } from './appraisal/tdx.ts'
+export { type SnpReference, snpReferenceSchema } from './agreement/reference/snp-reference.ts'
+export { type TdxReference, tdxReferenceSchema } from './agreement/reference/tdx-reference.ts'
+export { type HardwareTerms, hardwareTermsSchema } from './agreement/reference/hardware-terms.ts'
 export * as wire from './wire/api.ts'
 export { type DistributionInputs, distributionInputsSchema } from './wire/distribution-inputs.ts'
 export * as distributorWire from './wire/distributor.ts'
@@ -142,6 +146,7 @@ export {
   MAX_RECORD_BYTES,
   RECORD_TYPE,
   type ReleaseInputs,
+  type TpmAttestInputs,
   type Verdict,
   attestInputsSchema,
   decisionRecordSchema,

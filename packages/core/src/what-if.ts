@@ -88,8 +88,10 @@ function mayReadTime({ body }: Agreement): boolean {
 }
 
 async function claimsOf(recorded: AttestInputs, crypto: CryptoPort, once: Once): Promise<Claims | null> {
+  const { evidence } = recorded
+  if (evidence.format !== 'tpm') return null // what a CPU showed is judged by its own terms, which no policy changes
   try {
-    return toClaims(await verifyEvidence(recorded, crypto, once))
+    return toClaims(await verifyEvidence({ ...recorded, evidence }, crypto, once))
   } catch (error) {
     if (error instanceof VouchsafeError && error.code !== 'internal') return null
     throw error

@@ -34,10 +34,11 @@ export interface AmdAuthorities {
 
 const AMD = '1.3.6.1.4.1.3704.1'
 
-export function makeAmdAuthorities(product: AmdProduct): AmdAuthorities {
+/** @param more - Further extensions of the root, such as the mark of a simulator. */
+export function makeAmdAuthorities(product: AmdProduct, more: readonly TestExtension[] = []): AmdAuthorities {
   const key = () => makeKey('RSA-2048')
   const signature = 'pss-sha384'
-  const root = [basicConstraints(true), keyUsage('keyCertSign', 'cRLSign')]
+  const root = [basicConstraints(true), keyUsage('keyCertSign', 'cRLSign'), ...more]
   const below = [basicConstraints(true, 0), keyUsage('keyCertSign')]
   const ark = makeCertificate({ subject: `ARK-${product}`, key: key(), signature, extensions: root })
   const issued = (subject: string) =>

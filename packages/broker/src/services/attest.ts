@@ -11,7 +11,7 @@ import {
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { z } from 'zod'
 import type { Enrolment } from '../store/rows.ts'
-import { anchorsOf } from './anchors.ts'
+import { anchorsOf, parsedAnchorsOf } from './anchors.ts'
 import { carryCheckpoints, growthSince } from './checkpoints.ts'
 import type { Services, TenantContext } from './context.ts'
 import { distrustRulesOf } from './distrust-rules.ts'
@@ -44,7 +44,7 @@ async function attestOnce(
   const tenant = context.tenant.id
   const nonce = context.checkNonce(body.nonce, { purpose: 'attest', session: body.session }, at)
   const agreementDigest = parseDigest(body.agreement, 'agreement')
-  const enrolment = await store.enrolment(tenant, body.machine)
+  const enrolment = body.machine === null ? null : await store.enrolment(tenant, body.machine)
   const agreement = await store.agreement(tenant, agreementDigest)
   const inputs: AttestInputs = {
     at: at.toISOString(),
@@ -57,6 +57,7 @@ async function attestOnce(
     proofKey: body.proofKey,
     evidence: body.evidence,
     enrolment: enrolment === null || enrolment.endedAt !== null ? null : toWire(enrolment),
+    ...(await collateralOf(services, tenant, body.evidence)),
     anchors: await anchorsOf(store, tenant),
     agreementDigest,
     agreement: agreement === null ? null : toBase64(agreement.bytes),
@@ -65,6 +66,7 @@ async function attestOnce(
   const walk = await walkAttest(inputs, nodeCrypto)
   const id = newDecisionId()
   const prepared = prepareDecision(id, context, walk, { operation: 'attest', inputs })
+  const machine = walk.result?.claims.machine ?? body.machine ?? UNNAMED
   const recorded = await store.decide({
     tenant,
     expect: null,
@@ -75,8 +77,8 @@ async function attestOnce(
       digest: prepared.digest,
       outcome: prepared.outcome,
       code: prepared.code,
-      marks: marksOf(walk, body.machine, body.agreement),
-      facts: { operation: 'attest', machine: body.machine },
+      marks: marksOf(walk, machine, body.agreement),
+      facts: { operation: 'attest', machine },
       request: null,
     },
     lease: { kind: 'none' },
@@ -103,6 +105,20 @@ async function attestOnce(
     log: await growthSince(services, context, body.kept),
     receipt: await receiptOf(store, tenant, recorded.seq),
   }
+}
+
+/** A CPU that was refused has no name that anybody vouched for. */
+const UNNAMED = 'unnamed'
+
+/** What the CPU's vendor says at this moment; recorded, so that the decision can be walked again without a network. */
+async function collateralOf(
+  services: Services,
+  tenant: string,
+  shown: AttestInputs['evidence'],
+): Promise<Pick<AttestInputs, 'collateral'>> {
+  if (shown.format === 'tpm') return {}
+  const anchors = await parsedAnchorsOf(services.store, tenant)
+  return { collateral: (await services.collateral?.(tenant, shown, anchors)) ?? null }
 }
 
 function toWire(e: Enrolment): WireEnrolment {

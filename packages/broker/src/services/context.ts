@@ -2,6 +2,7 @@ import type { BrokerPin, Envelope, P256Jwk, Shadow, TokenSigner } from '@vouchsa
 import type { CryptoKey } from 'jose'
 import type { LogSigner, Store } from '../store/store.ts'
 import type { Principal, Tenant } from '../store/rows.ts'
+import type { FindCollateral } from './collateral.ts'
 
 /** What a nonce of ours turned out to be. `id` is what is consumed; it exists for every nonce that we issued. */
 export type NonceCheck =
@@ -57,6 +58,8 @@ export interface Services {
   /** @throws {VouchsafeError} `custody.sealed`, `request.unknown-route` for a tenant that is not here */
   context(tenant: string): Promise<TenantContext>
   readonly log: (event: string, fields: Readonly<Record<string, string | number | boolean>>) => void
+  /** Left out where evidence of CPUs is not taken. */
+  readonly collateral?: FindCollateral
   /** Policies on trial, by tenant. */
   readonly shadows?: Readonly<Record<string, readonly Shadow[]>>
 }

@@ -9,7 +9,10 @@ export async function distrustRulesOf(store: Store, tenant: string): Promise<Dis
   )
 }
 
-/** The mark by which decisions that relied on a rule's subject are found. */
+/**
+ * The mark that every decision carries which may rest on a rule's subject. Rules over a range find more than they speak of:
+ * `isExact` tells which, and whoever acts looks at the claims of each.
+ */
 export function markOf({ subject }: DistrustRule): string {
   switch (subject.kind) {
     case 'machine':
@@ -20,5 +23,24 @@ export function markOf({ subject }: DistrustRule): string {
       return `anchor:${subject.anchor}`
     case 'register':
       return `register:${subject.register}:${subject.value}`
+    case 'chip':
+      return `chip:${subject.chip}`
+    case 'hidden-chips':
+      return 'chip:hidden'
+    case 'family':
+    case 'microcode':
+    case 'firmware':
+      return `family:${subject.family}`
+    case 'measurement':
+      return `measurement:${subject.measurement}`
+    case 'advisory':
+      return `advisory:${subject.advisory}`
+    case 'tcb-before':
+      return 'platform:any'
   }
+}
+
+/** Whether the mark says it all. */
+export function isExact({ subject }: DistrustRule): boolean {
+  return !['microcode', 'firmware', 'tcb-before'].includes(subject.kind)
 }

@@ -1,7 +1,11 @@
 import {
+  type AttestInputs,
+  attest,
   digestOf,
+  type DistrustRule,
   envelopeSchema,
   fromBase64,
+  isDistrusted,
   parseSchema,
   parseStrictJson,
   decisionRecordSchema,
@@ -12,7 +16,7 @@ import {
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { z } from 'zod'
 import type { Caller, Services, TenantContext } from './context.ts'
-import { markOf } from './distrust-rules.ts'
+import { isExact, markOf } from './distrust-rules.ts'
 import { receiptOf } from './receipts.ts'
 
 const MOST_AFFECTED = 1000
@@ -28,25 +32,27 @@ export async function distrust(
   body: z.output<typeof wire.distrustRequest>,
 ): Promise<z.input<typeof wire.distrustResponse>> {
   const tenant = context.tenant.id
-  const mark = markOf(body.rule)
-  const affected = await affectedBy(services, tenant, mark)
+  const found = markOf(body.rule)
+  const affected = await affectedBy(services, tenant, body.rule)
   if (body.dryRun) return { applied: false, affected, receipt: null }
   const rule = utf8(JSON.stringify(body.rule))
+  const running = affected.filter((a) => a.running)
+  // a rule over a range has no mark that says it all: its leases are ended one by one, and the epoch that it raises
+  // stops whatever was being released meanwhile
+  const exact = isExact(body.rule)
+  const mark = exact ? found : `rule:${body.rule.id}`
   const recorded = await services.store.append({
     tenant,
     entry: {
       kind: 'trust.distrusted',
       subject: mark,
       digest: digestOf(rule, nodeCrypto),
-      facts: {
-        rule: body.rule.id,
-        by: caller.principal.party,
-        leases: String(affected.filter((a) => a.running).length),
-      },
+      facts: { rule: body.rule.id, by: caller.principal.party, leases: String(running.length) },
     },
     changes: [
       { change: 'nonce.consume', nonce: caller.nonce },
       { change: 'distrust.add', rule: { id: body.rule.id, mark, request: rule } },
+      ...(exact ? [] : running.map(({ lease }) => ({ change: 'lease.end', id: lease, why: ENDED }) as const)),
     ],
     signer: context.logSigner,
   })
@@ -54,13 +60,15 @@ export async function distrust(
   return { applied: true, affected, receipt: await receiptOf(services.store, tenant, recorded.seq) }
 }
 
+const ENDED = 'appraisal.distrusted'
+
 async function affectedBy(
   services: Services,
   tenant: string,
-  mark: string,
+  rule: DistrustRule,
 ): Promise<z.input<typeof wire.distrustResponse>['affected']> {
   const at = services.clock()
-  const releases = (await services.store.decisions(tenant, { mark, limit: MOST_AFFECTED })).filter(
+  const releases = (await services.store.decisions(tenant, { mark: markOf(rule), limit: MOST_AFFECTED })).filter(
     (d) => d.outcome === 'release',
   )
   const affected = []
@@ -79,6 +87,7 @@ async function affectedBy(
       'decision record',
     )
     if (record.operation === 'attest' || record.operation === 'distribute') continue
+    if (!isExact(rule) && !(await restsOn(rule, record.inputs.attest))) continue
     affected.push({
       decision: id,
       at: decidedAt.toISOString(),
@@ -89,4 +98,11 @@ async function affectedBy(
     })
   }
   return affected
+}
+
+/** Whether the rule speaks of what was shown: computed again from the raw evidence, since no claims are kept. */
+async function restsOn(rule: DistrustRule, shown: AttestInputs | null): Promise<boolean> {
+  if (shown === null) return false
+  const { result } = await attest(shown, nodeCrypto)
+  return result !== null && isDistrusted(rule, result.claims)
 }

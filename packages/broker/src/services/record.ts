@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
+  type Claims,
   type DecisionRecord,
   type Digest,
   type Verdict,
@@ -68,6 +69,18 @@ export function marksOf({ result }: Walk, machine: string, agreement: string): r
   if (result === null) return marks
   const { claims } = result
   marks.push(`image:${claims.launch.image}`, `anchor:${claims.anchor}`)
-  for (const [n, value] of Object.entries(claims.boot.registers)) marks.push(`register:${n}:${value}`)
-  return marks
+  for (const [n, value] of Object.entries(claims.boot.registers)) if (value !== '') marks.push(`register:${n}:${value}`)
+  return [...marks, ...platformMarks(claims.platform)]
+}
+
+/** A TPM says nothing of the CPU beside it, so no rule about CPUs reaches it. */
+function platformMarks({ vendor, chip, family, measurement, advisories }: Claims['platform']): readonly string[] {
+  if (vendor === 'none') return []
+  return [
+    'platform:any',
+    `chip:${chip}`,
+    `family:${family}`,
+    `measurement:${measurement}`,
+    ...advisories.map((advisory) => `advisory:${advisory}`),
+  ]
 }

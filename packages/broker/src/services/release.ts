@@ -175,7 +175,7 @@ async function oneRound(
       digest: prepared.digest,
       outcome: prepared.outcome,
       code: prepared.code,
-      marks: marksOf(walk, inputs.attest?.enrolment?.machine ?? 'unknown', inputs.attest?.agreementDigest ?? 'unknown'),
+      marks: marksOf(walk, machineOf(inputs, walk) ?? 'unknown', inputs.attest?.agreementDigest ?? 'unknown'),
       facts: { operation: wanted.operation, resources: wanted.resources.join(' ') },
       request: walk.decision.kind === 'release' ? requestRef(inputs, wanted) : null,
     },
@@ -303,12 +303,16 @@ function leaseChange(walk: Walk, wanted: Wanted, id: string, inputs: ReleaseInpu
   if (walk.decision.kind === 'release')
     return wanted.operation === 'renew'
       ? ({ kind: 'renew', id, expiresAt } as const)
-      : ({ kind: 'new', id, enrolment: inputs.attest?.enrolment?.machine ?? '', expiresAt } as const)
+      : ({ kind: 'new', id, enrolment: machineOf(inputs, walk) ?? '', expiresAt } as const)
   // a refused renewal ends the lease, but only when it was its own guest who asked
-  const own =
-    wanted.operation === 'renew' && walk.result !== null && inputs.attest?.enrolment?.machine === wanted.lease.enrolment
+  const own = wanted.operation === 'renew' && walk.result !== null && machineOf(inputs, walk) === wanted.lease.enrolment
   const why = walk.decision.kind === 'accept' ? 'internal' : walk.decision.reasons[0].code
   return own ? ({ kind: 'end', id, why } as const) : ({ kind: 'none' } as const)
+}
+
+/** Whose request it is: by its verified evidence, or else by its enrolment. */
+function machineOf({ attest }: ReleaseInputs, { result }: Walk): string | undefined {
+  return result?.claims.machine ?? attest?.enrolment?.machine
 }
 
 /** The earliest end of everything the decision rests on. */

@@ -8,6 +8,7 @@ import { parseSchema } from '../base/schema.ts'
 import { parseStrictJson } from '../base/strict-json.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
+import { hardwareTermsSchema } from './reference/hardware-terms.ts'
 
 /** DSSE payload type of an agreement's bytes. */
 export const AGREEMENT_TYPE = 'application/vnd.vouchsafe.agreement.v1+json'
@@ -144,6 +145,8 @@ export const agreementSchema = z.strictObject({
     registers: z.record(z.string().regex(/^(?:[0-9]|1[0-5])$/), z.array(registerValue).min(1).max(64)),
     /** Registers that may hold anything. Named so that whoever approves stumbles over it. */
     dangerouslyUnpinnedRegisters: z.array(z.number().int().min(0).max(15)).max(16).default([]),
+    /** CPUs that may run it, beside or in place of machines with a TPM. Left out: none. */
+    hardware: hardwareTermsSchema.exactOptional(),
   }),
   grants: z.array(grantSchema).max(64),
   result: z.strictObject({
@@ -202,7 +205,8 @@ export function parseAgreement(bytes: Uint8Array, crypto: CryptoPort): Agreement
     )
   if (Date.parse(body.notBefore) >= Date.parse(body.expires))
     throw new VouchsafeError('input.malformed', 'agreement.expires: not after notBefore')
-  if (Object.keys(body.environment.registers).length === 0)
+  // a TPM whose registers nobody pins is refused register by register: only hardware terms can do without any
+  if (Object.keys(body.environment.registers).length === 0 && body.environment.hardware === undefined)
     throw new VouchsafeError(
       'input.malformed',
       'agreement.environment.registers: empty, so no boot state could ever be accepted',

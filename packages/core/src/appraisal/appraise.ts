@@ -1,8 +1,10 @@
 import type { Agreement } from '../agreement/agreement.ts'
 import { type Claims, isAtLeast } from '../claims/claims.ts'
+import type { VerifiedHardwareEvidence } from '../evidence/hardware/verify-hardware-evidence.ts'
 import { appraiseBootState } from './boot-state.ts'
 import { type DistrustRule, isDistrusted } from './distrust.ts'
 import { type Appraisal, type Finding, conclude } from './finding.ts'
+import { appraiseHardware } from './hardware.ts'
 import { appraiseLaunch } from './launch.ts'
 import type { Measured } from './measured.ts'
 
@@ -14,8 +16,24 @@ export interface ReferenceValues {
   readonly distrust: readonly DistrustRule[]
 }
 
+/** Is what a CPU's evidence says acceptable? Every check leaves a finding, also when it is content. */
+export function appraiseHardwareEvidence(
+  evidence: VerifiedHardwareEvidence,
+  claims: Claims,
+  reference: Omit<ReferenceValues, 'counters'>,
+  at: Date,
+): Appraisal {
+  const { environment } = reference.agreement.body
+  return conclude([
+    ...appraisePlatform(claims, environment),
+    ...appraiseHardware(evidence.hardware, environment.hardware, at),
+    ...appraiseLaunch(claims.launch, reference.agreement),
+    appraiseDistrust(claims, reference.distrust),
+  ])
+}
+
 /**
- * Is what the evidence says acceptable? Every check leaves a finding, also when it is content.
+ * Is what a TPM's evidence says acceptable? Every check leaves a finding, also when it is content.
  *
  * @param measured - Names the events behind a register that is not as agreed. Left out, findings name none.
  */

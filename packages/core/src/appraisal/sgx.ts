@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { intelTcbReferenceSchema } from '../agreement/reference/intel-tcb-reference.ts'
 import { toHex } from '../base/encoding.ts'
 import type { VerifiedSgxEvidence } from '../evidence/sgx/verify-sgx-quote.ts'
 import { assertVerified } from '../evidence/verified.ts'
 import { must, oneOf } from './check.ts'
 import type { Finding } from './finding.ts'
-import { appraiseIntelTcb, intelTcbReferenceSchema } from './intel-tcb.ts'
+import { appraiseIntelTcb } from './intel-tcb.ts'
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
 const number16 = z.number().int().min(0).max(0xffff)

@@ -7,7 +7,8 @@ import type { ErrorCode } from '../base/errors.ts'
 import { verifySnpReport } from '../evidence/snp/index.ts'
 import { parseAnchor, parseCertificate } from '../x509/index.ts'
 import { conclude } from './finding.ts'
-import { appraiseSnp, snpReferenceSchema, type SnpReference } from './snp.ts'
+import { snpReferenceSchema, type SnpReference } from '../agreement/reference/snp-reference.ts'
+import { appraiseSnp } from './snp.ts'
 
 const authorities = kit.makeAmdAuthorities('Milan')
 const key = kit.makeKey('P-384')

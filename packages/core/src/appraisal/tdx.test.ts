@@ -9,7 +9,8 @@ import { verifyTdxQuote } from '../evidence/tdx/index.ts'
 import { parseAnchor } from '../x509/index.ts'
 import { conclude } from './finding.ts'
 import { appraiseSgx, sgxReferenceSchema } from './sgx.ts'
-import { appraiseTdx, tdxReferenceSchema } from './tdx.ts'
+import { tdxReferenceSchema } from '../agreement/reference/tdx-reference.ts'
+import { appraiseTdx } from './tdx.ts'
 
 const authorities = kit.makeIntelAuthorities()
 const anchors = [parseAnchor(authorities.root.der, { class: 'simulated', name: 'fake Intel root' })]

@@ -1,47 +1,12 @@
-import { z } from 'zod'
+import type { TdxReference } from '../agreement/reference/tdx-reference.ts'
 import { toHex } from '../base/encoding.ts'
 import type { VerifiedTdxEvidence } from '../evidence/tdx/verify-tdx-quote.ts'
 import { assertVerified } from '../evidence/verified.ts'
 import { must, oneOf } from './check.ts'
 import type { Finding } from './finding.ts'
-import { appraiseIntelTcb, intelTcbReferenceSchema } from './intel-tcb.ts'
+import { appraiseIntelTcb } from './intel-tcb.ts'
 
-const measurement = z.string().regex(/^[0-9a-f]{96}$/)
 const NOTHING = '00'.repeat(48)
-/** A register that is not pinned leaves free whatever is measured into it (D12), so it takes a word that says so. */
-const register = z
-  .union([z.array(measurement), z.literal('dangerously-unpinned')])
-  .default([])
-  .transform((value) => (value === 'dangerously-unpinned' ? ('any' as const) : value))
-const setByHost = z.union([z.array(measurement), z.literal('any')]).default([NOTHING])
-const flag = z.boolean().default(false)
-
-/**
- * What an owner accepts of a TD and the platform under it. Whatever is left out is refused, not ignored; a TD under
- * debug cannot be accepted at all (D01).
- */
-export const tdxReferenceSchema = z.strictObject({
-  /** MRTD: firmware. RTMR0 to RTMR3: its configuration, the boot chain, kernel and command line, the workload's own. */
-  mrTd: z.array(measurement).default([]),
-  rtmr0: register,
-  rtmr1: register,
-  rtmr2: register,
-  rtmr3: register,
-  /** MRCONFIGID, MROWNER, MROWNERCONFIG, any of the list: the host chooses them (D03). Zeros unless told. */
-  mrConfigId: setByHost,
-  mrOwner: setByHost,
-  mrOwnerConfig: setByHost,
-  /** MRSERVICETD: no service TD unless told. Reports of TDX 1.0 cannot say, and count as having none. */
-  mrServiceTd: setByHost,
-  /** MRSEAM. `any` unless told: Intel's collateral rates modules by their signer and version. */
-  mrSeam: z.union([z.array(measurement), z.literal('any')]).default('any'),
-  allow: z
-    .strictObject({ migratable: flag, perfmon: flag, keyLocker: flag, protectionKeys: flag, lass: flag })
-    .prefault({}),
-  require: z.strictObject({ septVeDisable: z.boolean().default(true) }).prefault({}),
-  tcb: intelTcbReferenceSchema.prefault({}),
-})
-export type TdxReference = z.infer<typeof tdxReferenceSchema>
 
 /** TUD, LASS, SEPT_VE_DISABLE, MIGRATABLE, PKS, KL, PERFMON: all that we know the meaning of. */
 const KNOWN_ATTRIBUTES = 0xffn | (0x1fn << 27n) | (1n << 63n)
@@ -64,10 +29,10 @@ export function appraiseTdx(evidence: VerifiedTdxEvidence, reference: TdxReferen
       report.attributes.debug ? 'the host may debug the TD' : 'debugging excluded',
     ),
     executable('MRTD', reference.mrTd, toHex(report.mrTd)),
-    executable('RTMR0', reference.rtmr0, rtmr0),
-    executable('RTMR1', reference.rtmr1, rtmr1),
-    executable('RTMR2', reference.rtmr2, rtmr2),
-    executable('RTMR3', reference.rtmr3, rtmr3),
+    executable('RTMR0', pinned(reference.rtmr0), rtmr0),
+    executable('RTMR1', pinned(reference.rtmr1), rtmr1),
+    executable('RTMR2', pinned(reference.rtmr2), rtmr2),
+    executable('RTMR3', pinned(reference.rtmr3), rtmr3),
     executable('MRSEAM', reference.mrSeam, toHex(report.mrSeam)),
     executable('MRSERVICETD', reference.mrServiceTd, report.mrServiceTd ? toHex(report.mrServiceTd) : NOTHING),
     fromHost('MRCONFIGID', reference.mrConfigId, report.mrConfigId),
@@ -76,6 +41,10 @@ export function appraiseTdx(evidence: VerifiedTdxEvidence, reference: TdxReferen
     ...appraiseAttributes(report.attributes, reference),
     ...appraiseIntelTcb(evidence.rating, reference.tcb, at),
   ]
+}
+
+function pinned(value: TdxReference['rtmr0']): readonly string[] | 'any' {
+  return value === 'dangerously-unpinned' ? 'any' : value
 }
 
 function appraiseAttributes(

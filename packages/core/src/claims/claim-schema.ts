@@ -1,5 +1,5 @@
 import { LAUNCH_ISOLATIONS, LAUNCH_NETWORKS, LAUNCH_OUTPUTS, LAUNCH_RESTARTS } from '@vouchsafe/tpm/eventlog'
-import { ASSURANCE_CLASSES, type Claims } from './claims.ts'
+import { ASSURANCE_CLASSES, type Claims, EVIDENCE_FORMATS, PLATFORM_VENDORS } from './claims.ts'
 
 /**
  * What a claim is good for. A `fact` was measured or vouched for. A `name` only tells things apart: whoever runs the
@@ -75,24 +75,51 @@ const object = <const M extends Record<string, object>>(meaning: string, members
  * before they are accepted, claims before policies read them, and `docs/reference/claims.md` is made from it.
  */
 export const CLAIM_SCHEMA: DescriptionOf<Claims> & ObjectClaim = object('What the verified evidence says.', {
-  format: oneOf(['tpm'], 'The evidence format.'),
+  format: oneOf(EVIDENCE_FORMATS, 'The evidence format.'),
   class: oneOf(ASSURANCE_CLASSES, 'How much the anchor of the evidence lets one conclude, strongest first.'),
   simulated: flag('True exactly when the class is `simulated`.'),
   hostExcluded: flag(
     'Whether the hardware keeps host and hypervisor out of the guest’s memory. A TPM alone never does.',
   ),
-  machine: text('name', 'The enrolled machine, `tpm:…`.'),
+  machine: text('name', 'The machine: `tpm:…` as enrolled, `snp:…` or `tdx:…` by its chip.'),
   anchor: text('name', 'The trust anchor in which the chain ends, by the name that its broker gave it.'),
   boot: object('How the machine was started.', {
     registers: {
       kind: 'map',
       weight: 'fact',
-      meaning: 'SHA-256 registers by number, lower-case hexadecimal.',
+      meaning: 'SHA-256 registers by number, lower-case hexadecimal. Empty texts where there is no TPM.',
       keys: Array.from({ length: 16 }, (_, n) => String(n)),
       of: text('fact', 'a register’s value'),
     },
     resetCount: integer('Times the machine was reset, as the TPM counts them.'),
     restartCount: integer('Times the machine was restarted from sleep, as the TPM counts them.'),
+  }),
+  platform: object('What a CPU says of itself and of the guest on it. Empty, or the worse, where only a TPM speaks.', {
+    vendor: oneOf(PLATFORM_VENDORS, 'Who made the CPU; `none` where only a TPM speaks.'),
+    family: text('fact', 'Product line: `Milan`, `Genoa`, `Turin`; FMSPC on Intel.'),
+    chip: text('name', 'CHIP_ID or PPID, lower-case hexadecimal; `hidden` where the host hides it.'),
+    firmware: text('fact', 'Firmware that runs the guests: `1.55.29` on AMD, TEE_TCB_SVN on Intel.'),
+    microcode: integer('Security version of the microcode: MICROCODE on AMD, the first TCB component on Intel.'),
+    tcbStatus: text('fact', 'AMD: `committed` or `provisional`. Intel: `UpToDate`, `OutOfDate` and so on.'),
+    advisories: list('Advisories that the vendor’s collateral names for this platform.'),
+    tcbDate: text('fact', 'When the platform’s TCB was current, by Intel’s collateral; empty where nobody says.'),
+    measurement: text('fact', 'Of the guest’s initial memory: MEASUREMENT on SNP, MRTD on TDX.'),
+    hostMayInspect: flag('Whether whoever runs the machine can read or change the guest. Always true of a TPM alone.'),
+    fields: {
+      kind: 'map',
+      weight: 'fact',
+      meaning: 'What was measured or vouched for, field by field, in the vendor’s spelling: `RTMR1`, `POLICY.SMT`.',
+      keys: [],
+      of: text('fact', 'a field’s value'),
+    },
+    hostChosen: {
+      kind: 'map',
+      weight: 'name',
+      meaning:
+        'What the host chose, in the vendor’s spelling: `HOST_DATA`, `MRCONFIGID`. It narrows and never carries.',
+      keys: [],
+      of: text('name', 'a field’s value'),
+    },
   }),
   launch: object('What the launcher measured before it started the workload.', {
     agreement: text('fact', 'The agreement under which the workload runs, `sha256:…`.'),

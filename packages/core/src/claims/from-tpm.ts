@@ -1,7 +1,23 @@
 import { toHex } from '../base/encoding.ts'
 import type { VerifiedTpmEvidence } from '../evidence/tpm/verify-tpm-evidence.ts'
 import { assertVerified } from '../evidence/verified.ts'
-import type { Claims } from './claims.ts'
+import type { Claims, PlatformClaims } from './claims.ts'
+
+/** A TPM says nothing of the CPU beside it, and keeps nobody out. */
+const NO_PLATFORM: PlatformClaims = {
+  vendor: 'none',
+  family: '',
+  chip: '',
+  firmware: '',
+  microcode: 0,
+  tcbStatus: '',
+  advisories: [],
+  tcbDate: '',
+  measurement: '',
+  hostMayInspect: true,
+  fields: {},
+  hostChosen: {},
+}
 
 /** Verified TPM evidence in our words. The class is the anchor's, and no TPM keeps the host out (decision 10). */
 export function toClaims(evidence: VerifiedTpmEvidence): Claims {
@@ -21,6 +37,7 @@ export function toClaims(evidence: VerifiedTpmEvidence): Claims {
       resetCount: quote.resetCount,
       restartCount: quote.restartCount,
     },
+    platform: NO_PLATFORM,
     launch: evidence.launch,
   }
 }

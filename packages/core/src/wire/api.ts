@@ -4,6 +4,7 @@ import { envelopeSchema } from '../agreement/envelope.ts'
 import { distrustRuleSchema } from '../appraisal/distrust.ts'
 import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
+import { snpEvidenceSchema, tdxEvidenceSchema } from '../evidence/hardware/hardware-evidence.ts'
 import { tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
 import { PROFILES } from '../ledger/index.ts'
 
@@ -76,12 +77,12 @@ export const enrolFinishResponse = z.strictObject({
 export const attestRequest = z.strictObject({
   session: sessionSchema,
   nonce: z.string().min(1).max(512),
-  /** Id of the enrolled machine; its attestation key must be the one that signed. */
-  machine: id,
+  /** Id of the enrolled machine; its attestation key must be the one that signed. Null for a CPU, which names itself. */
+  machine: id.nullable(),
   agreement: digest,
   sealKey: p256JwkSchema,
   proofKey: p256JwkSchema,
-  evidence: tpmEvidenceSchema,
+  evidence: z.discriminatedUnion('format', [tpmEvidenceSchema, snpEvidenceSchema, tdxEvidenceSchema]),
   /** The last checkpoint of this tenant's log that the agent kept, and those of other brokers that it carries (decision 16). */
   kept: note.nullable(),
   carried: z.array(z.strictObject({ broker: z.string().max(64), tenant: nameSchema, checkpoint: note })).max(16),

@@ -6,7 +6,8 @@ import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
 import { shadowSchema } from '../policy/shadow.ts'
 import { presentationSchema } from '../token/presentation.ts'
-import { enrolmentSchema, tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
+import { collateralSchema, snpEvidenceSchema, tdxEvidenceSchema } from '../evidence/hardware/hardware-evidence.ts'
+import { type TpmEvidence, enrolmentSchema, tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
 import { distributionInputsSchema } from './distribution-inputs.ts'
 
 /** DSSE payload type of a decision record. */
@@ -24,7 +25,9 @@ export const attestInputsSchema = z.strictObject({
   nonceState: z.enum(['fresh', 'unissued', 'expired', 'used']),
   sealKey: p256JwkSchema,
   proofKey: p256JwkSchema,
-  evidence: tpmEvidenceSchema,
+  evidence: z.discriminatedUnion('format', [tpmEvidenceSchema, snpEvidenceSchema, tdxEvidenceSchema]),
+  /** What the CPU's vendor said at that time. Left out where a TPM speaks; null where it could not be had. */
+  collateral: collateralSchema.nullable().exactOptional(),
   enrolment: enrolmentSchema.nullable(),
   anchors: z
     .array(
@@ -41,6 +44,8 @@ export const attestInputsSchema = z.strictObject({
   distrust: z.array(distrustRuleSchema).max(1024),
 })
 export type AttestInputs = z.infer<typeof attestInputsSchema>
+/** Those of a machine with a TPM. */
+export type TpmAttestInputs = AttestInputs & { readonly evidence: TpmEvidence }
 
 /** Everything the releasing half of the line reads. */
 export const releaseInputsSchema = z.strictObject({

@@ -75,9 +75,9 @@ function readCertificates(file: string): readonly Uint8Array[] {
 }
 
 /** The moment as of which certificates must be valid. */
-export function timeOf(text: string | undefined): Date {
+export function timeOf(text: string | undefined, option = '--at'): Date {
   const at = text === undefined ? new Date() : new Date(text)
   if (Number.isNaN(at.getTime()))
-    throw new UsageError(`--at ${text} is not a time`, 'for example --at 2026-11-22T00:00:00Z')
+    throw new UsageError(`${option} ${text} is not a time`, `for example ${option} 2026-11-22T00:00:00Z`)
   return at
 }

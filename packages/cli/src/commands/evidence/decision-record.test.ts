@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type AttestInputs, fromBase64, toBase64Url, utf8 } from '@vouchsafe/core'
+import { type TpmAttestInputs as AttestInputs, fromBase64, toBase64Url, utf8 } from '@vouchsafe/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { imaRecord } from '../../../../tpm/src/testing/ima-record.ts'
 import { recordAttestations } from '../../policy/testing/recorded-attestations.ts'

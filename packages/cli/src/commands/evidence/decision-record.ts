@@ -4,11 +4,14 @@ import {
   attestInputsSchema,
   decisionRecordSchema,
   envelopeSchema,
+  evidence,
   fromBase64,
   fromBase64Url,
+  type LaunchClaims,
   MAX_RECORD_BYTES,
   parseSchema,
   parseStrictJson,
+  type TpmEvidence,
   toHex,
   toVerdict,
   VouchsafeError,
@@ -18,7 +21,8 @@ import { parseTpmQuote } from '@vouchsafe/tpm/codec'
 import { eventTypeName, parseCel, parseImaLog, parseTcgLog, readLaunch } from '@vouchsafe/tpm/eventlog'
 import { withHint } from '../../output.ts'
 import { table } from '../options.ts'
-import type { EvidenceFile, EvidenceFormat } from './format.ts'
+import type { Answer, EvidenceFile, EvidenceFormat } from './format.ts'
+import { showParts } from './hardware-evidence.ts'
 import { membersOf } from './json-members.ts'
 
 /** A broker's record of a decision, or the attest inputs inside one: evidence with all that it was judged by. */
@@ -31,8 +35,10 @@ export const decisionRecord: EvidenceFormat = {
       ['payloadType', 'payload'].every((m) => members.has(m)) || ['nonceState', 'evidence'].every((m) => members.has(m))
     )
   },
-  show(file) {
-    const shown = show(readInputs(file))
+  async show(file) {
+    const { evidence: shownEvidence } = readInputs(file)
+    if (shownEvidence.format !== 'tpm') return showHardware(shownEvidence)
+    const shown = show(shownEvidence)
     return { json: shown, text: textOf(shown) }
   },
   async verify(file) {
@@ -65,8 +71,21 @@ function readInputs({ name, bytes }: EvidenceFile): AttestInputs {
   return inputs
 }
 
-function show(inputs: AttestInputs) {
-  const { evidence } = inputs
+/** What a CPU signed, and the launch that it commits to. */
+async function showHardware(shown: evidence.HardwareEvidence): Promise<Answer> {
+  const raw =
+    shown.format === 'snp'
+      ? ({ format: 'snp', report: fromBase64Url(shown.report) } as const)
+      : ({ format: 'tdx', quote: fromBase64Url(shown.quote) } as const)
+  const launch = readLaunch(parseCel(fromBase64Url(shown.launchLog)), 'sha256', nodeCrypto)
+  const answer = showParts(shown.format, await evidence.evidenceFields(raw))
+  return {
+    json: { ...answer.json, launch },
+    text: `${answer.text}\n\n${launchText(launch)}`,
+  }
+}
+
+function show(evidence: TpmEvidence) {
   const quote = parseTpmQuote(fromBase64Url(evidence.quote.attest))
   const boot = parseTcgLog(fromBase64Url(evidence.bootLog))
   const kernel = evidence.imaLog === undefined ? [] : parseImaLog(fromBase64Url(evidence.imaLog))
@@ -90,17 +109,23 @@ function show(inputs: AttestInputs) {
   }
 }
 
+function launchText(launch: LaunchClaims): string {
+  return [
+    `launch     image ${launch.image}`,
+    `           arguments ${JSON.stringify(launch.args)}`,
+    `           environment ${JSON.stringify(launch.env)}`,
+    `           debug ${launch.debug}, network ${launch.network}, output ${launch.output}, isolation ${launch.isolation}`,
+    `           under agreement ${launch.agreement}`,
+  ].join('\n')
+}
+
 function textOf(shown: ReturnType<typeof show>): string {
   const { launch } = shown
   return [
     'NOT VERIFIED (vouchsafe evidence verify does that)',
     `quote      commits to ${shown.quote.extraData}`,
     `counters   ${shown.quote.resetCount} resets, ${shown.quote.restartCount} restarts, firmware ${shown.quote.firmwareVersion}`,
-    `launch     image ${launch.image}`,
-    `           arguments ${JSON.stringify(launch.args)}`,
-    `           environment ${JSON.stringify(launch.env)}`,
-    `           debug ${launch.debug}, network ${launch.network}, output ${launch.output}, isolation ${launch.isolation}`,
-    `           under agreement ${launch.agreement}`,
+    launchText(launch),
     `boot       ${shown.boot.length} events`,
     table(shown.boot.map((e) => [`           register ${e.register}`, e.type])),
     `kernel     measured since: ${shown.kernel.length} (IMA)`,

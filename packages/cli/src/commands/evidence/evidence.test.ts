@@ -84,7 +84,7 @@ describe('VT-05 evidence that is collected here', () => {
     },
   )
 
-  test('VT-02 (partly: key, nonce, output) with the key that is asked for: RSA or ECC, each under its own trust', async () => {
+  test('VT-02 with the key that is asked for: RSA or ECC, each under its own trust', async () => {
     await collect('rsa.pb', '--key', 'ak-rsa')
     const line = get()
     expect(

@@ -1,5 +1,5 @@
 import { evidence, VouchsafeError } from '@vouchsafe/core'
-import type { EvidenceFile, EvidenceFormat } from './format.ts'
+import type { Answer, EvidenceFile, EvidenceFormat } from './format.ts'
 import { verifyHardware } from './verify-hardware.ts'
 
 const [NAMES, VALUES, SHORT] = [41, 12, 24]
@@ -25,16 +25,20 @@ export const hardwareEvidence: EvidenceFormat = {
   },
   async show(file) {
     const presented = present(file)
-    const parts = await evidence.evidenceFields(presented)
-    return {
-      json: { verified: false, format: presented.format, parts },
-      text: [
-        'NOT VERIFIED (vouchsafe evidence verify does that)',
-        ...parts.flatMap(({ title, fields }) => ['', title, ...fields.map(lineOf)]),
-      ].join('\n'),
-    }
+    return showParts(presented.format, await evidence.evidenceFields(presented))
   },
   verify: (file, options) => verifyHardware(present(file), options),
+}
+
+/** Every field with its meaning, part by part. */
+export function showParts(format: string, parts: readonly evidence.EvidencePart[]): Answer {
+  return {
+    json: { verified: false, format, parts },
+    text: [
+      'NOT VERIFIED (vouchsafe evidence verify does that)',
+      ...parts.flatMap(({ title, fields }) => ['', title, ...fields.map(lineOf)]),
+    ].join('\n'),
+  }
 }
 
 /** What is long stands below its meaning. */

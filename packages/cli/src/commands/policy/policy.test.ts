@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type AgreementBody, type AttestInputs, attest, whatIf } from '@vouchsafe/core'
+import { type AgreementBody, type TpmAttestInputs as AttestInputs, attest, whatIf } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'

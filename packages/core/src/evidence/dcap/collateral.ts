@@ -44,6 +44,8 @@ export interface DcapCollateralContent {
   readonly lists: readonly [pck: RevocationList, root: RevocationList]
   readonly from: Date
   readonly until: Date
+  /** As it was given, for whoever records what a judgement rested on. */
+  readonly input: DcapCollateralInput
 }
 export type VerifiedDcapCollateral = Verified<DcapCollateralContent>
 
@@ -109,7 +111,7 @@ export async function verifyDcapCollateral(
     identity.until,
   ]
   const [from, until] = [Math.max(...starts.map(Number)), Math.min(...ends.map(Number))]
-  return markVerified({ tcbInfo, qeIdentity, lists, from: new Date(from), until: new Date(until) })
+  return markVerified({ tcbInfo, qeIdentity, lists, from: new Date(from), until: new Date(until), input })
 }
 
 async function verifyDocument(

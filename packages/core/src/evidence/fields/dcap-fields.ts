@@ -11,7 +11,7 @@ export async function quoteFields(quote: DcapQuote): Promise<readonly EvidenceFi
   const body =
     quote.bodyKind === 'sgx'
       ? enclaveFields('', parseEnclaveReport('quote: report', quote.body))
-      : tdFields(parseTdReport(quote.body, quote.bodyKind))
+      : quoteBodyFields(parseTdReport(quote.body, quote.bodyKind))
   const qe = parseEnclaveReport('quote: qe_report', quote.qe.report)
   return [
     field('version', quote.version, 'layout of the quote'),
@@ -23,7 +23,8 @@ export async function quoteFields(quote: DcapQuote): Promise<readonly EvidenceFi
   ]
 }
 
-function tdFields(td: TdReport): readonly EvidenceField[] {
+/** Every field of a TD's report. */
+export function quoteBodyFields(td: TdReport): readonly EvidenceField[] {
   const { attributes: a } = td
   return [
     field('TEE_TCB_SVN', td.teeTcbSvn, 'versions of the TDX module and its loader when the TD was launched'),

@@ -1,0 +1,139 @@
+import { type Launch, parseCel, readLaunch } from '@vouchsafe/tpm/eventlog'
+import type { CryptoPort } from '../../base/crypto.ts'
+import { fromBase64, fromBase64Url, toBase64Url } from '../../base/encoding.ts'
+import { VouchsafeError } from '../../base/errors.ts'
+import { transcript } from '../../base/transcript.ts'
+import { type Anchor, parseCertificate, parseRevocationList } from '../../x509/index.ts'
+import { type DcapCollateralInput, verifyDcapCollateral } from '../dcap/collateral.ts'
+import { amdSnpRoots } from '../snp/roots.ts'
+import { type VerifiedSnpEvidence, verifySnpReport } from '../snp/verify-report.ts'
+import { snpRootsOf } from '../snp/verify-vek.ts'
+import { type VerifiedTdxEvidence, verifyTdxQuote } from '../tdx/verify-tdx-quote.ts'
+import { SIMULATOR_OID } from '../tpm/enrolment.ts'
+import { translated } from '../tpm/translate.ts'
+import { markVerified, type Verified } from '../verified.ts'
+import type { HardwareCollateral, HardwareEvidence } from './hardware-evidence.ts'
+import { hardwareReportData } from './report-data.ts'
+
+/** What is known once a CPU's report, its endorsement and the launch that it commits to agree. */
+export interface HardwareFacts {
+  /** Names this guest on its chip: from launch to end on SNP, the platform on TDX, which names no guest. */
+  readonly machine: string
+  readonly anchor: Anchor
+  readonly hardware: VerifiedSnpEvidence | VerifiedTdxEvidence
+  /** Stated by the agent, which the measurement covers, and committed to by the report. */
+  readonly launch: Launch
+}
+export type VerifiedHardwareEvidence = Verified<HardwareFacts>
+
+export interface HardwareTrust {
+  readonly anchors: readonly Anchor[]
+  /** Null where none could be had: then nothing is accepted (D11). */
+  readonly collateral: HardwareCollateral | null
+  /** 32 bytes from `evidenceBinding`. */
+  readonly binding: Uint8Array
+  readonly at: Date
+}
+
+/**
+ * Verifies the report of a CPU: genuine, endorsed, not revoked, made for this very request and this very launch.
+ * Whether the platform and the measurement are good enough is for the appraisal to say.
+ *
+ * @throws {VouchsafeError} `evidence.*`, `endorsement.*`, `input.malformed`
+ */
+export async function verifyHardwareEvidence(
+  evidence: HardwareEvidence,
+  trust: HardwareTrust,
+  crypto: CryptoPort,
+): Promise<VerifiedHardwareEvidence> {
+  const launchLog = fromBase64Url(evidence.launchLog, 'launchLog')
+  const reportData = hardwareReportData(trust.binding, launchLog, crypto)
+  const anchors = trust.anchors.filter(vouchesForHardware)
+  const at = { ...trust, anchors, reportData }
+  const hardware =
+    evidence.format === 'snp' ? await verifySnp(evidence, at, crypto) : await verifyTdx(evidence, at, crypto)
+  const { anchor } = hardware.chain
+  if (anchor.class !== 'simulated' && anchor.certificate.extensions.has(SIMULATOR_OID))
+    throw new VouchsafeError(
+      'endorsement.untrusted',
+      `anchor ${anchor.name} is a simulator’s, and cannot have the class ${anchor.class}`,
+    )
+  const launch = await translated(async () => readLaunch(parseCel(launchLog), 'sha256', crypto))
+  return markVerified({ machine: machineOf(hardware, crypto), anchor, hardware, launch })
+}
+
+/** Makers of TPMs vouch for no CPU, whatever their certificates may say. */
+function vouchesForHardware(anchor: Anchor): boolean {
+  return anchor.class === 'hardware' || anchor.class === 'simulated'
+}
+
+type Expected = HardwareTrust & { readonly reportData: Uint8Array }
+
+async function verifySnp(
+  evidence: Extract<HardwareEvidence, { format: 'snp' }>,
+  { anchors, collateral, at, reportData }: Expected,
+  crypto: CryptoPort,
+): Promise<VerifiedSnpEvidence> {
+  const amd = needed('amd', collateral)
+  const vek = vekOf(evidence.vek, amd.vek)
+  const intermediates = [
+    ...amd.intermediates.map((der) => parseCertificate(fromBase64(der, 'intermediates'))),
+    ...amdSnpRoots().flatMap((root) => root.intermediates),
+  ]
+  const lists = amd.revocationLists.map((der) => parseRevocationList(fromBase64(der, 'revocationLists')))
+  return verifySnpReport(
+    { report: fromBase64Url(evidence.report, 'report'), vek },
+    { roots: snpRootsOf(anchors, intermediates), revocation: { lists, require: 'authorities' }, at, reportData },
+    crypto,
+  )
+}
+
+/** The guest's own first: a provider's key comes no other way. */
+function vekOf(fromGuest: string | undefined, fromVendor: string | null): Uint8Array {
+  if (fromGuest !== undefined) return fromBase64Url(fromGuest, 'evidence.vek')
+  if (fromVendor !== null) return fromBase64(fromVendor, 'collateral.vek')
+  throw new VouchsafeError('endorsement.unavailable', 'SNP report: there is no certificate of the chip’s key')
+}
+
+async function verifyTdx(
+  evidence: Extract<HardwareEvidence, { format: 'tdx' }>,
+  { anchors, collateral, at, reportData }: Expected,
+  crypto: CryptoPort,
+): Promise<VerifiedTdxEvidence> {
+  const intel = needed('intel', collateral)
+  const document = ({ body, signature, issuerChain }: typeof intel.tcbInfo) => ({
+    body: fromBase64(body, 'collateral.body'),
+    signature: fromBase64(signature, 'collateral.signature'),
+    issuerChain,
+  })
+  const input: DcapCollateralInput = {
+    tcbInfo: document(intel.tcbInfo),
+    qeIdentity: document(intel.qeIdentity),
+    pckCrl: fromBase64(intel.pckCrl, 'pckCrl'),
+    rootCrl: fromBase64(intel.rootCrl, 'rootCrl'),
+  }
+  return verifyTdxQuote(
+    { quote: fromBase64Url(evidence.quote, 'quote') },
+    { anchors, collateral: await verifyDcapCollateral(input, { anchors, at }, crypto), at, reportData },
+    crypto,
+  )
+}
+
+function needed<V extends HardwareCollateral['vendor']>(
+  vendor: V,
+  collateral: HardwareCollateral | null,
+): Extract<HardwareCollateral, { vendor: V }> {
+  if (collateral?.vendor !== vendor)
+    throw new VouchsafeError('endorsement.unavailable', `no collateral of ${vendor} could be had for this evidence`)
+  return collateral as Extract<HardwareCollateral, { vendor: V }>
+}
+
+/** A guest on SNP has a name of its own until it ends; a TD has none, so its platform's has to do. */
+function machineOf(hardware: HardwareFacts['hardware'], crypto: CryptoPort): string {
+  const parts =
+    hardware.format === 'snp'
+      ? [hardware.report.chipId, hardware.report.reportId]
+      : [hardware.pck.ppid, hardware.pck.platformInstanceId ?? '']
+  const { format } = hardware
+  return `${format}:${toBase64Url(transcript(`vouchsafe/machine-${format}/v1`, parts, crypto))}`
+}

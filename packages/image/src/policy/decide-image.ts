@@ -5,6 +5,7 @@ import type { Payload } from '../signature/payload.ts'
 import type { StoredSignature } from '../signature/stored-signature.ts'
 import { subjectFor } from '../statement/statement.ts'
 import { PREDICATES } from '../statement/statement.ts'
+import type { FoundSignature } from '../signature/find-signatures.ts'
 import { verifyBundle } from '../signature/verify-bundle.ts'
 import { verifyCosignSignature } from '../signature/verify-cosign.ts'
 import { verifySimpleSignature } from '../signature/verify-simple.ts'
@@ -21,15 +22,6 @@ export interface SignedDocument {
   readonly digest: Digest
   readonly bytes: Uint8Array
 }
-
-/** A signature that could not even be read: it never counts, and it says why. */
-export interface UnreadableSignature {
-  readonly kind: 'unreadable'
-  readonly place: string
-  readonly error: ImageError
-}
-
-export type FoundSignature = StoredSignature | UnreadableSignature
 
 /** What is decided about. */
 export interface SignedImage {

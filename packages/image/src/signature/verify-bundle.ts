@@ -129,9 +129,35 @@ function readBundle({ bundle, place }: BundleSignature): Bundle {
   } catch (cause) {
     throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
   }
-  if (read.verificationMaterial.tlogEntries.length > MAX_ENTRIES)
+  const { tlogEntries } = read.verificationMaterial
+  if (tlogEntries.length > MAX_ENTRIES)
     throw new ImageError('signature.limit', `${place}: over ${MAX_ENTRIES} log entries`)
+  for (const name of tlogEntries.flatMap(checkpointNames))
+    if (!LOG_NAME.test(name)) throw new ImageError('signature.malformed', `${place}: a log's name with odd characters`)
   return read
+}
+
+/** The library uses these names as regular expressions: nothing that could keep it busy may stand in them. */
+const LOG_NAME = /^[A-Za-z0-9./:_ -]{1,200}$/
+
+/** Who signed the checkpoint, by their own word. */
+function checkpointNames({ inclusionProof }: TransparencyLogEntry): readonly string[] {
+  const lines = inclusionProof?.checkpoint?.envelope.split('\n') ?? []
+  return lines.flatMap((line) =>
+    line.startsWith('\u2014 ') ? [line.slice(2, Math.max(2, line.lastIndexOf(' ')))] : [],
+  )
+}
+
+/** A log that was given by its key alone may call itself what it likes. */
+function withNames(material: TrustMaterial, entity: SignedEntity): TrustMaterial {
+  const names = entity.tlogEntries.flatMap(checkpointNames).join(' ')
+  return { ...material, tlogs: material.tlogs.map((log) => (log.baseURL === '' ? { ...log, baseURL: names } : log)) }
+}
+
+/** Timestamps of authorities, where none is trusted, date nothing; the log's own time has to do. */
+function withoutStrangers(entity: SignedEntity, material: TrustMaterial): SignedEntity {
+  if (material.timestampAuthorities.length > 0) return entity
+  return { ...entity, timestamps: entity.timestamps.filter(({ $case }) => $case === 'transparency-log') }
 }
 
 function toEntity(bundle: Bundle, artifact: Uint8Array | undefined, place: string): SignedEntity {
@@ -151,8 +177,13 @@ function byKey(entity: SignedEntity, trust: Extract<BundleTrust, { kind: 'keys' 
     throw new ImageError('signature.unverified', `${place}: by none of the ${trust.keys.length} trusted keys`)
   const { logs } = trust
   if (logs === undefined) return { keyId: key.id, algorithm: key.algorithm }
-  const material: TrustMaterial = { ...logs.material, publicKey: () => ({ publicKey: key.key, validFor: () => true }) }
-  verify(new Verifier(material, { tlogThreshold: 1, ctlogThreshold: 0, timestampThreshold: 0 }), entity, place)
+  const named = withNames(logs.material, entity)
+  const material: TrustMaterial = { ...named, publicKey: () => ({ publicKey: key.key, validFor: () => true }) }
+  verify(
+    new Verifier(material, { tlogThreshold: 1, ctlogThreshold: 0, timestampThreshold: 0 }),
+    withoutStrangers(entity, material),
+    place,
+  )
   return { keyId: key.id, algorithm: key.algorithm, ...loggedAt(entity) }
 }
 
@@ -165,8 +196,8 @@ function byCertificate(
     throw new ImageError('signature.unverified', `${place}: by a bare key, and certificates are trusted here`)
   const ctlogThreshold = root.material.ctlogs.length > 0 ? 1 : 0
   const { key, identity: found } = verify(
-    new Verifier(root.material, { tlogThreshold: 1, timestampThreshold: 1, ctlogThreshold }),
-    entity,
+    new Verifier(withNames(root.material, entity), { tlogThreshold: 1, timestampThreshold: 1, ctlogThreshold }),
+    withoutStrangers(entity, root.material),
     place,
   )
   const subject = found?.subjectAlternativeName ?? ''

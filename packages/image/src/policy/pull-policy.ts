@@ -1,0 +1,111 @@
+import type { PullAnswer, PullPolicy, PullSubject } from '../pull/pull-image.ts'
+import type { RegistryClient } from '../registry/client.ts'
+import {
+  findLookasideSignatures,
+  findSigstoreSignatures,
+  type FoundSignature,
+  type LookasideReader,
+  readLookasideFile,
+} from '../signature/find-signatures.ts'
+import { ImageError } from '../errors.ts'
+import { decideImage, type ImageDecision, type SignedImage } from './decide-image.ts'
+import type { MaterialReader } from './material.ts'
+import type { ImagePolicy } from './parse-policy.ts'
+import { lookasideUrl, type RegistriesD, storesFor } from './registries-d.ts'
+import { chooseScope } from './scope.ts'
+
+export interface PolicyPorts {
+  readonly policy: ImagePolicy
+  /** Signatures are fetched from the image's own registry, never from a mirror's name. */
+  readonly client: RegistryClient
+  readonly material: MaterialReader
+  /** Where simple signatures lie. Left out: only those that registries hold are found. */
+  readonly registries?: RegistriesD
+  /** Reads `http:` and `https:` stores. Left out: only `file:` stores can be read. */
+  readonly lookaside?: LookasideReader
+  readonly at: () => Date
+  readonly requireSignature?: boolean
+  readonly dangerouslyAcceptSha1?: boolean
+  /** Told of every decision, also of one that accepts. */
+  readonly onDecision?: (decision: ImageDecision) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * A policy.json as the policy of a pull (GU-08, GU-09): it decides after the manifest is verified by digest, and before
+ * configuration or any layer is fetched. It is asked on every pull, also when everything is stored.
+ */
+export function pullPolicy(ports: PolicyPorts): PullPolicy {
+  return async (subject) => {
+    const decision = await decideBySignatures(signedImageOf(subject), ports)
+    ports.onDecision?.(decision)
+    return answerOf(decision)
+  }
+}
+
+/** Fetches what the requirements want to see, and decides. */
+export async function decideBySignatures(image: SignedImage, ports: PolicyPorts): Promise<ImageDecision> {
+  const chosen = chooseScope(ports.policy, 'docker', image.asked)
+  return decideImage(chosen, image, {
+    material: ports.material,
+    signatures: signatureSource(image, ports),
+    at: ports.at(),
+    requireSignature: ports.requireSignature ?? false,
+    dangerouslyAcceptSha1: ports.dangerouslyAcceptSha1 ?? false,
+  })
+}
+
+/** Index and manifest, where an index led here: either may be what was signed (H02). */
+export function signedImageOf(subject: PullSubject): SignedImage {
+  const manifest = { role: 'manifest', digest: subject.manifestDigest, bytes: subject.manifestBytes } as const
+  const documents =
+    subject.index === undefined
+      ? [manifest]
+      : [{ role: 'index', digest: subject.index.digest, bytes: subject.index.bytes } as const, manifest]
+  return { asked: subject.asked, documents }
+}
+
+function answerOf(decision: ImageDecision): PullAnswer {
+  if (decision.kind === 'accept') return { kind: 'accept' }
+  const [first, ...more] = explainRefusal(decision)
+  return { kind: 'refuse', reasons: [first ?? 'nothing allows it', ...more] }
+}
+
+/** A sentence for each requirement that does not hold, and for each signature that did not count. */
+export function explainRefusal({ scope, findings }: ImageDecision): readonly string[] {
+  return findings
+    .filter(({ fulfilled }) => !fulfilled)
+    .flatMap(({ requirement, explanation, signatures }) => [
+      `${scope}: ${requirement}: ${explanation}`,
+      ...signatures.filter(({ outcome }) => !outcome.startsWith('good')).map(({ outcome }) => outcome),
+    ])
+}
+
+function signatureSource(image: SignedImage, ports: PolicyPorts) {
+  const { asked, documents } = image
+  const stores = storesFor(ports.registries ?? { docker: new Map() }, asked)
+  const each = async (
+    find: (digest: SignedImage['documents'][number]['digest']) => Promise<readonly FoundSignature[]>,
+  ) => {
+    const found: FoundSignature[] = []
+    for (const { digest } of documents) found.push(...(await find(digest)))
+    return found
+  }
+  return {
+    simple: async () => {
+      const { lookaside } = stores
+      if (lookaside === undefined) return []
+      const read = lookaside.startsWith('file:') ? readLookasideFile : (ports.lookaside ?? refuseRemote)
+      return each((digest) => findLookasideSignatures((n) => lookasideUrl(lookaside, asked.path, digest, n), read))
+    },
+    // an explicit configuration may turn attachments off; without one a policy that asks for them means them
+    sigstore: async () =>
+      ports.registries !== undefined && !stores.useSigstoreAttachments
+        ? []
+        : each((digest) => findSigstoreSignatures(ports.client.reader(asked, ports.signal), digest, ports.signal)),
+  }
+}
+
+function refuseRemote(url: string): Promise<never> {
+  return Promise.reject(new ImageError('policy.material', `${url}: no way to read a remote signature store was given`))
+}

@@ -1,0 +1,144 @@
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { parseDocument } from 'yaml'
+import { ImageError } from '../errors.ts'
+import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
+import { type ImageReference, repositoryText } from '../oci/reference.ts'
+import { namespacesOf, withoutTagOfDigest } from './scope.ts'
+
+/** Where the signatures of an image are looked for, as registries.d says. */
+export interface SignatureStores {
+  /** Base of a lookaside store: `file:`, `http:` or `https:`. Left out: none. */
+  readonly lookaside?: string
+  /** Where signatures are written to, where that differs. */
+  readonly lookasideStaging?: string
+  /** Signatures under tags and referrers in the registry itself are looked for. */
+  readonly useSigstoreAttachments: boolean
+}
+
+/** All files of registries.d, merged. */
+export interface RegistriesD {
+  readonly default?: Entry
+  readonly docker: ReadonlyMap<string, Entry>
+}
+
+/** Judged when it is used, as the reference does: one odd entry is no reason to lose the others. */
+const url = z.string().min(1).max(4096)
+const entrySchema = z.strictObject({
+  lookaside: url.optional(),
+  'lookaside-staging': url.optional(),
+  sigstore: url.optional(),
+  'sigstore-staging': url.optional(),
+  'use-sigstore-attachments': z.boolean().optional(),
+})
+type Entry = z.infer<typeof entrySchema>
+const fileSchema = z.strictObject({
+  'default-docker': entrySchema.optional(),
+  docker: z.record(z.string(), entrySchema).nullish(),
+})
+
+const MAX_FILE_BYTES = 1024 * 1024
+
+/**
+ * Reads every `*.yaml` of a directory. A namespace that two files speak about is refused, whatever they say: which one
+ * counts would depend on the order. A directory that is not there says nothing.
+ *
+ * @throws {ImageError} `policy.malformed`, `policy.material`, naming the file (GU-29).
+ * @source containers-registries.d(5)
+ */
+export async function readRegistriesD(directory: string): Promise<RegistriesD> {
+  let names: readonly string[]
+  try {
+    names = (await readdir(directory)).filter((name) => name.endsWith('.yaml')).sort()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { docker: new Map() }
+    throw new ImageError('policy.material', `${directory}: ${(cause as Error).message}`, { cause })
+  }
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const what = path.join(directory, name)
+      const bytes = await readFile(what).catch((cause: unknown) => {
+        throw new ImageError('policy.material', `${what}: ${(cause as Error).message}`, { cause })
+      })
+      return { what, bytes }
+    }),
+  )
+  return mergeRegistriesD(files)
+}
+
+/** @throws {ImageError} `policy.malformed` */
+export function mergeRegistriesD(files: readonly { readonly what: string; readonly bytes: Uint8Array }[]): RegistriesD {
+  const docker = new Map<string, Entry>()
+  let byDefault: { readonly what: string; readonly entry: Entry } | undefined
+  const from = new Map<string, string>()
+  for (const { what, bytes } of files) {
+    const parsed = parseRegistriesFile(bytes, what)
+    const entry = parsed['default-docker']
+    if (entry !== undefined) {
+      if (byDefault !== undefined)
+        throw new ImageError('policy.malformed', `${what}: default-docker is in ${byDefault.what} as well`)
+      byDefault = { what, entry }
+    }
+    for (const [namespace, one] of Object.entries(parsed.docker ?? {})) {
+      const earlier = from.get(namespace)
+      if (earlier !== undefined)
+        throw new ImageError('policy.malformed', `${what}: docker.${namespace} is in ${earlier} as well`)
+      from.set(namespace, what)
+      docker.set(namespace, one)
+    }
+  }
+  return { docker, ...(byDefault === undefined ? {} : { default: byDefault.entry }) }
+}
+
+function parseRegistriesFile(bytes: Uint8Array, what: string): z.infer<typeof fileSchema> {
+  if (bytes.length > MAX_FILE_BYTES) throw new ImageError('policy.malformed', `${what}: over ${MAX_FILE_BYTES} bytes`)
+  const document = parseDocument(new TextDecoder().decode(bytes), { uniqueKeys: true })
+  const [error] = document.errors
+  if (error !== undefined) throw new ImageError('policy.malformed', `${what}: ${error.message}`)
+  const parsed = fileSchema.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new ImageError('policy.malformed', `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+}
+
+/**
+ * What applies to an image: the most specific entry that says something, then the default; each member by itself.
+ *
+ * @throws {ImageError} `policy.malformed` for an address that cannot be used.
+ */
+export function storesFor(config: RegistriesD, reference: ImageReference): SignatureStores {
+  const chain = [
+    ...namespacesOf(withoutTagOfDigest(reference)).map((scope) => config.docker.get(scope)),
+    config.default,
+  ]
+  const entries = chain.filter((entry) => entry !== undefined)
+  const reading = entries.find((entry) => entry.lookaside !== undefined || entry.sigstore !== undefined)
+  const writing = entries.find((entry) => writesTo(entry) !== undefined)
+  const lookaside = checkUrl(reading?.lookaside ?? reading?.sigstore, reference)
+  const lookasideStaging = checkUrl(writing === undefined ? undefined : writesTo(writing), reference)
+  const attachments = entries.find((entry) => entry['use-sigstore-attachments'] !== undefined)
+  return {
+    ...(lookaside === undefined ? {} : { lookaside }),
+    ...(lookasideStaging === undefined ? {} : { lookasideStaging }),
+    useSigstoreAttachments: attachments?.['use-sigstore-attachments'] ?? false,
+  }
+}
+
+function checkUrl(text: string | undefined, reference: ImageReference): string | undefined {
+  if (text === undefined || (/^(file|https?):\/\//.test(text) && URL.canParse(text))) return text
+  throw new ImageError(
+    'policy.malformed',
+    `registries.d for ${repositoryText(reference)}: ${JSON.stringify(text)} is not a file:, http: or https: URL`,
+  )
+}
+
+function writesTo(entry: Entry): string | undefined {
+  return entry['lookaside-staging'] ?? entry['sigstore-staging'] ?? entry.lookaside ?? entry.sigstore
+}
+
+/** The address of a signature, counted from one. The digest is checked already, so it cannot leave the store. */
+export function lookasideUrl(base: string, repositoryPath: string, digest: Digest, number: number): string {
+  const place = repositoryPath === '' ? '' : `/${repositoryPath}`
+  return `${base}${place}@${digestAlgorithm(digest)}=${digestHex(digest)}/signature-${number}`
+}

@@ -1,0 +1,168 @@
+import { ImageError } from '../errors.ts'
+import { type Descriptor, descriptorJson, sortedRecord } from '../oci/descriptor.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { type ImageManifest, parseManifest } from '../oci/manifest.ts'
+import { MEDIA } from '../oci/media-types.ts'
+import type { RegistryClient } from '../registry/client.ts'
+import type { Endpoint } from '../registry/endpoint.ts'
+import { putManifest } from '../registry/referrers.ts'
+import { uploadBlob } from '../registry/upload.ts'
+import type { RepositoryName } from '../oci/reference.ts'
+import { BUNDLE_TYPE } from '../signature/bundle-type.ts'
+import { signatureTag } from '../signature/find-signatures.ts'
+import { type CosignSignature, SIMPLE_SIGNING } from '../signature/stored-signature.ts'
+
+const EMPTY_CONFIG = new TextEncoder().encode('{}')
+const ATTEMPTS = 3
+
+/**
+ * Adds a cosign signature under the tag `sha256-….sig`. What others put there stays; the same signature is not added
+ * twice. Two writers at a time are noticed by looking again.
+ *
+ * @throws {ImageError} `registry.*`; `registry.unavailable` when the registry does not keep it.
+ */
+export async function attachCosign(
+  client: RegistryClient,
+  name: RepositoryName,
+  digest: Digest,
+  signature: CosignSignature,
+): Promise<Digest> {
+  return attachUnderTag(client, name, signatureTag(digest), {
+    mediaType: SIMPLE_SIGNING,
+    bytes: signature.payload,
+    annotations: signature.annotations,
+  })
+}
+
+/** Adds an attestation (a DSSE envelope) under the tag `sha256-….att`, as cosign before version 3 does. */
+export async function attachEnvelope(
+  client: RegistryClient,
+  name: RepositoryName,
+  digest: Digest,
+  envelope: Uint8Array,
+  predicateType: string,
+): Promise<Digest> {
+  return attachUnderTag(client, name, signatureTag(digest, 'att'), {
+    mediaType: 'application/vnd.dsse.envelope.v1+json',
+    bytes: envelope,
+    annotations: new Map([
+      ['dev.cosignproject.cosign/signature', ''],
+      ['predicateType', predicateType],
+    ]),
+  })
+}
+
+/** Attaches a bundle as a referrer of the image (OCI 1.1), by the fallback tag where a registry lacks the API. */
+export async function attachBundle(
+  client: RegistryClient,
+  name: RepositoryName,
+  subject: Descriptor,
+  bundle: Uint8Array,
+  predicateType: string,
+  at: Date,
+): Promise<Digest> {
+  const endpoint = client.endpoint(name)
+  const layer = await putBlob(endpoint, bundle)
+  const config = await putBlob(endpoint, EMPTY_CONFIG)
+  const annotations = new Map([
+    ['dev.sigstore.bundle.content', 'dsse-envelope'],
+    ['dev.sigstore.bundle.predicateType', predicateType],
+    ['org.opencontainers.image.created', at.toISOString().replace(/\.\d+Z$/, 'Z')],
+  ])
+  const bytes = new TextEncoder().encode(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MEDIA.manifest,
+      artifactType: BUNDLE_TYPE,
+      config: { mediaType: MEDIA.empty, ...config },
+      layers: [{ mediaType: BUNDLE_TYPE, ...layer }],
+      subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+      annotations: sortedRecord(annotations),
+    }),
+  )
+  return putManifest(endpoint, { bytes, mediaType: MEDIA.manifest })
+}
+
+interface TaggedLayer {
+  readonly mediaType: string
+  readonly bytes: Uint8Array
+  readonly annotations: ReadonlyMap<string, string>
+}
+
+async function attachUnderTag(
+  client: RegistryClient,
+  name: RepositoryName,
+  tag: string,
+  layer: TaggedLayer,
+): Promise<Digest> {
+  const endpoint = client.endpoint(name)
+  const content = await putBlob(endpoint, layer.bytes)
+  const descriptor: Descriptor = { ...content, mediaType: layer.mediaType, annotations: layer.annotations }
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = await readTagged(client, name, tag)
+    if (before?.layers.some((known) => sameLayer(known, descriptor)) === true)
+      return digestOf(manifestOf(before.layers, before.config).bytes)
+    const layers = [...(before?.layers ?? []), descriptor]
+    const config = artifactConfig(layers)
+    const stored = await putBlob(endpoint, config)
+    const manifest = manifestOf(layers, { mediaType: MEDIA.config, ...stored, annotations: new Map() })
+    await putManifest(endpoint, manifest, { tag })
+  }
+  const after = await readTagged(client, name, tag)
+  if (after?.layers.some((known) => sameLayer(known, descriptor)) !== true)
+    throw new ImageError('registry.unavailable', `${name.registry}: ${tag} does not keep our entry`)
+  return digestOf(manifestOf(after.layers, after.config).bytes)
+}
+
+/** Other tools want an image's configuration here, with one diff id a layer. */
+function artifactConfig(layers: readonly Descriptor[]): Uint8Array {
+  return new TextEncoder().encode(
+    JSON.stringify({
+      architecture: '',
+      created: '0001-01-01T00:00:00Z',
+      history: layers.map(() => ({ created: '0001-01-01T00:00:00Z' })),
+      os: '',
+      rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
+      config: {},
+    }),
+  )
+}
+
+function manifestOf(layers: readonly Descriptor[], config: Descriptor): { bytes: Uint8Array; mediaType: string } {
+  const document = {
+    schemaVersion: 2,
+    mediaType: MEDIA.manifest,
+    config: descriptorJson(config),
+    layers: layers.map(descriptorJson),
+  }
+  return { bytes: new TextEncoder().encode(JSON.stringify(document)), mediaType: MEDIA.manifest }
+}
+
+function sameLayer(a: Descriptor, b: Descriptor): boolean {
+  return JSON.stringify(descriptorJson(a)) === JSON.stringify(descriptorJson(b))
+}
+
+async function readTagged(
+  client: RegistryClient,
+  name: RepositoryName,
+  tag: string,
+): Promise<ImageManifest | undefined> {
+  try {
+    const { bytes, mediaType } = await client.reader(name).readTag(tag)
+    return parseManifest(bytes, mediaType, tag)
+  } catch (error) {
+    if (error instanceof ImageError && error.code === 'registry.not-found') return undefined
+    throw error
+  }
+}
+
+async function putBlob(endpoint: Endpoint, bytes: Uint8Array): Promise<{ digest: Digest; size: number }> {
+  const content = { digest: digestOf(bytes), size: bytes.length }
+  await uploadBlob(endpoint, {
+    content,
+    open: async function* (offset) {
+      yield bytes.subarray(offset)
+    },
+  })
+  return content
+}

@@ -1,0 +1,191 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { ImageError } from '../errors.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { assertContent, type Digest } from '../oci/digest.ts'
+import { type ImageManifest, parseManifest } from '../oci/manifest.ts'
+import { fallbackTag, listReferrers } from '../registry/referrers.ts'
+import type { RepositoryReader } from '../registry/repository.ts'
+import { MAX_STATEMENT_BYTES } from '../statement/statement.ts'
+import { MAX_SIGNATURE_BYTES } from './payload.ts'
+import { isBundleType } from './bundle-type.ts'
+import { parseSignatureFile, SIMPLE_SIGNING, type StoredSignature } from './stored-signature.ts'
+
+/** A signature that was found and could not be read: it never counts, and it says why. */
+export interface UnreadableSignature {
+  readonly kind: 'unreadable'
+  readonly place: string
+  readonly error: ImageError
+}
+
+export type FoundSignature = StoredSignature | UnreadableSignature
+
+/** More than Confidential Space looks at on one image is no honest image. */
+const MAX_SIGNATURES = 300
+const MAX_LOOKASIDE = 128
+/** Of all signatures of one digest together: what a stranger may make us keep in memory. */
+const MAX_TOTAL_BYTES = 64 * 1024 * 1024
+
+/** The tag that cosign keeps the signatures of a digest under: `sha256-<hex>.sig`. */
+export function signatureTag(digest: Digest, kind: 'sig' | 'att' | 'sbom' = 'sig'): string {
+  return `${fallbackTag(digest)}.${kind}`
+}
+
+/**
+ * The cosign signatures of a digest: under its tag, and as bundles that refer to it. What is there and cannot be read
+ * is told; what a registry says is missing is missing.
+ *
+ * @throws {ImageError} `signature.limit`, and `registry.*` when there is no answer: that is not "unsigned".
+ * @source cosign signature specification, storage; OCI distribution specification, referrers
+ */
+export async function findSigstoreSignatures(
+  reader: RepositoryReader,
+  digest: Digest,
+  signal?: AbortSignal,
+): Promise<readonly FoundSignature[]> {
+  const budget = { bytes: MAX_TOTAL_BYTES, count: MAX_SIGNATURES }
+  return [...(await underTag(reader, digest, budget)), ...(await asReferrers(reader, digest, budget, signal))]
+}
+
+interface Budget {
+  bytes: number
+  count: number
+}
+
+async function underTag(reader: RepositoryReader, digest: Digest, budget: Budget): Promise<readonly FoundSignature[]> {
+  const tag = signatureTag(digest)
+  const manifest = await readTagged(reader, tag)
+  if (manifest === undefined) return []
+  const layers = manifest.layers.filter(({ mediaType }) => mediaType === SIMPLE_SIGNING)
+  const found: FoundSignature[] = []
+  for (const [i, layer] of layers.entries()) {
+    const place = `${tag}[${i}]`
+    found.push(
+      await readable(place, async () => {
+        const payload = await readBlob(reader, layer, MAX_SIGNATURE_BYTES, place, budget)
+        return { kind: 'cosign', place, payload, annotations: layer.annotations }
+      }),
+    )
+  }
+  return found
+}
+
+async function asReferrers(
+  reader: RepositoryReader,
+  digest: Digest,
+  budget: Budget,
+  signal: AbortSignal | undefined,
+): Promise<readonly FoundSignature[]> {
+  const listed = await listReferrers(reader.home, digest, signal === undefined ? {} : { signal })
+  // docker-registry's list is made by clients, and some leave the type out; the manifest itself says it then
+  const candidates = listed.filter(({ artifactType }) => artifactType === undefined || isBundleType(artifactType))
+  const found: FoundSignature[] = []
+  for (const candidate of candidates) {
+    const place = `referrer ${candidate.digest.slice(0, 19)}`
+    const bundle = await readable(place, async () => {
+      const manifest = await readReferrer(reader, candidate, digest, place)
+      if (manifest === undefined) return undefined
+      const [layer] = manifest.layers
+      if (layer === undefined || manifest.layers.length !== 1)
+        throw new ImageError('signature.malformed', `${place}: ${manifest.layers.length} layers, one bundle is wanted`)
+      return { kind: 'bundle', place, bundle: await readBlob(reader, layer, MAX_STATEMENT_BYTES * 1.5, place, budget) }
+    })
+    if (bundle !== undefined) found.push(bundle)
+  }
+  return found
+}
+
+/** @returns undefined when it is no bundle. */
+async function readReferrer(
+  reader: RepositoryReader,
+  candidate: Descriptor,
+  subject: Digest,
+  place: string,
+): Promise<ImageManifest | undefined> {
+  const { bytes } = await reader.readManifest(candidate.digest, candidate.size)
+  assertContent(bytes, candidate, place)
+  const manifest = parseManifest(bytes, candidate.mediaType, place)
+  if (manifest.artifactType === undefined || !isBundleType(manifest.artifactType)) return undefined
+  if (manifest.subject?.digest !== subject)
+    throw new ImageError('signature.mismatch', `${place}: refers to ${manifest.subject?.digest ?? 'nothing'}`)
+  return manifest
+}
+
+async function readTagged(reader: RepositoryReader, tag: string): Promise<ImageManifest | undefined> {
+  try {
+    const { bytes, mediaType } = await reader.readTag(tag)
+    return parseManifest(bytes, mediaType, tag)
+  } catch (error) {
+    if (error instanceof ImageError && error.code === 'registry.not-found') return undefined
+    throw error
+  }
+}
+
+async function readBlob(
+  reader: RepositoryReader,
+  layer: Descriptor,
+  maxBytes: number,
+  place: string,
+  budget: Budget,
+): Promise<Uint8Array> {
+  budget.count--
+  budget.bytes -= layer.size
+  if (layer.size > maxBytes)
+    throw new ImageError('signature.malformed', `${place}: ${layer.size} bytes, at most ${maxBytes}`)
+  if (budget.count < 0 || budget.bytes < 0)
+    throw new ImageError('signature.limit', `over ${MAX_SIGNATURES} signatures or ${MAX_TOTAL_BYTES} bytes of them`)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of reader.openBlob(layer)) chunks.push(chunk)
+  const bytes = new Uint8Array(Buffer.concat(chunks))
+  assertContent(bytes, layer, place)
+  return bytes
+}
+
+/** A signature that lies or is damaged is one that does not count; whoever adds one must not be able to stop a pull. */
+async function readable<T extends StoredSignature | undefined>(
+  place: string,
+  read: () => Promise<T>,
+): Promise<T | UnreadableSignature> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof ImageError && /^(digest|document|chain)\.|^signature\.(malformed|mismatch)$/.test(error.code))
+      return { kind: 'unreadable', place, error }
+    throw error
+  }
+}
+
+/** Reads one file of a lookaside store; undefined when it is not there. */
+export type LookasideReader = (url: string) => Promise<Uint8Array | undefined>
+
+/**
+ * The signatures of a digest in a lookaside store: signature-1, -2, and so on up to the first that is missing.
+ *
+ * @throws {ImageError} `signature.limit`; what reading throws.
+ */
+export async function findLookasideSignatures(
+  urlOf: (number: number) => string,
+  read: LookasideReader,
+): Promise<readonly FoundSignature[]> {
+  const found: FoundSignature[] = []
+  for (let number = 1; ; number++) {
+    const place = urlOf(number)
+    const bytes = await read(place)
+    if (bytes === undefined) return found
+    if (number > MAX_LOOKASIDE)
+      throw new ImageError('signature.limit', `${place}: over ${MAX_LOOKASIDE} signatures of one image`)
+    const signature = await readable(place, () => Promise.resolve(parseSignatureFile(bytes, place)))
+    if (signature !== undefined) found.push(signature)
+  }
+}
+
+/** A lookaside store in local files. @throws {ImageError} `policy.material`. */
+export async function readLookasideFile(url: string): Promise<Uint8Array | undefined> {
+  try {
+    return new Uint8Array(await readFile(fileURLToPath(url)))
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw new ImageError('policy.material', `${url}: ${(cause as Error).message}`, { cause })
+  }
+}

@@ -215,7 +215,8 @@ function isCertificate(bytes: Uint8Array): boolean {
     // not a key in PEM
   }
   try {
-    return new X509Certificate(bytes) !== undefined
+    new X509Certificate(bytes)
+    return true
   } catch {
     return false
   }

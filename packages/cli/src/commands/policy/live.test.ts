@@ -104,7 +104,12 @@ test('explain tells of a release which rules held, and what would have ended it'
 
 test('what-if asks an owner’s own broker for everything that attested there, before anybody signs', async () => {
   const before = await line.answer<{ judged: number }>(
-    ...['policy', 'what-if', '--as', 'clinic-a.json', '--agreement', candidate('same.json', () => ({}))],
+    'policy',
+    'what-if',
+    '--as',
+    'clinic-a.json',
+    '--agreement',
+    candidate('same.json', () => ({})),
   )
   await ask(world.a)
   const stricter = candidate('stricter.json', ({ grants }) => ({

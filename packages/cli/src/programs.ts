@@ -3,8 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 /** Where the product's processes begin. The command line starts them; it imports nothing of theirs. */
 export const programs = {
-  broker: fileURLToPath(import.meta.resolve('@vouchsafe/broker/bin')),
-  agent: fileURLToPath(import.meta.resolve('@vouchsafe/agent/bin')),
+  // looked for when asked for: a machine that only fetches its secrets has this command line as one file, and neither of them
+  get broker() {
+    return fileURLToPath(import.meta.resolve('@vouchsafe/broker/bin'))
+  },
+  get agent() {
+    return fileURLToPath(import.meta.resolve('@vouchsafe/agent/bin'))
+  },
 }
 
 /** Runs one of them in the foreground; signals reach it as they reach us. @returns its exit status */

@@ -69,4 +69,4 @@ export {
   TlsAuthority,
   type TlsIdentity,
 } from './gce-platform.ts'
-export { feed } from './feed.ts'
+export { MOST_MILLISECONDS_OF_A_CALL, feed } from './feed.ts'

@@ -47,20 +47,33 @@ export interface Delivery {
   readonly secrets: readonly DeliveredSecret[]
 }
 
+/** One access token instead of everything that was approved. */
+export interface WantedToken {
+  readonly audience: string
+  readonly nonces: readonly string[]
+}
+
 /**
  * Walks the line for one client and records what came of it; only when the record is durable do secrets leave (decision
  * 15). Each delivery uses up the quote, the identity document and one of the times that the owner approved.
  *
  * @throws {RecordedRefusal} with the decision's id
+ * @throws {VouchsafeError} `release.unknown`, without record, when no token for that audience was approved
  */
-export async function deliver(distributor: Distributor, client: KnownClient): Promise<Delivery> {
+export async function deliver(
+  distributor: Distributor,
+  client: KnownClient,
+  wanted: WantedToken | null = null,
+): Promise<Delivery> {
+  if (secretsFor(client, wanted).length === 0)
+    throw new VouchsafeError('release.unknown', `the owner approved no access token for ${wanted?.audience}`)
   const tpm = takeTpmEvidence(distributor, client)
   let documentState: DistributionInputs['identity']['state'] = 'fresh'
   let delivered = -1
   for (let attempt = 1; ; attempt++) {
     const gathered = await gather(distributor, client, tpm, documentState)
     try {
-      return await decideAndRecord(distributor, client, gathered)
+      return await decideAndRecord(distributor, client, gathered, wanted)
     } catch (error) {
       if (!(error instanceof VouchsafeError) || attempt === ATTEMPTS) throw error
       // a place in the count or the document was taken meanwhile: when the count did not move, it was the document
@@ -161,6 +174,7 @@ async function decideAndRecord(
   distributor: Distributor,
   client: KnownClient,
   { inputs, epochs, resources }: Gathered,
+  wanted: WantedToken | null,
 ): Promise<Delivery> {
   const { services, context } = distributor
   const { terms } = client
@@ -171,7 +185,7 @@ async function decideAndRecord(
   const validUntil = endOf(inputs, Date.parse(terms.body.expires))
   const assurance = walk.result?.claims.class ?? 'unattested'
   // sealed before the lock is taken, used only if the transaction commits
-  const secrets = release ? await wrapAll(distributor, client, walk, resources, id) : []
+  const secrets = release ? await wrapAll(distributor, client, walk, resources, id, wanted) : []
   await services.store.decide({
     tenant: context.tenant.id,
     expect: release
@@ -247,19 +261,30 @@ function endOf(inputs: DistributionInputs, expires: number): Date {
 
 async function wrapAll(
   distributor: Distributor,
-  { terms, address }: KnownClient,
+  client: KnownClient,
   walk: WalkOf<ClientResult>,
   resources: ReadonlyMap<string, Resource>,
   decision: string,
+  wanted: WantedToken | null,
 ): Promise<readonly DeliveredSecret[]> {
+  const { terms } = client
+  const { result } = walk
+  if (result === null) throw new VouchsafeError('internal', 'a release without result')
   const { context, services } = distributor
-  const sealKey = terms.body.delivery.to === 'sealed' ? (walk.result?.tpm?.sealKey ?? null) : null
+  const sealKey = terms.body.delivery.to === 'sealed' ? (result.tpm?.sealKey ?? null) : null
   return Promise.all(
-    terms.body.secrets.map(async ({ name, type, layout, from }): Promise<DeliveredSecret> => {
+    secretsFor(client, wanted).map(async ({ name, type, layout, from }): Promise<DeliveredSecret> => {
       const resource = resources.get(name)
       const value =
         from.kind === 'access-token'
-          ? utf8(await mintAccessToken(context, from, address.instance, decision, services.clock()))
+          ? utf8(
+              await mintAccessToken(
+                context,
+                from,
+                { claims: result.claims, decision, nonces: wanted?.nonces ?? [] },
+                services.clock(),
+              ),
+            )
           : context.decryptResource(present(resource, name))
       // what the owner sealed to the TPM needs no second seal, and other clients could not open one
       if (type === 'TPM' || terms.body.delivery.to === 'client-certificate')
@@ -279,6 +304,12 @@ async function wrapAll(
       return { name, type, layout, wrapping: 'sealed', data: utf8(jwe) }
     }),
   )
+}
+
+/** What of the approved secrets a call asks for. */
+function secretsFor({ terms }: KnownClient, wanted: WantedToken | null): readonly ClientSecret[] {
+  if (wanted === null) return terms.body.secrets
+  return terms.body.secrets.filter(({ from }) => from.kind === 'access-token' && from.audience === wanted.audience)
 }
 
 function present(resource: Resource | undefined, name: string): Resource {

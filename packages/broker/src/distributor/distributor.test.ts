@@ -9,7 +9,7 @@ import {
   encryptDataFile,
   generateDataKey,
 } from '@vouchsafe/client'
-import { fetchSecrets } from '@vouchsafe/client/distributor'
+import { fetchSecrets, verifyAccessToken } from '@vouchsafe/client/distributor'
 import {
   type DistributionInputs,
   Secret,
@@ -20,7 +20,9 @@ import {
   fromBase64,
   fromUtf8,
   jwkThumbprint,
+  p256JwkSchema,
   parseDigest,
+  parseSchema,
   replayRecord,
   signStatement,
   signingKeyBinding,
@@ -552,6 +554,59 @@ describe('secrets', () => {
     expect(payload).toMatchObject({ resources: ['bucket/objects/1'], rights: ['read'] })
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(300)
   })
+
+  test('VT-01 VT-02 a plain machine gets a token that says what was attested of it, for an audience and nonces of its choice', async () => {
+    const tokenFor = (audience: string) => ({ audience, resources: ['r'], rights: ['read'], lifetimeSeconds: 300 })
+    await world.provision({
+      secrets: [
+        { name: 'a', type: 'RAW', accessToken: tokenFor('https://a.example') },
+        { name: 'b', type: 'RAW', accessToken: tokenFor('https://b.example') },
+        { name: 'key', type: 'RAW', data: toBase64(utf8('fooobar')) },
+      ],
+    })
+    const nonce = 'relying-party-1'
+    const { secrets, decision } = await world.fetch({ token: { audience: 'https://b.example', nonces: [nonce] } })
+    expect(secrets.map((s) => s.name)).toEqual(['b'])
+    const { issuer, keys } = await fetchTenant(world)
+    const token = fromUtf8(secrets[0]?.value ?? new Uint8Array())
+    const claims = await verifyAccessToken(token, {
+      issuer,
+      audience: 'https://b.example',
+      keys: new Map(
+        keys.map((k) => [k.kid, parseSchema(p256JwkSchema, { kty: k.kty, crv: k.crv, x: k.x, y: k.y }, 'key')]),
+      ),
+      nonce,
+      simulated: 'accepted',
+      at: new Date(),
+    })
+    expect(claims).toMatchObject({
+      sub: `instance:${world.instance.id}`,
+      eat_nonce: nonce,
+      submods: { instance: { project: 'client-project' }, tpm: { registers: world.machine.registers } },
+      'vouchsafe.class': 'simulated',
+      'vouchsafe.decision': decision,
+    })
+  })
+
+  test.each([
+    ['an audience that its owner did not approve', { audience: 'https://c.example', nonces: [] }, 'release.unknown'],
+    ['nonces for nobody', { audience: '', nonces: ['relying-party-1'] }, 'input.malformed'],
+    [
+      'a nonce twice',
+      { audience: 'https://b.example', nonces: ['relying-party-1', 'relying-party-1'] },
+      'input.malformed',
+    ],
+    ['a nonce of seven characters', { audience: 'https://b.example', nonces: ['1234567'] }, 'input.malformed'],
+    ['a nonce over two lines', { audience: 'https://b.example', nonces: ['12345678\n9'] }, 'input.malformed'],
+    [
+      'seven nonces',
+      { audience: 'https://b.example', nonces: [...'abcdefg'].map((c) => c.repeat(8)) },
+      'input.malformed',
+    ],
+  ])('VT-02 a token with %s is refused, and uses up nothing', async (_what, token, code) => {
+    await expect(world.fetch({ token })).rejects.toThrow(refusal(code))
+    expect((await world.fetch()).secrets).toHaveLength(3)
+  })
 })
 
 describe('the owner', () => {
@@ -705,5 +760,8 @@ async function fetchTenant({ pin }: DistributorWorld) {
   const connection = new PinnedConnection(pin.url, Buffer.from(pin.identity, 'base64'), { timeoutMs: 10_000 })
   const { body } = await connection.send({ method: 'GET', path: '/v1/tenants/alice' })
   connection.close()
-  return JSON.parse(fromUtf8(body)) as { readonly issuer: string; readonly keys: { kty: string; kid: string }[] }
+  return JSON.parse(fromUtf8(body)) as {
+    readonly issuer: string
+    readonly keys: { kty: string; kid: string; crv: string; x: string; y: string }[]
+  }
 }

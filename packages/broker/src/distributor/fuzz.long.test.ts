@@ -18,6 +18,7 @@ import { TEMPLATES, Tpm } from '@vouchsafe/tpm'
 import {
   GCE_ISSUER,
   GcePlatform,
+  MOST_MILLISECONDS_OF_A_CALL,
   feed,
   gceAuditEntry,
   gceRecording,
@@ -156,6 +157,7 @@ describe('messages of a client, over its connection', () => {
         if (Number.isNaN(status) || (status === INTERNAL && isMessage)) throw new Error(`${name}: status ${status}`)
       },
       isOurs,
+      MOST_MILLISECONDS_OF_A_CALL,
     )
     console.info(Object.fromEntries(statuses))
     expect(world.logged.filter(({ event }) => event === 'internal.error')).toEqual([])

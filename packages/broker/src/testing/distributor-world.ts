@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { OwnerClient, PrincipalKey } from '@vouchsafe/client'
-import { DistributorConnection, fetchSecrets } from '@vouchsafe/client/distributor'
+import { DistributorConnection, type FetchOptions, fetchSecrets } from '@vouchsafe/client/distributor'
 import {
   type BrokerPin,
   type ClientTermsBody,
@@ -264,11 +264,13 @@ export class DistributorWorld {
       readonly withTpm?: boolean
       readonly keys?: 'rsa' | 'ecc'
       readonly bootLog?: string
+      readonly token?: FetchOptions['token']
     } = {},
   ) {
     const connection = this.connect(options)
     try {
-      const common = { broker: this.pin, instance: this.instance.id }
+      const { token } = options
+      const common = { broker: this.pin, instance: this.instance.id, ...(token !== undefined && { token }) }
       if (options.withTpm === false) return await fetchSecrets(connection, { ...common, tpm: null })
       await using tpm = await LocalTpm.open({
         address: this.machine.tpm,

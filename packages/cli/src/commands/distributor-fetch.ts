@@ -4,6 +4,7 @@ import {
   type DistributorAddress,
   DistributorConnection,
   DistributorRefusal,
+  type FetchOptions,
   fetchSecrets,
   withBackOff,
 } from '@vouchsafe/client/distributor'
@@ -15,6 +16,9 @@ import { runWorker, secretsJson } from '../distributor/worker.ts'
 import { EXIT, UsageError, withHint } from '../output.ts'
 import { type Done, outputOf, verb } from './options.ts'
 
+/** What identity documents are for, where nobody says otherwise: as the original has it. */
+export const IDENTITY_AUDIENCE = 'https://tokenservice'
+
 interface Reach {
   readonly server: string
   readonly ca: string
@@ -24,9 +28,9 @@ interface Reach {
   readonly json?: boolean
 }
 
-interface FetchCommand extends Reach {
+/** What a machine says of itself, and how patiently. */
+export interface Showing extends Reach {
   readonly broker: string
-  readonly audience: string
   readonly metadata: string
   readonly identityFile?: string
   readonly tpm?: string
@@ -36,23 +40,17 @@ interface FetchCommand extends Reach {
   readonly attempts: string
   readonly pause: string
   readonly longestPause: string
+}
+
+interface FetchCommand extends Showing {
+  readonly audience: string
   readonly fd: string
 }
 
 /** `distributor fetch`: what runs in the client's machine. */
 export function fetchVerb(done: Done): Command {
-  return reaching(verb('fetch', 'show this machine to a distributor, fetch its secrets, and start a worker with them'))
-    .requiredOption('--broker <file>', 'the broker’s pin, as its owner handed it out: what was sealed must be by it')
-    .option('--audience <text>', 'audience of the identity document', 'https://tokenservice')
-    .option('--metadata <url>', 'the platform’s metadata server', METADATA_URL)
-    .option('--identity-file <file>', 'identity document from a file that somebody keeps fresh, instead')
-    .option('--tpm <address>', 'the TPM: device, or swtpm:path=… (default: this machine’s)')
-    .option('--without-tpm', 'for a client that its owner exempted from TPM checks')
-    .addOption(new Option('--keys <kind>', 'endorsement key to use').choices(['rsa', 'ecc']).default('rsa'))
-    .option('--boot-log <file>', 'boot log (default: the kernel’s)')
-    .option('--attempts <n>', 'how often to try until the owner has approved', '360')
-    .option('--pause <seconds>', 'before the second attempt; doubles from there', '1')
-    .option('--longest-pause <seconds>', 'where the pause stops growing', '60')
+  return showing(verb('fetch', 'show this machine to a distributor, fetch its secrets, and start a worker with them'))
+    .option('--audience <text>', 'audience of the identity document', IDENTITY_AUDIENCE)
     .option('--fd <n>', 'descriptor on which the worker reads the secrets', '0')
     .argument('[worker...]', 'after --: the program that gets the secrets, as one JSON object')
     .addHelpText(
@@ -65,7 +63,7 @@ export function fetchVerb(done: Done): Command {
         throw new UsageError('the secrets would be printed on a terminal', 'name a worker after --, or pipe the output')
       const fd = wholeNumber(options.fd, '--fd', 0, 9)
       if (fd === 1 || fd === 2) throw new UsageError('--fd 1 and 2 are the worker’s output', 'use 0, or 3 to 9')
-      const fetched = await fetchPatiently(options)
+      const fetched = await fetchPatiently(options, options.audience)
       if (program !== undefined) done(await runWorker([program, ...args], fetched, fd))
       else {
         process.stdout.write(`${secretsJson(fetched)}\n`)
@@ -74,7 +72,8 @@ export function fetchVerb(done: Done): Command {
     })
 }
 
-async function fetchPatiently(options: FetchCommand) {
+/** @param token - Left out: everything that was approved. */
+export async function fetchPatiently(options: Showing, identityAudience: string, token?: FetchOptions['token']) {
   const output = outputOf(options)
   const broker = parseSchema(
     brokerPinSchema,
@@ -92,10 +91,12 @@ async function fetchPatiently(options: FetchCommand) {
       output.talk(`attempt ${attempt}: ${refusal.code}; again in ${pauseMs / 1000} s`),
   }
   return withBackOff(async () => {
-    const connection = new DistributorConnection(address, () => identityDocument(source, options.audience))
+    const connection = new DistributorConnection(address, () => identityDocument(source, identityAudience))
     try {
-      const { instance } = claimedIdentity(await identityDocument(source, options.audience))
-      return await withTpm(options, (tpm) => fetchSecrets(connection, { broker, instance, tpm }))
+      const { instance } = claimedIdentity(await identityDocument(source, identityAudience))
+      return await withTpm(options, (tpm) =>
+        fetchSecrets(connection, { broker, instance, tpm, ...(token !== undefined && { token }) }),
+      )
     } catch (error) {
       throw explained(error)
     } finally {
@@ -120,7 +121,7 @@ function explained(error: unknown): unknown {
   return error
 }
 
-async function withTpm<T>(options: FetchCommand, run: (tpm: ClientTpm | null) => Promise<T>): Promise<T> {
+async function withTpm<T>(options: Showing, run: (tpm: ClientTpm | null) => Promise<T>): Promise<T> {
   if (options.withoutTpm === true) return run(null)
   await using tpm = await LocalTpm.open({
     keys: options.keys,
@@ -145,6 +146,23 @@ export function healthVerb(done: Done): Command {
       }
     },
   )
+}
+
+/** Options of a verb that shows this machine to a distributor. */
+export function showing(command: Command): Command {
+  return reaching(command)
+    .requiredOption('--broker <file>', 'the broker’s pin, as its owner handed it out: what was sealed must be by it')
+    .option('--metadata <url>', 'the platform’s metadata server', METADATA_URL)
+    .option('--identity-file <file>', 'identity document from a file that somebody keeps fresh, instead')
+    .option('--tpm <address>', 'the TPM: device, or swtpm:path=… (default: this machine’s)')
+    .option('--without-tpm', 'for a client that its owner exempted from TPM checks')
+    .addOption(
+      new Option('--keys <kind>', 'endorsement and attestation key to use').choices(['rsa', 'ecc']).default('rsa'),
+    )
+    .option('--boot-log <file>', 'boot log (default: the kernel’s)')
+    .option('--attempts <n>', 'how often to try until the owner has approved', '360')
+    .option('--pause <seconds>', 'before the second attempt; doubles from there', '1')
+    .option('--longest-pause <seconds>', 'where the pause stops growing', '60')
 }
 
 function reaching(command: Command): Command {

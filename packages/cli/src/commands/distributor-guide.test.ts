@@ -1,12 +1,16 @@
-import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { parseStrictJson, utf8 } from '@vouchsafe/core'
+import { buildImage } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { readDistributorConfig } from '../../../broker/src/distributor/config.ts'
 import { readSecretsFile } from '../distributor/new-terms.ts'
+import { programs } from '../programs.ts'
 import { distributorCommand } from './distributor.ts'
 
 const page = readFileSync(fileURLToPath(new URL('../../../../docs/guide/distributor.md', import.meta.url)), 'utf8')
@@ -69,9 +73,36 @@ describe('the guide to the distributor', () => {
     expect(launch).toContain('--dport 22')
     expect(launch).toContain('serial-getty')
   })
-  test('TD-31 partly: names the builder whose images anyone can rebuild', () => {
-    expect(section('Launch data to copy')).toContain('`buildImage` of `@vouchsafe/image`')
-  })
+  test('TD-31 the images of client and service are the same to the last byte, wherever and whenever they are built', async () => {
+    for (const command of ['npm run -w @vouchsafe/agent build --', 'vouchsafe image build'])
+      expect(section('Launch data to copy')).toContain(command)
+    const maker = fileURLToPath(new URL('../../../agent/bin/bundle.ts', import.meta.url))
+    const directory = mkdtempSync(path.join(tmpdir(), 'vs-images-'))
+    const bundle = async (builder: string, program: string) => {
+      const cwd = path.join(directory, builder)
+      mkdirSync(cwd, { recursive: true })
+      await promisify(execFile)(process.execPath, [maker, path.basename(program, '.ts'), program], { cwd })
+      return readFileSync(path.join(cwd, path.basename(program, '.ts')))
+    }
+    let images = 0
+    const imageOf = async (bytes: Uint8Array) => {
+      const layer = { kind: 'files', files: [{ kind: 'file', path: 'program.mjs', bytes, mode: 0o755 }] } as const
+      const config = { entrypoint: ['/usr/bin/node', '/program.mjs'] }
+      return (await buildImage({ layers: [layer], config }, path.join(directory, `image${images++}`))).digest
+    }
+    try {
+      for (const program of [fileURLToPath(new URL('../../bin/vouchsafe.ts', import.meta.url)), programs.broker]) {
+        const [here, there] = [await bundle('bob', program), await bundle('alice/deeper', program)]
+        expect(await imageOf(there)).toBe(await imageOf(here))
+        expect(await imageOf(Buffer.concat([there, utf8(';')]))).not.toBe(await imageOf(here))
+      }
+      // the client is that one file: nothing of ours is beside it
+      const client = [path.join(directory, 'bob/vouchsafe'), 'distributor', 'fetch', '--help']
+      expect((await promisify(execFile)(process.execPath, client, { cwd: directory })).stdout).toContain('--server')
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  }, 180_000)
   test('TD-37 says what perimeter, organisation policy and timed grants add, and that they prove nothing', () => {
     const text = section('Around it')
     for (const word of ['perimeter', 'organisation policy', 'condition on time']) expect(text).toContain(word)

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -337,4 +337,51 @@ describe.skipIf(missingVectors())('the original’s files', () => {
     ])
     expect(Buffer.from(fetched[0]?.data ?? '', 'base64').toString()).toBe('fooobar')
   })
+})
+
+describe('token get', () => {
+  const audience = 'https://secrets.example'
+  const nonces = ['relying-party-1', 'relying-party-2']
+  const getArgs = (...more: readonly string[]) => {
+    const [, ...showing] = fetchArgs()
+    const at = showing.indexOf('--audience')
+    return ['get', ...showing.with(at, '--identity-audience'), '--pause', '0', ...more]
+  }
+
+  test('VT-01 VT-02 attests a plain machine; audience, nonces, key, endpoint and file are the caller’s choice', async () => {
+    const accessToken = { audience, resources: ['r'], rights: ['read'], lifetimeSeconds: 300 }
+    write('secrets.json', JSON.stringify([{ name: 'proof', type: 'RAW', accessToken }]))
+    expect((await run(provision('--yes', '--times', '9'))).status).toBe(0)
+    const chosen = ['--audience', audience, ...nonces.flatMap((n) => ['--nonce', n])]
+    const printed = await run(getArgs(...chosen, '--json'), 'token')
+    const answer = JSON.parse(printed.stdout) as { token: string; decision: string }
+    expect(answer).toMatchObject({ audience, class: 'simulated', decision: expect.any(String) })
+    write('token', answer.token)
+    // VT-04: what it says can be looked at
+    const { payload } = JSON.parse((await run(['inspect', file('token'), '--json'], 'token')).stdout) as {
+      payload: Record<string, unknown>
+    }
+    expect(payload).toMatchObject({ aud: audience, eat_nonce: nonces, sub: `instance:${world.instance.id}` })
+    // its key is this one and no other
+    const { submods } = payload as { submods: { tpm: { ak: string } } }
+    await using tpm = await world.openTpm('ecc')
+    expect(submods.tpm.ak).toBe(Buffer.from(tpm.akName).toString('hex'))
+  })
+
+  test('VT-02 writes the token to a new file that only its owner reads, and never over another', async () => {
+    const args = getArgs('--audience', audience, '--out', file('token.jwt'))
+    const { status, stdout } = await run(args, 'token')
+    expect([status, stdout]).toEqual([0, expect.stringContaining('class simulated')])
+    expect(readFileSync(file('token.jwt'), 'utf8').split('.')).toHaveLength(3)
+    expect(statSync(file('token.jwt')).mode & 0o777).toBe(0o600)
+    expect((await run(args, 'token')).status).not.toBe(0)
+  })
+
+  test('VT-02 for another audience, or with another key, there is none', async () => {
+    const other = await run(getArgs('--audience', 'https://other.example', '--json'), 'token')
+    expect([other.status, JSON.parse(other.stdout)]).toMatchObject([1, { error: { code: 'release.unknown' } }])
+    const at = getArgs().indexOf('ecc')
+    const rsa = await run(getArgs('--audience', audience, '--json').with(at, 'rsa'), 'token')
+    expect([rsa.status, JSON.parse(rsa.stdout)]).toMatchObject([1, { error: { code: 'endorsement.mismatch' } }])
+  }, 60_000)
 })

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import { EXIT, UsageError } from '../output.ts'
 import { type Done, outputOf, verb } from './options.ts'
+import { getVerb } from './token-get.ts'
 
 const trustSchema = z.looseObject({
   issuer: z.string(),
@@ -15,6 +16,7 @@ const trustSchema = z.looseObject({
 export function tokenCommand(done: Done): Command {
   return new Command('token')
     .description('attestation results')
+    .addCommand(getVerb(done))
     .addCommand(
       verb('inspect', 'show what a token says; believes nothing of it')
         .argument('<file>', '- for standard input')

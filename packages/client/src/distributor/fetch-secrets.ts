@@ -48,6 +48,8 @@ export interface FetchOptions {
   readonly instance: string
   /** Null for a client that its owner exempted from TPM checks. */
   readonly tpm: ClientTpm | null
+  /** Only the access token for this audience, with these nonces in it. Left out: everything that was approved. */
+  readonly token?: { readonly audience: string; readonly nonces: readonly string[] }
 }
 
 export interface FetchedSecret {
@@ -69,7 +71,11 @@ export async function fetchSecrets(connection: DistributorConnection, options: F
   const sealKey = newSealKey()
   if (tpm !== null) await attest(connection, exchange, tpm, sealKey)
   const requestId = randomUUID()
-  const answer = await connection.token.getToken({ requestId, processID: String(process.pid) })
+  const answer = await connection.token.getToken({
+    requestId,
+    processID: String(process.pid),
+    ...(options.token !== undefined && { audience: options.token.audience, nonces: [...options.token.nonces] }),
+  })
   if (answer.inResponseTo !== requestId)
     throw new VouchsafeError('release.sealed-payload', 'the distributor answered another request')
   const secrets: FetchedSecret[] = []

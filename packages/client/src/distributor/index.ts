@@ -10,3 +10,4 @@ export {
   fetchSecrets,
 } from './fetch-secrets.ts'
 export { type RetryOptions, isWorthWaiting, withBackOff } from './back-off.ts'
+export { type AccessTokenExpectation, type AccessTokenPayload, verifyAccessToken } from './verify-access-token.ts'

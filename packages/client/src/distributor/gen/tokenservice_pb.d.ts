@@ -26,6 +26,20 @@ export declare type TokenRequest = Message<'tokenservice.TokenRequest'> & {
    * @generated from field: string processID = 2;
    */
   processID: string
+
+  /**
+   * Of everything that was approved, only the access token for this audience; empty for all.
+   *
+   * @generated from field: string audience = 1001;
+   */
+  audience: string
+
+  /**
+   * What a relying party asked to find in that token.
+   *
+   * @generated from field: repeated string nonces = 1002;
+   */
+  nonces: string[]
 }
 
 /**

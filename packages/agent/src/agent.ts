@@ -6,7 +6,9 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { Attester } from './attester/attester.ts'
 import { enrol } from './attester/enrol.ts'
+import { HardwareAttester, refuseEnrolment } from './attester/hardware-attester.ts'
 import { type Config, read, readTickets } from './config.ts'
+import { kernelTsm } from './devices/configfs-tsm.ts'
 import { AgentError } from './errors.ts'
 import type { Emit } from './events.ts'
 import { measureLaunch } from './launch/measure-launch.ts'
@@ -33,6 +35,7 @@ export async function enrolMachine(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<void> {
+  if (config.evidence === 'cpu') refuseEnrolment()
   const agreement = await readAgreement(config)
   const tickets = await readTickets(ticketsFile)
   const stranger = [...tickets.keys()].find((owner) => !agreement.body.owners.some((o) => o.id === owner))
@@ -72,9 +75,7 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
   try {
     const { imageLayout, limits } = config
     const user = await prepareImage(launch, { imageLayout, bundle: workspace.bundle, limits, signal })
-    const attester = new Attester(config)
-    const { machine } = await attester.identity()
-    const launchLog = await attester.withTpm((tpm) => measureLaunch(tpm, launch))
+    const { machine, collect } = await prepareEvidence(config, launch)
     emit({ event: 'launch.measured', agreement: agreement.digest, image: launch.image, isolation })
     const checkpoints = await openCheckpoints(config)
     const sessions = agreement.body.owners
@@ -86,7 +87,7 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
             client: new GuestClient(owner.broker, { timeoutMs: config.timeoutSeconds * 1000 }),
             agreement,
             machine,
-            collect: (binding) => attester.collect(binding, launchLog),
+            collect,
             checkpoints,
             signal,
           }),
@@ -102,6 +103,19 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
   } finally {
     await workspace.remove()
   }
+}
+
+/** Measures or states the launch, and gives what every request is answered with from then on. */
+async function prepareEvidence(config: Config, launch: Launch) {
+  if (config.evidence === 'cpu') {
+    const cpu = new HardwareAttester(kernelTsm(config.tsm))
+    const launchLog = cpu.launchLog(launch)
+    return { machine: await cpu.machine(), collect: (binding: Uint8Array) => cpu.collect(binding, launchLog) }
+  }
+  const attester = new Attester(config)
+  const { machine } = await attester.identity()
+  const launchLog = await attester.withTpm((tpm) => measureLaunch(tpm, launch))
+  return { machine, collect: (binding: Uint8Array) => attester.collect(binding, launchLog) }
 }
 
 interface Run {

@@ -22,6 +22,8 @@ const refusal = (message: string) =>
 describe('a configuration', () => {
   test('takes paths from beside its file, and safe values for what it leaves out', async () => {
     expect(await readConfig(written({ ...LEAST, data: { 'clinic-a/patients/key': 'a.age' } }))).toEqual({
+      evidence: 'tpm',
+      tsm: '/sys/kernel/config/tsm/report',
       tpm: 'device',
       bootLog: '/sys/kernel/security/tpm0/binary_bios_measurements',
       imaLog: '/sys/kernel/security/ima/binary_runtime_measurements',
@@ -48,6 +50,7 @@ describe('a configuration', () => {
     ['G03 an image by tag', { ...LEAST, overrides: { image: 'app:latest' } }, 'overrides.image'],
     ['a data name that is no resource', { ...LEAST, data: { '../key': 'a.age' } }, 'data'],
     ['a member twice', '{"agreement":"a","agreement":"b"}', 'agreement'],
+    ['D02 a simulator in place of TPM or CPU', { ...LEAST, evidence: 'simulated' }, 'evidence'],
     ['no agreement', { ...LEAST, agreement: undefined }, 'agreement'],
   ])('refuses %s', async (_what, content, message) => {
     await expect(readConfig(written(content))).rejects.toThrow(refusal(message))

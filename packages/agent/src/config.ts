@@ -38,6 +38,10 @@ const overridesSchema = z.strictObject({
 
 /** The agent's configuration file. Relative paths are relative to it. */
 export const configSchema = z.strictObject({
+  /** Who speaks for this machine: its TPM, or its CPU (SEV-SNP, TDX) through the kernel. */
+  evidence: z.enum(['tpm', 'cpu']).default('tpm'),
+  /** Where the kernel offers reports of the CPU. Default: configfs-tsm. Read only where the CPU speaks. */
+  tsm: file.default('/sys/kernel/config/tsm/report'),
   /** The TPM, as tpm2-tools name it. Default: this machine's. */
   tpm: z.string().min(1).max(512).default('device'),
   /** The boot log. Default: where Linux shows it. */
@@ -86,6 +90,7 @@ export async function readConfig(configFile: string): Promise<Config> {
   const beside = (name: string) => path.resolve(path.dirname(configFile), name)
   return Object.freeze({
     ...parsed,
+    tsm: beside(parsed.tsm),
     bootLog: beside(parsed.bootLog),
     imaLog: beside(parsed.imaLog),
     agreement: beside(parsed.agreement),

@@ -3,6 +3,9 @@ export const AGENT_ERROR_CODES = {
   'config.malformed':
     'A configuration, tickets or agreement file does not have the form its schema gives, or cannot be read.',
   'tpm.no-endorsement': 'The TPM holds no endorsement certificate that fits one of its endorsement keys.',
+  'tsm.unavailable': 'The kernel makes no report of the CPU: it is no confidential VM, or only root may ask.',
+  'tsm.contended': 'Other processes kept changing what the CPU was asked to report on.',
+  'tsm.provider': 'The CPU is of a kind whose reports are not judged.',
   'launch.measured-before': 'The launch register is not pristine: something was launched since the last reset.',
   'launch.override': 'The operator asked for a launch that no agreement can allow.',
   'data.missing': 'A data file cannot be read, or belongs to a resource that the agreement does not grant.',

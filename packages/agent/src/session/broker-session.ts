@@ -6,6 +6,7 @@ import {
   Secret,
   type TpmEvidence,
   VouchsafeError,
+  type evidence,
   evidenceBinding,
   open,
   parseLogKey,
@@ -53,8 +54,8 @@ export interface BrokerSessionOptions {
   readonly agreement: Agreement
   /** The id under which this broker knows the machine. */
   readonly machine: string
-  /** Evidence over a binding: see `Attester.collect`. */
-  readonly collect: (binding: Uint8Array) => Promise<TpmEvidence>
+  /** Evidence over a binding: see `Attester.collect` and `HardwareAttester.collect`. */
+  readonly collect: (binding: Uint8Array) => Promise<TpmEvidence | evidence.HardwareEvidence>
   readonly checkpoints: Checkpoints
   readonly signal: AbortSignal
 }
@@ -99,14 +100,15 @@ export class BrokerSession {
       },
       nodeCrypto,
     )
+    const shown = await this.#options.collect(binding)
     const answer = await this.#client.attest({
       session,
       nonce,
-      machine,
+      machine: shown.format === 'tpm' ? machine : null,
       agreement: agreement.digest,
       sealKey: keys.seal.jwk,
       proofKey: keys.proof.jwk,
-      evidence: await this.#options.collect(binding),
+      evidence: shown,
       kept: checkpoints.kept(pin),
       carried: checkpoints.carriedTo(
         pin,

@@ -6,6 +6,7 @@ export {
 } from './hardware-evidence.ts'
 export { hardwareReportData } from './report-data.ts'
 export {
+  hardwareMachineId,
   type HardwareFacts,
   type HardwareTrust,
   type VerifiedHardwareEvidence,

@@ -5,6 +5,9 @@ import { VouchsafeError } from '../../base/errors.ts'
 import { transcript } from '../../base/transcript.ts'
 import { type Anchor, parseCertificate, parseRevocationList } from '../../x509/index.ts'
 import { type DcapCollateralInput, verifyDcapCollateral } from '../dcap/collateral.ts'
+import { parseDcapQuote } from '../dcap/parse-quote.ts'
+import { type Pck, readPckChain } from '../dcap/pck.ts'
+import { parseSnpReport, type SnpReport } from '../snp/parse-report.ts'
 import { amdSnpRoots } from '../snp/roots.ts'
 import { type VerifiedSnpEvidence, verifySnpReport } from '../snp/verify-report.ts'
 import { snpRootsOf } from '../snp/verify-vek.ts'
@@ -130,10 +133,25 @@ function needed<V extends HardwareCollateral['vendor']>(
 
 /** A guest on SNP has a name of its own until it ends; a TD has none, so its platform's has to do. */
 function machineOf(hardware: HardwareFacts['hardware'], crypto: CryptoPort): string {
-  const parts =
-    hardware.format === 'snp'
-      ? [hardware.report.chipId, hardware.report.reportId]
-      : [hardware.pck.ppid, hardware.pck.platformInstanceId ?? '']
-  const { format } = hardware
-  return `${format}:${toBase64Url(transcript(`vouchsafe/machine-${format}/v1`, parts, crypto))}`
+  return hardware.format === 'snp' ? snpMachine(hardware.report, crypto) : tdxMachine(hardware.pck, crypto)
+}
+
+function snpMachine({ chipId, reportId }: SnpReport, crypto: CryptoPort): string {
+  return `snp:${toBase64Url(transcript('vouchsafe/machine-snp/v1', [chipId, reportId], crypto))}`
+}
+
+function tdxMachine({ ppid, platformInstanceId = '' }: Pck, crypto: CryptoPort): string {
+  return `tdx:${toBase64Url(transcript('vouchsafe/machine-tdx/v1', [ppid, platformInstanceId], crypto))}`
+}
+
+/** The name that a broker will know this guest by, for the guest itself. Nothing is verified. @throws {VouchsafeError} */
+export async function hardwareMachineId(
+  shown:
+    | Pick<Extract<HardwareEvidence, { format: 'snp' }>, 'format' | 'report'>
+    | Pick<Extract<HardwareEvidence, { format: 'tdx' }>, 'format' | 'quote'>,
+  crypto: CryptoPort,
+): Promise<string> {
+  if (shown.format === 'snp') return snpMachine(parseSnpReport(fromBase64Url(shown.report, 'report')), crypto)
+  const { pckChain } = parseDcapQuote(fromBase64Url(shown.quote, 'quote'))
+  return tdxMachine((await readPckChain(pckChain)).pck, crypto)
 }

@@ -117,13 +117,22 @@ function readEnveloped(packet: Uint8Array): Enveloped {
     const oid = algorithm.oid('algorithm')
     if (!Object.hasOwn(CIPHERS, oid)) throw algorithm.malformed('algorithm', `${oid} is not AES-GCM`)
     const nonce = readParameters(algorithm.any('parameters').raw)
-    const bytes = content.take('encryptedContent', contextTag(0)).content
+    const bytes = readContent(content)
     if (bytes.length < TAG_BYTES) throw content.malformed('encryptedContent', 'shorter than its tag')
     content.end()
     return { recipients, cipher: CIPHERS[oid as keyof typeof CIPHERS], nonce, content: bytes }
   } catch (cause) {
     throw malformed(what, (cause as Error).message.replace(`${what}: `, ''), cause)
   }
+}
+
+/** In one piece; older releases of upstream's library put an OCTET STRING inside. */
+function readContent(reader: x509.DerReader): Uint8Array {
+  const inner = reader.optionalInside('encryptedContent', contextTag(0, 'constructed'))
+  if (inner === undefined) return reader.take('encryptedContent', contextTag(0)).content
+  const bytes = inner.octetString('encryptedContent')
+  inner.end()
+  return bytes
 }
 
 /** As upstream writes them, or as RFC 5084 does. */

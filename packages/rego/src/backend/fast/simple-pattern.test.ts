@@ -32,6 +32,15 @@ const refused = [
   '^(?:a|b)$',
   '^(a|b',
   '^(a$|b)',
+  '(',
+  'a(',
+  '^a(',
+  '^a(b',
+  '^a(b|',
+  '^a(b|c',
+  '^a(b(c))$',
+  '^a(b)c(d)$',
+  '^a)$',
   '^a|b$',
   '^(a)?+$',
   '^a+ab$',
@@ -106,6 +115,23 @@ describe('simple patterns', () => {
       { numRuns: 6000, seed: 7 },
     )
     expect(decided).toBeGreaterThan(1000)
+  })
+
+  test('take nothing that RE2 refuses, however it is misspelt', () => {
+    const anything = fc.string({ unit: fc.constantFrom(...'^ab-.$()|[]?*+{}2,\\dw'), maxLength: 9 })
+    let taken = 0
+    fc.assert(
+      fc.property(anything, fc.array(texts, { minLength: 1, maxLength: 4 }), (pattern, samples) => {
+        const simple = simplePattern(pattern)
+        if (simple === undefined) return
+        taken++
+        const re2 = RE2JS.compile(pattern)
+        for (const text of samples)
+          expect([pattern, text, simple(text)]).toEqual([pattern, text, re2.matcher(text).find()])
+      }),
+      { numRuns: 6000, seed: 7 },
+    )
+    expect(taken).toBeGreaterThan(100)
   })
 
   test('know what every match begins with, also where the engine decides', () => {

@@ -166,9 +166,14 @@ class PatternReader {
   read(): SimpleForm | undefined {
     const start = this.#take('^')
     const parts = this.#sequence()
-    const endings = this.#text[this.#at] === '(' ? this.#group() : undefined
+    if (parts === undefined) return undefined
+    let endings: SimpleForm['endings']
+    if (this.#text[this.#at] === '(') {
+      endings = this.#group()
+      if (endings === undefined) return undefined
+    }
     const end = this.#take('$')
-    return parts === undefined || this.#at < this.#text.length ? undefined : { parts, endings, start, end }
+    return this.#at < this.#text.length ? undefined : { parts, endings, start, end }
   }
 
   /** Parts up to what is none. */
@@ -184,7 +189,7 @@ class PatternReader {
     return parts
   }
 
-  /** Alternatives, perhaps none of them, and nothing behind: what may still follow is the end of the text. */
+  /** Alternatives, perhaps none of them. @returns undefined for what is no such group */
   #group(): readonly (readonly Part[])[] | undefined {
     const endings: (readonly Part[])[] = []
     do {

@@ -95,8 +95,18 @@ test('H02 where an index was asked for, either document may be signed, and a pol
   const index = `sha256:${'c'.repeat(64)}` as Digest
   const [onIndex, onManifest] = [newKey(), newKey()]
   // both lie under the tag of what they sign
-  await attachCosign(client, name, index, signCosign(cosignPayload({ digest: index, dockerReference: reference }), onIndex))
-  await attachCosign(client, name, digest, signCosign(cosignPayload({ digest, dockerReference: reference }), onManifest))
+  await attachCosign(
+    client,
+    name,
+    index,
+    signCosign(cosignPayload({ digest: index, dockerReference: reference }), onIndex),
+  )
+  await attachCosign(
+    client,
+    name,
+    digest,
+    signCosign(cosignPayload({ digest, dockerReference: reference }), onManifest),
+  )
   const documents = [
     { role: 'index', digest: index, bytes: new Uint8Array() },
     { role: 'manifest', digest, bytes: new Uint8Array() },
@@ -228,10 +238,18 @@ describe('GU-29 who cannot read something is told what and where', () => {
   })
 })
 
-test.skipIf(missingVectors())('GU-30 the sample broker’s policy reads, and leaves other repositories open', async () => {
-  const text = readVectorText('guest/guest-components/attestation-agent/kbc/src/sample_kbc/policy.json')
-  const { client } = await published()
-  const ports = { policy: parsePolicy(new TextEncoder().encode(text)), client, material: readMaterialFrom({}), at: () => at }
-  const decision = await decideBySignatures({ asked: parseReference('quay.io/other/app:1'), documents: [] }, ports)
-  expect([decision.kind, decision.scope]).toEqual(['accept', 'default'])
-})
+test.skipIf(missingVectors())(
+  'GU-30 the sample broker’s policy reads, and leaves other repositories open',
+  async () => {
+    const text = readVectorText('guest/guest-components/attestation-agent/kbc/src/sample_kbc/policy.json')
+    const { client } = await published()
+    const ports = {
+      policy: parsePolicy(new TextEncoder().encode(text)),
+      client,
+      material: readMaterialFrom({}),
+      at: () => at,
+    }
+    const decision = await decideBySignatures({ asked: parseReference('quay.io/other/app:1'), documents: [] }, ports)
+    expect([decision.kind, decision.scope]).toEqual(['accept', 'default'])
+  },
+)

@@ -1,7 +1,6 @@
 import { ImageError } from '../errors.ts'
 import { type Descriptor, descriptorJson, sortedRecord } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
-import { type ImageManifest, parseManifest } from '../oci/manifest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import type { RegistryClient } from '../registry/client.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
@@ -9,7 +8,7 @@ import { putManifest } from '../registry/referrers.ts'
 import { uploadBlob } from '../registry/upload.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 import { BUNDLE_TYPE } from '../signature/bundle-type.ts'
-import { signatureTag } from '../signature/find-signatures.ts'
+import { readTagged, signatureTag } from '../signature/find-signatures.ts'
 import { type CosignSignature, SIMPLE_SIGNING } from '../signature/stored-signature.ts'
 
 const EMPTY_CONFIG = new TextEncoder().encode('{}')
@@ -99,7 +98,7 @@ async function attachUnderTag(
   const content = await putBlob(endpoint, layer.bytes)
   const descriptor: Descriptor = { ...content, mediaType: layer.mediaType, annotations: layer.annotations }
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const before = await readTagged(client, name, tag)
+    const before = await readTagged(client.reader(name), tag)
     if (before?.layers.some((known) => sameLayer(known, descriptor)) === true)
       return digestOf(manifestOf(before.layers, before.config).bytes)
     const layers = [...(before?.layers ?? []), descriptor]
@@ -108,7 +107,7 @@ async function attachUnderTag(
     const manifest = manifestOf(layers, { mediaType: MEDIA.config, ...stored, annotations: new Map() })
     await putManifest(endpoint, manifest, { tag })
   }
-  const after = await readTagged(client, name, tag)
+  const after = await readTagged(client.reader(name), tag)
   if (after?.layers.some((known) => sameLayer(known, descriptor)) !== true)
     throw new ImageError('registry.unavailable', `${name.registry}: ${tag} does not keep our entry`)
   return digestOf(manifestOf(after.layers, after.config).bytes)
@@ -140,20 +139,6 @@ function manifestOf(layers: readonly Descriptor[], config: Descriptor): { bytes:
 
 function sameLayer(a: Descriptor, b: Descriptor): boolean {
   return JSON.stringify(descriptorJson(a)) === JSON.stringify(descriptorJson(b))
-}
-
-async function readTagged(
-  client: RegistryClient,
-  name: RepositoryName,
-  tag: string,
-): Promise<ImageManifest | undefined> {
-  try {
-    const { bytes, mediaType } = await client.reader(name).readTag(tag)
-    return parseManifest(bytes, mediaType, tag)
-  } catch (error) {
-    if (error instanceof ImageError && error.code === 'registry.not-found') return undefined
-    throw error
-  }
 }
 
 async function putBlob(endpoint: Endpoint, bytes: Uint8Array): Promise<{ digest: Digest; size: number }> {

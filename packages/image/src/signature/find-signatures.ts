@@ -111,7 +111,8 @@ async function readReferrer(
   return manifest
 }
 
-async function readTagged(reader: RepositoryReader, tag: string): Promise<ImageManifest | undefined> {
+/** The manifest under a tag; undefined where the registry says that there is none. */
+export async function readTagged(reader: RepositoryReader, tag: string): Promise<ImageManifest | undefined> {
   try {
     const { bytes, mediaType } = await reader.readTag(tag)
     return parseManifest(bytes, mediaType, tag)

@@ -1,0 +1,70 @@
+/** Signatures, policies and statements. Apart from the index: OpenPGP and Sigstore's verifier take time to load. */
+export {
+  parsePublicKey,
+  type SignatureAlgorithm,
+  type VerificationKey,
+  verificationKey,
+} from './signature/verification-key.ts'
+export { parsePayload, type Payload } from './signature/payload.ts'
+export {
+  ANNOTATION,
+  type BundleSignature,
+  type CosignSignature,
+  parseSignatureFile,
+  type SimpleSignature,
+  type StoredSignature,
+  writeSignatureFile,
+} from './signature/stored-signature.ts'
+export { type Signer, type SignerTrust, verifyCosignSignature } from './signature/verify-cosign.ts'
+export { type KeyRing, parseKeyRing, type SimpleTrust, verifySimpleSignature } from './signature/verify-simple.ts'
+export {
+  type BundleContent,
+  type BundleTrust,
+  parseTrustedRoot,
+  rootOf,
+  type SigstoreRoot,
+  verifyBundle,
+} from './signature/verify-bundle.ts'
+export {
+  findLookasideSignatures,
+  findSigstoreSignatures,
+  type FoundSignature,
+  type LookasideReader,
+  signatureTag,
+} from './signature/find-signatures.ts'
+export { type ImagePolicy, parsePolicy, REJECT_ALL, writePolicy } from './policy/parse-policy.ts'
+export { chooseScope } from './policy/scope.ts'
+export { matchesIdentity, type SignedIdentity } from './policy/signed-identity.ts'
+export { type MaterialReader, readMaterialFrom } from './policy/material.ts'
+export { mergeRegistriesD, readRegistriesD, type RegistriesD, storesFor } from './policy/registries-d.ts'
+export {
+  type AcceptedSigner,
+  decideImage,
+  type ImageDecision,
+  type RequirementFinding,
+  type SignedDocument,
+  type SignedImage,
+} from './policy/decide-image.ts'
+export { decideBySignatures, explainRefusal, type PolicyPorts, pullPolicy } from './policy/pull-policy.ts'
+export { generateSigningKey, parseSigningKey, type SigningKey } from './sign/private-key.ts'
+export {
+  CONFIDENTIAL_SPACE,
+  cosignPayload,
+  joinCosign,
+  signCosign,
+  signSimple,
+  type ToSign,
+} from './sign/sign-payload.ts'
+export { dsseEnvelope, joinBundle, signBundle, signStatement, toBeSigned } from './sign/sign-bundle.ts'
+export { attachBundle, attachCosign, attachEnvelope } from './sign/attach.ts'
+export { parseStatement, PREDICATES, type Statement, subjectFor, writeStatement } from './statement/statement.ts'
+export {
+  type Attached,
+  findStatements,
+  type FoundStatements,
+  listAttached,
+  verifyEnvelope,
+  type VerifiedStatement,
+} from './statement/find-statements.ts'
+export { listContents, type ListedContents } from './statement/sbom/list-contents.ts'
+export { type Sbom, type SbomFormat, type SbomSubject, writeSbom } from './statement/sbom/write-sbom.ts'

@@ -1,0 +1,160 @@
+import { preAuthEncoding } from '@vouchsafe/core'
+import { ImageError } from '../errors.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { assertContent, type Digest } from '../oci/digest.ts'
+import { asArray, asObject, member } from '../oci/json.ts'
+import { listReferrers } from '../registry/referrers.ts'
+import type { RepositoryReader } from '../registry/repository.ts'
+import { findSigstoreSignatures, readTagged, signatureTag } from '../signature/find-signatures.ts'
+import { parseSignedJson, readBase64 } from '../signature/signed-json.ts'
+import { isSignedBy } from '../signature/verification-key.ts'
+import { type BundleTrust, verifyBundle } from '../signature/verify-bundle.ts'
+import type { Signer } from '../signature/verify-cosign.ts'
+import { IN_TOTO, MAX_STATEMENT_BYTES, parseStatement, type Statement, subjectFor } from './statement.ts'
+
+/** A statement about an image, by someone who is trusted. */
+export interface VerifiedStatement {
+  readonly statement: Statement
+  readonly signer: Signer
+  readonly place: string
+}
+
+export interface FoundStatements {
+  readonly verified: readonly VerifiedStatement[]
+  /** What was found beside, and why it does not count. */
+  readonly refused: readonly { readonly place: string; readonly reason: string }[]
+}
+
+const ENVELOPE = 'application/vnd.dsse.envelope.v1+json'
+const MAX_ENVELOPES = 300
+
+/**
+ * All statements about a digest: bundles that refer to it, and envelopes under cosign's tag `.att`. Only those that a
+ * trusted signer made, and that are about this very digest, are `verified` (H03, CS-07).
+ *
+ * @param predicateType - Only statements of this type.
+ * @throws {ImageError} `registry.*`, `signature.limit`: no answer is not "no statements".
+ */
+export async function findStatements(
+  reader: RepositoryReader,
+  digest: Digest,
+  trust: BundleTrust,
+  predicateType?: string,
+): Promise<FoundStatements> {
+  const verified: VerifiedStatement[] = []
+  const refused: { place: string; reason: string }[] = []
+  const consider = (place: string, read: () => Omit<VerifiedStatement, 'place'>) => {
+    try {
+      const found = read()
+      if (subjectFor(found.statement, digest) === undefined)
+        throw new ImageError('signature.mismatch', `${place}: is about another image`)
+      if (predicateType === undefined || found.statement.predicateType === predicateType)
+        verified.push({ ...found, place })
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error
+      refused.push({ place, reason: `${error.code}: ${error.message}` })
+    }
+  }
+  for (const found of await findSigstoreSignatures(reader, digest)) {
+    if (found.kind === 'unreadable') refused.push({ place: found.place, reason: found.error.message })
+    if (found.kind !== 'bundle') continue
+    consider(found.place, () => {
+      const { content, signer } = verifyBundle(found, trust)
+      if (content.kind !== 'statement') throw new ImageError('signature.mismatch', `${found.place}: no statement`)
+      return { statement: content.statement, signer }
+    })
+  }
+  for (const { place, bytes } of await readEnvelopes(reader, digest))
+    consider(place, () => verifyEnvelope(bytes, trust, place))
+  return { verified, refused }
+}
+
+/**
+ * A bare DSSE envelope, as cosign before version 3 attaches it. Only keys can be trusted for these: what certificates
+ * need to be dated by does not lie in them.
+ *
+ * @throws {ImageError} `signature.malformed`, `signature.unverified`, `signature.mismatch`, `statement.malformed`.
+ * @source DSSE v1
+ */
+export function verifyEnvelope(
+  bytes: Uint8Array,
+  trust: BundleTrust,
+  place: string,
+): { readonly statement: Statement; readonly signer: Signer } {
+  if (trust.kind !== 'keys' || trust.logs !== undefined)
+    throw new ImageError('signature.mismatch', `${place}: a bare envelope, and a certificate or a log is asked for`)
+  const object = parseSignedJson(bytes, place, MAX_STATEMENT_BYTES * 1.5)
+  const type = member(object, 'payloadType')
+  if (type !== IN_TOTO) throw new ImageError('signature.mismatch', `${place}: signs ${JSON.stringify(type)}`)
+  const payload = readBase64(member(object, 'payload'), `${place}: payload`)
+  const signed = preAuthEncoding(IN_TOTO, payload)
+  for (const raw of readSignatures(member(object, 'signatures'), place)) {
+    const key = trust.keys.find((candidate) => isSignedBy(candidate, signed, raw))
+    if (key !== undefined)
+      return { statement: parseStatement(payload, place), signer: { keyId: key.id, algorithm: key.algorithm } }
+  }
+  throw new ImageError('signature.unverified', `${place}: by none of the ${trust.keys.length} trusted keys`)
+}
+
+function readSignatures(value: unknown, place: string): readonly Uint8Array[] {
+  try {
+    return asArray(value, `${place}: signatures`, 16).map((entry, i) =>
+      readBase64(member(asObject(entry, place), 'sig'), `${place}: signatures[${i}]`),
+    )
+  } catch (cause) {
+    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
+  }
+}
+
+async function readEnvelopes(
+  reader: RepositoryReader,
+  digest: Digest,
+): Promise<readonly { readonly place: string; readonly bytes: Uint8Array }[]> {
+  const tag = signatureTag(digest, 'att')
+  const layers = (await readTagged(reader, tag))?.layers.filter(({ mediaType }) => mediaType === ENVELOPE) ?? []
+  if (layers.length > MAX_ENVELOPES) throw new ImageError('signature.limit', `${tag}: over ${MAX_ENVELOPES} envelopes`)
+  const envelopes: { place: string; bytes: Uint8Array }[] = []
+  for (const [i, layer] of layers.entries()) {
+    const place = `${tag}[${i}]`
+    if (layer.size > MAX_STATEMENT_BYTES * 1.5) throw new ImageError('signature.limit', `${place}: ${layer.size} bytes`)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of reader.openBlob(layer)) chunks.push(chunk)
+    const bytes = new Uint8Array(Buffer.concat(chunks))
+    assertContent(bytes, layer, place)
+    envelopes.push({ place, bytes })
+  }
+  return envelopes
+}
+
+/** Something that hangs on an image: what the registry says, nothing of it checked. */
+export interface Attached {
+  readonly place: string
+  readonly type: string
+  readonly digest: Digest
+  readonly size: number
+  readonly predicateType?: string
+}
+
+/** Everything attached to a digest, by cosign's tags and by reference (CS-10). */
+export async function listAttached(reader: RepositoryReader, digest: Digest): Promise<readonly Attached[]> {
+  const attached: Attached[] = []
+  for (const kind of ['sig', 'att', 'sbom'] as const) {
+    const tag = signatureTag(digest, kind)
+    for (const layer of (await readTagged(reader, tag))?.layers ?? [])
+      attached.push(describe(tag, layer.mediaType, layer, layer.annotations.get('predicateType')))
+  }
+  for (const entry of await listReferrers(reader.home, digest))
+    attached.push(
+      describe(
+        'referrer',
+        entry.artifactType ?? entry.mediaType,
+        entry,
+        entry.annotations.get('dev.sigstore.bundle.predicateType'),
+      ),
+    )
+  return attached
+}
+
+function describe(place: string, type: string, { digest, size }: Descriptor, predicateType?: string): Attached {
+  return { place, type, digest, size, ...(predicateType === undefined ? {} : { predicateType }) }
+}

@@ -26,7 +26,8 @@ export interface ConfidentialSpaceLaunch {
   readonly gpuAttestation?: Uint8Array
 }
 
-const TYPES = [
+/** Events of the launcher, by their type. */
+export const CONFIDENTIAL_SPACE_EVENTS = [
   'ImageRef',
   'ImageDigest',
   'RestartPolicy',
@@ -40,7 +41,7 @@ const TYPES = [
   'GpuCCMode',
   'GPUDeviceAttestationBinding',
 ] as const
-type Kind = (typeof TYPES)[number]
+type Kind = (typeof CONFIDENTIAL_SPACE_EVENTS)[number]
 const REPEATED: readonly Kind[] = ['Arg', 'EnvVar', 'OverrideArg', 'OverrideEnv']
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/
@@ -107,7 +108,7 @@ function eventOf(record: CelRecord, i: number, bank: HashName, crypto: Pick<Veri
   if (record.register !== LAUNCH_REGISTER[record.space])
     throw refused(`record ${i} is of ${record.space} ${record.register}`)
   const { type, value } = nested(record, i, CEL_CONTENT.confidentialSpace, bank, crypto)
-  const kind = TYPES[type]
+  const kind = CONFIDENTIAL_SPACE_EVENTS[type]
   if (kind === undefined) throw refused(`record ${i} has an event of type ${type}`)
   return { kind, value }
 }
@@ -116,13 +117,18 @@ function nested(record: CelRecord, i: number, type: number, bank: HashName, cryp
   if (record.content.type !== type) throw refused(`record ${i} has a content of type ${record.content.type}`)
   contentDigest(record, i, bank, crypto)
   try {
-    const r = new ByteReader(`record ${i}`, record.content.value, 'big')
-    const event = { type: r.u8('type'), value: r.sized32('value', record.content.value.length) }
-    r.end()
-    return event
+    return nestedEvent(record.content.value, `record ${i}`)
   } catch (cause) {
     throw new TpmError('evidence.log', `Confidential Space log: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** An event as the launcher puts it into a record's content: a type, then a sized value. @throws {TpmError} `input.malformed` */
+export function nestedEvent(content: Uint8Array, what: string): { readonly type: number; readonly value: Uint8Array } {
+  const r = new ByteReader(what, content, 'big')
+  const event = { type: r.u8('type'), value: r.sized32('value', content.length) }
+  r.end()
+  return event
 }
 
 function launchOf(values: ReadonlyMap<Kind, readonly Uint8Array[]>): ConfidentialSpaceLaunch {

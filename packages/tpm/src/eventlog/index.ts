@@ -20,6 +20,7 @@ export type { CelLog, CelRecord } from './cel-record.ts'
 export { parseCel } from './parse-cel.ts'
 export { celRecord, encodeCelRecord, writeCel } from './write-cel.ts'
 export { replayCel } from './replay-cel.ts'
+export { describeCelRecord } from './describe-cel.ts'
 export {
   decodeLaunchEvent,
   encodeLaunchEvent,
@@ -73,3 +74,4 @@ export type { ImaEntry, ImaEvent, ImaLog } from './ima/ima-event.ts'
 export { parseImaLog } from './ima/parse-ima.ts'
 export { parseImaAsciiLog } from './ima/parse-ima-ascii.ts'
 export { bootAggregate, replayIma } from './ima/replay-ima.ts'
+export { describeImaEvent, imaDigest } from './ima/describe-ima.ts'

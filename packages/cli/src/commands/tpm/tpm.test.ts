@@ -1,6 +1,9 @@
 import { statSync } from 'node:fs'
+import { nodeCrypto } from '@vouchsafe/core/node'
 import { TEMPLATES, Tpm } from '@vouchsafe/tpm'
+import { LAUNCH_REGISTER, launchRecord, writeCel } from '@vouchsafe/tpm/eventlog'
 import { describe, expect, test } from 'vitest'
+import { imaRecord } from '../../../../tpm/src/testing/ima-record.ts'
 import { useCommandLine } from '../testing/command-line.ts'
 
 const get = useCommandLine({ manufactured: true })
@@ -255,5 +258,68 @@ test('a TPM that is not there is told with what to try', async () => {
   expect(await get().refusal('tpm', 'pcrs', '--tpm', 'carrier-pigeon')).toMatchObject({
     status: 3,
     code: 'input.malformed',
+  })
+})
+
+describe('logs of what ran after the boot', () => {
+  const records = ['boot_aggregate', '/usr/bin/env'].map((path) =>
+    imaRecord({ hash: 'sha256', digest: new Uint8Array(32).fill(7), path }),
+  )
+  const list = Buffer.concat(records.map(({ bytes }) => bytes))
+
+  test('what the kernel read is a table with registers and meanings, from either form of its list', async () => {
+    const line = get()
+    line.write('ima.bin', list)
+    const binary = await line.answer<{ events: unknown[]; registers: object }>('tpm', 'events', '--ima', 'ima.bin')
+    expect(binary).toMatchObject({
+      bank: 'sha256',
+      events: [
+        { register: 'PCR 10', proof: 'proved', sentence: expect.stringContaining('the boot before it') },
+        { register: 'PCR 10', proof: 'proved', sentence: `read "/usr/bin/env", sha256 ${'07'.repeat(32)}` },
+      ],
+    })
+    // the kernel's lines hold all that the records do
+    const hashes = [list.subarray(4, 24), list.subarray(records[0]?.bytes.length ?? 0).subarray(4, 24)]
+    const lines = ['boot_aggregate', '/usr/bin/env'].map(
+      (path, i) => `10 ${Buffer.from(hashes[i] ?? []).toString('hex')} ima-sig sha256:${'07'.repeat(32)} ${path} \n`,
+    )
+    line.write('ima.txt', lines.join(''))
+    expect(await line.answer('tpm', 'events', '--ima', 'ima.txt')).toEqual(binary)
+    expect((await line.run('tpm', 'events', '--ima', 'ima.bin')).stdout).toMatch(
+      /register +proof +meaning[^]*PCR 10 +proved +read "\/usr\/bin\/env"/,
+    )
+  })
+
+  test('C02 an edited record is said to contradict what was measured, nothing replays, and the answer is no', async () => {
+    const line = get()
+    line.write('ima.bin', Buffer.from(list.toString('latin1').replace('/usr/bin/env', '/usr/bin/eve'), 'latin1'))
+    const { status, stdout } = await line.run('tpm', 'events', '--ima', 'ima.bin', '--json')
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      1,
+      { events: [{ proof: 'proved' }, { proof: 'contradiction' }], registers: {} },
+    ])
+  })
+
+  test('what a launcher measured is a table, too', async () => {
+    const line = get()
+    const log = [{ kind: 'debug', value: false } as const, { kind: 'separator' } as const].map((event) =>
+      launchRecord(event, 'pcr', ['sha256'], nodeCrypto),
+    )
+    line.write('launch.cel', writeCel(log))
+    const shown = await line.answer<{ registers: object }>('tpm', 'events', '--cel', 'launch.cel')
+    expect(shown).toMatchObject({
+      events: [
+        { register: 'PCR 13', type: 'launch', proof: 'proved', sentence: 'debug no' },
+        { register: 'PCR 13', sentence: 'the launch is closed: nothing may follow' },
+      ],
+    })
+    expect(Object.keys(shown.registers)).toEqual([String(LAUNCH_REGISTER.pcr)])
+    expect(await line.refusal('tpm', 'events', '--cel')).toMatchObject({ status: 2 })
+    expect(await line.refusal('tpm', 'events', '--cel', '--ima', 'launch.cel')).toMatchObject({ status: 2 })
+    expect(await line.refusal('tpm', 'events', '--cel', 'launch.cel', '--bank', 'sha384')).toMatchObject({ status: 2 })
+    expect(await line.refusal('tpm', 'events', '--cel', 'ima.bin')).toMatchObject({
+      status: 3,
+      code: 'input.malformed',
+    })
   })
 })

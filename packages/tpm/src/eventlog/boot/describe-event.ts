@@ -5,6 +5,7 @@ import { decodeUtf8, withoutNul } from '../efi/text.ts'
 import type { EfiVariable } from '../efi/variable.ts'
 import { eventTypeName } from '../event-types.ts'
 import { toHex } from '../hex.ts'
+import { quoted } from '../quoted.ts'
 import type { RegisterSpace, TcgEvent } from '../tcg-log.ts'
 import type { EventMeaning } from './event-meaning.ts'
 import type { ProofContext } from './measured-part.ts'
@@ -175,10 +176,4 @@ function attempt<T>(read: () => T): T | undefined {
     if (error instanceof TpmError) return undefined // shown as bytes: a description must not fail
     throw error
   }
-}
-
-/** Text from a log may hold anything: terminals and web pages see printable ASCII only. */
-function quoted(text: string, max = 200): string {
-  const printable = text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  return printable.length > max ? `"${printable.slice(0, max)}…"` : `"${printable}"`
 }

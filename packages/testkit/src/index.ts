@@ -59,6 +59,7 @@ export {
   type Cbor,
   type CcaSpec,
 } from './cca.ts'
+export { makeFirmwareImage, TEST_SECTIONS, type FirmwareSpec } from './firmware.ts'
 export { makeGpu, makeNvidiaRoot, type GpuSpec, type TestGpu } from './nvidia.ts'
 export {
   GCE_ISSUER,

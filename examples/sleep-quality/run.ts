@@ -1,16 +1,18 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { styleText } from 'node:util'
-import { toHex } from '@vouchsafe/core'
+import { VouchsafeError, toHex } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { SimulatedTokenAuthority, startRootPage } from '@vouchsafe/simulator'
 import type { JsonProcess } from '../json-process.ts'
-import { startMachine } from './machine/start-machine.ts'
+import { audit } from './machine/audit.ts'
+import { type MachineOptions, startMachine } from './machine/start-machine.ts'
 import { startProxy } from './machine/proxy.ts'
 import type { Report } from '../report.ts'
 import { type Stage, tell } from '../tell.ts'
 import { selfSigned } from './self-signed.ts'
 import { buildUsleepImage } from './usleep/build-image.ts'
+import { UWEAR_FOLDER, buildUwearImage } from './uwear/build-image.ts'
 import type { Settings } from './usleep/serve.ts'
 import { type Answer, DATA_FILE, runUwear, UwearConfig } from './uwear/process.ts'
 
@@ -20,6 +22,7 @@ await tell('sleep-', story)
 async function story({ report, directory, atEnd }: Stage): Promise<void> {
   report.title('Preparing: an attestation service, an image of USleep, and what UWear knows of both')
   const authority = SimulatedTokenAuthority.create()
+  const rootSha256 = toHex(nodeCrypto.digest('sha256', authority.root))
   const page = await startRootPage(authority)
   atEnd(() => page.close())
   const uwear = await selfSigned('UWear')
@@ -30,7 +33,7 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   report.say(`UWear reads USleep's source, builds it, and approves ${approved.digest}`)
   const config = new UwearConfig(path.join(directory, 'uwear'), uwear, {
     from: page.address,
-    sha256: toHex(nodeCrypto.digest('sha256', authority.root)),
+    sha256: rootSha256,
     digest: approved.digest,
   })
 
@@ -73,22 +76,57 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   const code = 'error' in fourth ? fourth.error.code : 'none'
   report.check(`refused before anybody was called: ${code}`, code === 'endorsement.untrusted' && !fourth.sent)
 
+  report.title('UWear as a workload itself: its program measured, too, and the address told at launch')
+  const own = await runAttestedUwear({ REMOTE_ADDRESS: `127.0.0.1:${good.port}` })
+  report.check('the night was sent', own.answer['sent'] === true)
+  report.check(
+    'an auditor sees which program that was, and what was told to it at launch',
+    own.seen.image_digest === own.digest && own.seen.env_override?.['REMOTE_ADDRESS'] === `127.0.0.1:${good.port}`,
+  )
+  report.check('its machine is gone', !existsSync(own.directory))
+  const kept = readFileSync(own.logFile, 'utf8')
+  report.check('its log is not, and tells the verdict', kept.includes('great sleep!') && !leaks(kept))
+  const stranger = await runAttestedUwear({ UWEAR_POLICY: '/tmp/mine.rego' }).catch((error: unknown) => error)
+  const refusal = stranger instanceof VouchsafeError ? stranger.code : 'none'
+  report.check(`another variable is refused: ${refusal}`, refusal === 'appraisal.launch-environment')
+
   report.title('What the operators can read')
   const logs = [...good.machine.output, ...bad.machine.output].join('\n')
   report.say(logs.trim())
   report.check('launch and verdict, nothing of the night, no token, no key', !leaks(logs))
 
   async function launch(name: string, digest: typeof approved.digest) {
-    const { workload: machine, stop } = await startMachine({
+    const { workload: machine, stop } = await startMachine(machineOf('usleep', name, digest))
+    atEnd(stop)
+    return { machine, port: Number((await machine.line({ event: 'usleep.listening' }))['port']) }
+  }
+
+  function machineOf(company: string, name: string, digest: typeof approved.digest): MachineOptions {
+    return {
       directory: path.join(directory, name),
       layout,
       digest,
       authority,
-      instance: { project: 'usleep-project', zone: 'here-1', name: 'usleep-1', id: '1' },
-      accounts: ['workload@usleep-project'],
-    })
-    atEnd(stop)
-    return { machine, port: Number((await machine.line({ event: 'usleep.listening' }))['port']) }
+      instance: { project: `${company}-project`, zone: 'here-1', name: `${company}-1`, id: '1' },
+      accounts: [`workload@${company}-project`],
+    }
+  }
+
+  /** UWear on a machine of its own: started, heard, shown to an auditor, and taken away. */
+  async function runAttestedUwear(variables: Readonly<Record<string, string>>) {
+    const file = config.write('told at launch')
+    const { digest } = await buildUwearImage(path.basename(file), layout)
+    const machine = machineOf('uwear', 'm3', digest)
+    const logFile = path.join(directory, 'uwear.log')
+    const mounts = { [UWEAR_FOLDER]: path.dirname(file) }
+    const { workload, vouch, stop } = await startMachine({ ...machine, variables, mounts, logFile })
+    try {
+      const seen = await audit(vouch, authority.root)
+      const answer = await workload.line({ root: 'kept' })
+      return { answer, digest, seen, logFile, directory: machine.directory }
+    } finally {
+      await stop()
+    }
   }
 }
 

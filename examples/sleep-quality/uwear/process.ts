@@ -30,10 +30,10 @@ export class UwearConfig {
     this.#save('key.pem', identity.key)
   }
 
-  /** @returns The configuration's file, for USleep at this port. */
-  write(port: number, root: { readonly sha256?: string; readonly file?: string } = {}): string {
+  /** @returns The configuration's file, for USleep at this port; `'told at launch'` leaves the address out. */
+  write(port: number | 'told at launch', root: { readonly sha256?: string; readonly file?: string } = {}): string {
     const config = {
-      address: { host: '127.0.0.1', port },
+      ...(port === 'told at launch' ? {} : { address: { host: '127.0.0.1', port } }),
       identity: { certFile: this.#path('cert.pem'), keyFile: this.#path('key.pem') },
       root: { ...this.#root, ...root, file: this.#path(root.file ?? 'root.pem') },
       valuesFile: this.#path('values.json'),

@@ -112,6 +112,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'encryption.pkcs11': 'name the module that may be loaded with --pkcs11-module FILE, and check token, key and PIN',
   'registry.denied': 'log in with skopeo login, and name the file it wrote with --auth-file',
   'registry.address': 'allow private networks or plain HTTP for this host in the file that --registries names',
+  'key.passphrase': 'put the passphrase into a file, and name it with --passphrase-file',
+  'policy.refused': 'vouchsafe image verify, with the same policy, tells what came of each signature',
+  'signature.unverified': 'is this the signer’s key? vouchsafe image verify --list shows what is attached',
   'store.busy': 'another vouchsafe has the store open: wait for it, or name another one with --store',
   'custody.sealed': 'unseal the broker with its passphrase file',
 }
@@ -125,6 +128,11 @@ const BAD_IMAGE_INPUT: ReadonlySet<string> = new Set([
   'layout.missing',
   'build.input',
   'encryption.recipient',
+  'key.malformed',
+  'key.unsupported',
+  'key.passphrase',
+  'policy.malformed',
+  'policy.material',
 ])
 
 function statusOf(code: string): number {

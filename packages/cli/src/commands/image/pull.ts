@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import {
@@ -13,6 +14,7 @@ import {
   referenceText,
   SnapshotStore,
 } from '@vouchsafe/image'
+import { parsePolicy, pullPolicy, readMaterialFrom, readRegistriesD } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
@@ -37,6 +39,8 @@ interface Options extends RegistryOptions, KeyOptions {
   readonly requireEncrypted?: boolean
   readonly faithful?: boolean
   readonly dangerouslyAcceptUnsigned?: boolean
+  readonly policy?: string
+  readonly registriesD?: string
 }
 
 /** Where pulled images are kept, unless told. */
@@ -54,15 +58,17 @@ export function pullVerb(done: Done): Command {
     .option('--require-encrypted', 'refuse an image with a plain layer')
     .option('--platform <platform>', 'of an index (default: linux/amd64)')
     .option('--faithful', 'keep setuid, capabilities and devices, which are dropped or refused otherwise')
+    .option('--policy <file>', 'a policy.json: who must have signed; judged before any byte is used')
+    .option('--registries-d <dir>', 'with --policy: where simple signatures lie, and whether tags are looked at')
     .option('--dangerously-accept-unsigned', 'take whatever the tag names now')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ vouchsafe image pull registry.example/app@sha256:… --to rootfs\n  $ vouchsafe image pull oci:sealed:v1@sha256:… --key kek:images/app/key=app.kek --require-encrypted',
+      '\nExamples:\n  $ vouchsafe image pull registry.example/app:v1 --policy policy.json\n  $ vouchsafe image pull registry.example/app@sha256:… --to rootfs\n  $ vouchsafe image pull oci:sealed:v1@sha256:… --key kek:images/app/key=app.kek --require-encrypted',
     )
     .action(async (image: string, options: Options) => {
       if (options.to !== undefined && options.store !== undefined)
         throw new UsageError('both --to and --store', 'choose one: a plain directory, or the store')
-      const policy = policyFor(image, options)
+      if (options.policy === undefined) assertDecided(image, options)
       const holders = await readHolders(options.key, options)
       const progress = new Progress(outputOf(options))
       await withImage(image, options, async (opened) => {
@@ -70,7 +76,7 @@ export function pullVerb(done: Done): Command {
           source: opened.source,
           digest: opened.digest,
           asked: opened.asked ?? parseReference(`localhost/layout@${opened.digest}`),
-          policy,
+          policy: await policyFor(opened, options),
           onProgress: (step) => showProgress(progress, step),
           ...(holders.length === 0 ? {} : { decryptor: layerDecryptor(holders) }),
           ...(options.requireEncrypted === undefined ? {} : { requireEncrypted: options.requireEncrypted }),
@@ -89,15 +95,31 @@ export function pullVerb(done: Done): Command {
 }
 
 /** Whoever writes a digest has decided on it. A tag says nothing of what it names now. */
-function policyFor(image: string, options: Options): PullPolicy {
+function assertDecided(image: string, options: Options): void {
   const address = parseAddress(image)
   const byDigest = (address.kind === 'layout' ? address.digest : address.reference.digest) !== undefined
   if (!byDigest && options.dangerouslyAcceptUnsigned !== true)
     throw new UsageError(
       `${image} names no digest, so whoever keeps the registry would choose what it is`,
-      'add @sha256:… (vouchsafe image show tells it), or say --dangerously-accept-unsigned',
+      'say who must have signed with --policy FILE, add @sha256:… (vouchsafe image show tells it), or say --dangerously-accept-unsigned',
     )
-  return () => Promise.resolve({ kind: 'accept' })
+}
+
+async function policyFor({ client }: OpenImage, options: Options): Promise<PullPolicy> {
+  if (options.policy === undefined) return () => Promise.resolve({ kind: 'accept' })
+  if (client === undefined)
+    throw new UsageError(
+      'a local layout carries no signatures',
+      'name the image in its registry, or leave out --policy',
+    )
+  const registries = options.registriesD === undefined ? {} : { registries: await readRegistriesD(options.registriesD) }
+  return pullPolicy({
+    policy: parsePolicy(new Uint8Array(readFileSync(options.policy)), options.policy),
+    client,
+    material: readMaterialFrom({}),
+    at: () => new Date(),
+    ...registries,
+  })
 }
 
 async function intoStore(request: PullRequest, options: Options, { digest }: OpenImage): Promise<void> {

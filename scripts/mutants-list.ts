@@ -1,4 +1,5 @@
 import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
+import { TPM_MUTANTS } from './mutants-tpm.ts'
 
 /** One check removed: the text that makes it, what stands there without it, and the test that must then fail. */
 export interface Mutant {
@@ -746,4 +747,5 @@ export const MUTANTS: readonly Mutant[] = [
     test: 'E21 refuses "QR==" as base64',
   },
   ...DISTRIBUTOR_MUTANTS,
+  ...TPM_MUTANTS,
 ]

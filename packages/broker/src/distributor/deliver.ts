@@ -90,9 +90,10 @@ function takeTpmEvidence(
   { sessions, services }: Distributor,
   { address, call }: KnownClient,
 ): DistributionInputs['tpm'] {
-  const session = sessions.find(address.instance, call.channel.certificate, services.clock())
+  const at = services.clock()
+  const session = sessions.find(address.instance, call.channel.certificate, at)
   if (session === null) return null
-  const evidence = shownEvidence(session)
+  const evidence = shownEvidence(session, at)
   session.quote = null
   return evidence
 }

@@ -1,4 +1,4 @@
-import { fromUtf8, toBase64, utf8 } from '@vouchsafe/core'
+import { type DistributionInputs, distribute, fromBase64, fromUtf8, toBase64, utf8 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { TEMPLATES, Tpm } from '@vouchsafe/tpm'
 import { encodeTpmPublic, parseTpmSignature, tpmName } from '@vouchsafe/tpm/codec'
@@ -91,6 +91,27 @@ describe('a client of the original protocol', () => {
     await expect(other.token.getToken({ requestId: 'q' })).rejects.toThrow(refusal('evidence.unenrolled'))
     own.close()
     other.close()
+  })
+
+  test('its quote commits to the certificate of its connection: as evidence in any other it is stale', async () => {
+    await world.provision(oneRegister())
+    const connection = world.connect()
+    await attestAsOriginal(connection)
+    const { decision } = await connection.token.getToken({ requestId: 'q' })
+    connection.close()
+    const { record } = await world.alice.decision(decision)
+    const { inputs } = JSON.parse(fromUtf8(fromBase64(record.payload))) as { readonly inputs: DistributionInputs }
+    const codesOf = async (twin: DistributionInputs) => {
+      const walked = await distribute(twin, nodeCrypto)
+      return walked.decision.kind === 'deny' ? walked.decision.reasons.map((r) => r.code) : [walked.decision.kind]
+    }
+    expect(await codesOf(inputs)).toEqual(['release'])
+    for (const certificate of ['0'.repeat(64), null])
+      expect(await codesOf({ ...inputs, channel: { ...inputs.channel, certificate } })).toEqual(['evidence.binding'])
+    const { tpm } = inputs
+    if (tpm === null) throw new Error('no evidence')
+    const another = { ...tpm, binding: { kind: 'channel', random: 'AAAA' } } as const
+    expect(await codesOf({ ...inputs, tpm: another })).toEqual(['evidence.binding'])
   })
 
   test('several pinned registers are more than it can quote: refused, and why says so', async () => {

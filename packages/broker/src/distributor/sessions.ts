@@ -24,8 +24,8 @@ export interface AttestationSession {
   activation: ClientTpmEvidence['activation']
   quoteNonce: OpenNonce | null
   signingNonce: OpenNonce | null
-  /** The newest quote; used up by the next decision. */
-  quote: (Pick<ClientTpmEvidence, 'quote' | 'registers' | 'bootLog' | 'nonceState'> & { readonly nonce: string }) | null
+  /** The newest quote, good for as long as its nonce is; used up by the next decision. */
+  quote: (Pick<ClientTpmEvidence, 'quote' | 'registers' | 'bootLog'> & { readonly nonce: OpenNonce }) | null
 }
 
 /**
@@ -57,11 +57,12 @@ export class AttestationSessions {
 }
 
 /** The quote shown last with all that belongs to it, as the line reads it. */
-export function shownEvidence(session: AttestationSession): ClientTpmEvidence | null {
+export function shownEvidence(session: AttestationSession, at: Date): ClientTpmEvidence | null {
   if (session.quote === null) return null
   const { nonce, ...quote } = session.quote
   return {
     ...quote,
+    nonceState: nonce.expiresAt <= at ? 'expired' : 'fresh',
     ekPublic: session.ekPublic === null ? null : toBase64Url(session.ekPublic),
     ekCertificate: session.ekCertificate === null ? null : toBase64Url(session.ekCertificate),
     intermediates: session.intermediates.map((c) => toBase64Url(c)),
@@ -69,8 +70,8 @@ export function shownEvidence(session: AttestationSession): ClientTpmEvidence | 
     activation: session.activation,
     binding:
       session.sealKey === null
-        ? { kind: 'channel', random: nonce }
-        : { kind: 'seal-key', nonce, sealKey: session.sealKey },
+        ? { kind: 'channel', random: nonce.value }
+        : { kind: 'seal-key', nonce: nonce.value, sealKey: session.sealKey },
   }
 }
 

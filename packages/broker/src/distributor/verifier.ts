@@ -185,8 +185,7 @@ export async function takeQuote(
   if (quoteNonce === null || session.activation === 'not-activated')
     throw new VouchsafeError('evidence.stale', 'no nonce was offered for this quote, or it was used up')
   session.quote = {
-    nonce: quoteNonce.value,
-    nonceState: quoteNonce.expiresAt <= at ? 'expired' : 'fresh',
+    nonce: quoteNonce,
     quote: { attest: toBase64Url(shown.attest), signature: toBase64Url(shown.signature) },
     registers:
       shown.registers === null ? null : Object.fromEntries([...shown.registers].map(([n, v]) => [String(n), toHex(v)])),
@@ -202,7 +201,7 @@ async function stands(
   at: Date,
 ): Promise<boolean> {
   const { terms, call, address } = client
-  const evidence = shownEvidence(session)
+  const evidence = shownEvidence(session, at)
   if (evidence === null || terms.body.tpm.kind !== 'required') return false
   const { endorsementKey, registers: pinned } = terms.body.tpm
   const platformKey =

@@ -14,6 +14,7 @@ import { ledgerCommand } from './commands/ledger.ts'
 import { machineCommand } from './commands/machine.ts'
 import { ownerCommand } from './commands/owner.ts'
 import { policyCommand } from './commands/policy/index.ts'
+import { referenceCommand } from './commands/reference/index.ts'
 import { resourceCommand } from './commands/resource.ts'
 import { resultCommand } from './commands/result.ts'
 import { tokenCommand } from './commands/token.ts'
@@ -53,6 +54,7 @@ export async function main(args: readonly string[]): Promise<number> {
     distributorCommand,
     imageCommand,
     evidenceCommand,
+    referenceCommand,
     policyCommand,
     tokenCommand,
     ledgerCommand,

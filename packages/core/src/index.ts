@@ -136,6 +136,19 @@ export { appraiseSnp } from './appraisal/snp.ts'
 export { appraiseTdx } from './appraisal/tdx.ts'
 export { type SnpReference, snpReferenceSchema } from './agreement/reference/snp-reference.ts'
 export { type TdxReference, tdxReferenceSchema } from './agreement/reference/tdx-reference.ts'
+export {
+  liveEntries,
+  readReferenceFile,
+  REFERENCE_TYPE,
+  type ReferenceEntry,
+  referenceEntrySchema,
+  type ReferenceFile,
+  referenceFileSchema,
+  type ReferenceSet,
+  type ReferenceVersion,
+} from './agreement/reference/reference-set.ts'
+export { type Component, type Covered, coverageOf } from './agreement/reference/coverage.ts'
+export { type CorimValue, readCorim } from './agreement/reference/corim.ts'
 export { type HardwareTerms, hardwareTermsSchema } from './agreement/reference/hardware-terms.ts'
 export * as wire from './wire/api.ts'
 export { type DistributionInputs, distributionInputsSchema } from './wire/distribution-inputs.ts'

@@ -36,13 +36,13 @@ export const decisionRecord: EvidenceFormat = {
     )
   },
   async show(file) {
-    const { evidence: shownEvidence } = readInputs(file)
+    const { evidence: shownEvidence } = readAttestInputs(file)
     if (shownEvidence.format !== 'tpm') return showHardware(shownEvidence)
     const shown = show(shownEvidence)
     return { json: shown, text: textOf(shown) }
   },
   async verify(file) {
-    const inputs = readInputs(file)
+    const inputs = readAttestInputs(file)
     const verdict = toVerdict(await attest(inputs, nodeCrypto))
     const rows = verdict.findings.map((f) => [f.tier, f.check, f.actual])
     const reasons = verdict.reasons.map((r) => `${r.code}: expected ${r.expected}; found ${r.actual}\n  ${r.advice}`)
@@ -55,7 +55,8 @@ export const decisionRecord: EvidenceFormat = {
   },
 }
 
-function readInputs({ name, bytes }: EvidenceFile): AttestInputs {
+/** The inputs of the attestation that a record tells of. */
+export function readAttestInputs({ name, bytes }: EvidenceFile): AttestInputs {
   const json = parseStrictJson(bytes, { maxBytes: 2 * MAX_RECORD_BYTES })
   if (typeof json !== 'object' || json === null || !('payloadType' in json))
     return parseSchema(attestInputsSchema, json, name)

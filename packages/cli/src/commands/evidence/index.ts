@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { Done } from '../options.ts'
 import { bundleCommand } from './bundle.ts'
 import { collectCommand } from './collect.ts'
+import { diffCommand } from './diff.ts'
 import { logCommand } from './log.ts'
 import { showCommand } from './show.ts'
 import { verifyCommand } from './verify.ts'
@@ -13,6 +14,7 @@ export function evidenceCommand(done: Done): Command {
     .addCommand(collectCommand(done))
     .addCommand(showCommand(done))
     .addCommand(verifyCommand(done))
+    .addCommand(diffCommand(done))
     .addCommand(bundleCommand(done))
     .addCommand(logCommand(done))
 }

@@ -27,12 +27,13 @@ export function eventsDiffCommand(done: Done): Command {
       const logs = [readBootLog(before, options.ccel === true), readBootLog(after, options.ccel === true)] as const
       const comparison = compareBoots(...logs, bankFor(options.bank, logs), nodeCrypto)
       const same = comparison.changed.length === 0 && comparison.startupLocality === undefined
-      outputOf(options).answer({ same, ...comparison }, textOf(comparison))
+      outputOf(options).answer({ same, ...comparison }, bootDiffText(comparison))
       done(same ? EXIT.yes : EXIT.no)
     })
 }
 
-function textOf({ bank, unchanged, changed, startupLocality }: BootComparison): string {
+/** What differs, register by register. */
+export function bootDiffText({ bank, unchanged, changed, startupLocality }: BootComparison): string {
   const lines: string[] = []
   if (startupLocality !== undefined) {
     const { before, after } = startupLocality

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { evidence, toHex } from '@vouchsafe/core'
+import { nodeCrypto } from '@vouchsafe/core/node'
+import { type Command, Option } from 'commander'
+import { EXIT, UsageError } from '../../output.ts'
+import { type Done, outputOf, seconds, verb } from '../options.ts'
+import { addedText, addTo, type IntoOptions, intoOptions, type Unnamed } from './set-file.ts'
+
+interface ComputeOptions extends IntoOptions {
+  readonly firmware: string
+  readonly kernel?: string
+  readonly initrd?: string
+  readonly append?: string
+  readonly vcpus: string
+  readonly cpu: evidence.SnpCpuModel
+  readonly features: string
+  readonly json?: boolean
+}
+
+/** `vouchsafe reference compute`: what an SEV-SNP guest will measure, before it is ever started. */
+export function computeCommand(done: Done): Command {
+  const command = verb('compute', 'what an SEV-SNP guest under QEMU will show, from what it is launched with')
+    .requiredOption('--firmware <file>', 'OVMF, as the hypervisor loads it')
+    .option('--kernel <file>', 'for a measured direct boot')
+    .option('--initrd <file>', 'initial RAM disk')
+    .option('--append <text>', 'kernel command line, letter by letter')
+    .requiredOption('--vcpus <list>', 'numbers of processors, for example 1,2,4: each has a measurement of its own')
+    .addOption(
+      new Option('--cpu <model>', 'what QEMU is told with -cpu')
+        .choices(Object.keys(evidence.SNP_CPU_MODELS))
+        .default('EPYC-v4'),
+    )
+    .option('--features <hex>', 'SEV_FEATURES of the guest', '1')
+  return intoOptions(command, seconds)
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Examples:',
+        '  $ vouchsafe reference compute --firmware OVMF.fd --kernel vmlinuz --initrd initrd.img --append "console=ttyS0" --vcpus 4 --cpu EPYC-Milan',
+        '  $ vouchsafe reference compute --firmware OVMF.fd --kernel vmlinuz --vcpus 1,2,4 --into guests.ref.json --key owner.pem',
+      ].join('\n'),
+    )
+    .action(async (options: ComputeOptions) => {
+      const values = compute(options)
+      const set = await addTo(
+        options,
+        values.map(({ vcpus, value }) => ({ id: idOf(options, vcpus), value })),
+        new Date(),
+      )
+      const measurements = values.map(({ vcpus, value: { measurement } }) => ({ vcpus, measurement }))
+      outputOf(options).answer(
+        { measurements, inputs: values[0]?.value.provenance.inputs ?? {}, set: set && { version: set.version } },
+        [...measurements.map((m) => `${m.vcpus} vCPUs  ${m.measurement}`), addedText(set, options.into)].join('\n'),
+      )
+      done(EXIT.yes)
+    })
+}
+
+type SnpValue = Extract<Unnamed, { kind: 'snp' }>
+
+function compute(options: ComputeOptions): readonly { readonly vcpus: number; readonly value: SnpValue }[] {
+  const { cpu } = options
+  if (options.kernel === undefined && (options.initrd !== undefined || options.append !== undefined))
+    throw new UsageError('--initrd and --append speak of a direct boot', 'name its kernel with --kernel')
+  if (!/^[0-9a-f]{1,16}$/.test(options.features))
+    throw new UsageError(`--features ${options.features}`, 'write the bits in hexadecimal, for example 1')
+  const firmware = readFileSync(options.firmware)
+  const image = evidence.parseFirmwareImage(new Uint8Array(firmware))
+  const kernel = options.kernel === undefined ? undefined : readFileSync(options.kernel)
+  const initrd = options.initrd === undefined ? Buffer.alloc(0) : readFileSync(options.initrd)
+  const commandLine = options.append ?? ''
+  const inputs = {
+    firmware: digest(firmware),
+    cpu,
+    features: options.features,
+    ...(kernel !== undefined && { kernel: digest(kernel), initrd: digest(initrd), commandLine }),
+  }
+  return vcpusOf(options.vcpus).map((vcpus) => {
+    const boot = kernel === undefined ? {} : { boot: { kernel, initrd, commandLine } }
+    const features = BigInt(`0x${options.features}`)
+    const measurement = toHex(evidence.snpLaunchDigest({ firmware: image, ...boot, vcpus, cpu, features }, nodeCrypto))
+    const provenance = {
+      how: 'computed',
+      source: options.firmware,
+      inputs: { ...inputs, vcpus: String(vcpus) },
+    } as const
+    return { vcpus, value: { kind: 'snp', measurement, provenance } }
+  })
+}
+
+function idOf({ id = 'guest' }: ComputeOptions, vcpus: number): string {
+  return `${id}-${vcpus}vcpu`
+}
+
+function vcpusOf(text: string): readonly number[] {
+  const numbers = text.split(',').map((part) => (/^\d{1,4}$/.test(part.trim()) ? Number(part) : Number.NaN))
+  if (numbers.some((n) => Number.isNaN(n) || n < 1) || new Set(numbers).size !== numbers.length)
+    throw new UsageError(`--vcpus ${text}`, 'name numbers once each, for example 1,2,4')
+  return numbers
+}
+
+function digest(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+}

@@ -70,4 +70,4 @@ export {
   TlsAuthority,
   type TlsIdentity,
 } from './gce-platform.ts'
-export { MOST_MILLISECONDS_OF_A_CALL, feed } from './feed.ts'
+export { feed } from './feed.ts'

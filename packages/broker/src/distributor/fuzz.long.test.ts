@@ -18,7 +18,6 @@ import { TEMPLATES, Tpm } from '@vouchsafe/tpm'
 import {
   GCE_ISSUER,
   GcePlatform,
-  MOST_MILLISECONDS_OF_A_CALL,
   feed,
   gceAuditEntry,
   gceRecording,
@@ -157,7 +156,6 @@ describe('messages of a client, over its connection', () => {
         if (Number.isNaN(status) || (status === INTERNAL && isMessage)) throw new Error(`${name}: status ${status}`)
       },
       isOurs,
-      MOST_MILLISECONDS_OF_A_CALL,
     )
     console.info(Object.fromEntries(statuses))
     expect(world.logged.filter(({ event }) => event === 'internal.error')).toEqual([])

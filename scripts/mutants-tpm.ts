@@ -69,7 +69,7 @@ export const TPM_MUTANTS: readonly Mutant[] = [
     find: 'if (selection === undefined || more.length > 0 || selection.hash !== bank)',
     replace: 'if (selection === undefined)',
     testFile: quoteTest,
-    test: 'B07 is refused with a selection of',
+    test: 'B05 is refused when it selects',
   },
   {
     name: 'quote-required',
@@ -141,7 +141,7 @@ export const TPM_MUTANTS: readonly Mutant[] = [
     find: 'if (!same(expected, value))',
     replace: never,
     testFile: replaysTest,
-    test: 'C04 with any one digest changed, it fails',
+    test: 'C04 refused when a register holds something else',
   },
   {
     name: 'log-unexplained',
@@ -248,20 +248,12 @@ export const TPM_MUTANTS: readonly Mutant[] = [
     test: 'a violation extends all ones',
   },
   {
-    name: 'ima-boot-aggregate',
-    file: ima,
-    find: 'Array.from({ length: 10 }, (_, pcr) => {',
-    replace: 'Array.from({ length: 8 }, (_, pcr) => {',
-    testFile: imaTest,
-    test: 'replays with the boot log to every quoted register, and is tied to that boot',
-  },
-  {
     name: 'credential-object',
     file: 'packages/tpm/src/crypto/outer-wrap.ts',
     find: 'const integrity = hmac(hash, integrityKey, encrypted, objectName)',
     replace: 'const integrity = hmac(hash, integrityKey, encrypted)',
-    testFile: 'packages/tpm/src/software/make-credential.test.ts',
-    test: 'for an ecc endorsement key',
+    testFile: 'packages/tpm/src/tpm/activate-credential.test.ts',
+    test: 'a credential challenge is answered with an ekEccP521H for an akEccP256',
   },
   {
     name: 'credential-point',

@@ -1,4 +1,5 @@
 import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
+import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
 import { TPM_MUTANTS } from './mutants-tpm.ts'
 
 /** One check removed: the text that makes it, what stands there without it, and the test that must then fail. */
@@ -747,5 +748,6 @@ export const MUTANTS: readonly Mutant[] = [
     test: 'E21 refuses "QR==" as base64',
   },
   ...DISTRIBUTOR_MUTANTS,
+  ...IMAGE_SIGNING_MUTANTS,
   ...TPM_MUTANTS,
 ]

@@ -46,7 +46,7 @@ export {
   type SignedImage,
 } from './policy/decide-image.ts'
 export { decideBySignatures, explainRefusal, type PolicyPorts, pullPolicy } from './policy/pull-policy.ts'
-export { generateSigningKey, parseSigningKey, type SigningKey } from './sign/private-key.ts'
+export { generateSigningKey, parseSigningKey, signingKey, type SigningKey } from './sign/private-key.ts'
 export {
   CONFIDENTIAL_SPACE,
   cosignPayload,

@@ -251,3 +251,24 @@ test('GU-10 a simple signature is read back by its own key ring, and only in its
       code: 'signature.unverified',
     })
 })
+
+test('H03 a referrer that the registry lists, and that refers to another image, does not count', async () => {
+  const { server, client, name, digest, reference, subject, decide } = await published({ referrersApi: true })
+  const key = newKey()
+  const elsewhere = { ...subject, digest: other }
+  const bundle = signBundle(signStatement({ digest, dockerReference: reference }), key)
+  const stored = await attachBundle(client, name, elsewhere, bundle, PREDICATES.sign, at)
+  const entry = {
+    mediaType: subject.mediaType,
+    digest: stored,
+    size: server.manifests.get(`${name.path}:${stored}`)!.bytes.length,
+  }
+  server.lie = (seen, response) => {
+    if (!seen.path.endsWith(`/referrers/${digest}`)) return undefined
+    response.writeHead(200, { 'content-type': 'application/vnd.oci.image.index.v1+json' })
+    response.end(JSON.stringify({ schemaVersion: 2, manifests: [entry] }))
+    return true
+  }
+  const by = [{ type: 'sigstoreSigned', keyData: keyData(key), signedIdentity: byRepository }]
+  expect(said(await decide(by))).toContain(`refers to ${other}`)
+})

@@ -348,7 +348,7 @@ describe('token get', () => {
     return ['get', ...showing.with(at, '--identity-audience'), '--pause', '0', ...more]
   }
 
-  test('VT-01 VT-02 attests a plain machine; audience, nonces, key, endpoint and file are the caller’s choice', async () => {
+  test('VT-01 VT-02 VT-04 attests a plain machine; audience, nonces, key, endpoint and file are the caller’s choice', async () => {
     const accessToken = { audience, resources: ['r'], rights: ['read'], lifetimeSeconds: 300 }
     write('secrets.json', JSON.stringify([{ name: 'proof', type: 'RAW', accessToken }]))
     expect((await run(provision('--yes', '--times', '9'))).status).toBe(0)
@@ -357,7 +357,7 @@ describe('token get', () => {
     const answer = JSON.parse(printed.stdout) as { token: string; decision: string }
     expect(answer).toMatchObject({ audience, class: 'simulated', decision: expect.any(String) })
     write('token', answer.token)
-    // VT-04: what it says can be looked at
+    // what it says can be looked at, and nothing of it is believed for that
     const { payload } = JSON.parse((await run(['inspect', file('token'), '--json'], 'token')).stdout) as {
       payload: Record<string, unknown>
     }

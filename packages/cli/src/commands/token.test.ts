@@ -5,7 +5,7 @@ const line = new CommandLine()
 afterAll(() => line.remove())
 const part = (text: string) => Buffer.from(text).toString('base64url')
 
-test('VT-04 a token of anybody is decoded for viewing, and said not to be verified', async () => {
+test('VT-04 the claims of anybody’s token are decoded for viewing, and said not to be verified', async () => {
   const [header, claims] = ['{"alg":"RS256","kid":"k","typ":"JWT"}', '{"iss":"https://i","hwmodel":"GCP_AMD_SEV"}']
   line.write('token', `${part(header)}.${part(claims)}.AAAA\n`)
   expect(await line.answer('token', 'inspect', 'token')).toEqual({

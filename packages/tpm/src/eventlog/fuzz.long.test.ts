@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { nodeCrypto } from '../../../core/node/crypto.ts'
 import { encodeTpmSignature, TpmError } from '../codec/index.ts'
 import {
+  describeCelRecord,
   describeEvent,
+  describeImaEvent,
   EV,
   parseBootOption,
   parseCcelLog,
@@ -96,6 +98,7 @@ describe.skipIf(missingVectors())('fed with changed recordings, only errors of o
     return feed(corpus, (bytes) => {
       const log = parseCel(bytes)
       const bank = log[0]?.digests.has('sha384') === true ? 'sha384' : 'sha256'
+      for (const record of log) describeCelRecord(record, bank, nodeCrypto)
       const readers = [replayCel, readLaunch, readConfidentialSpaceLaunch]
       const errors = readers.flatMap((read) => {
         try {
@@ -110,7 +113,11 @@ describe.skipIf(missingVectors())('fed with changed recordings, only errors of o
   })
 
   test('runtime measurements', () =>
-    feed([readVector('vm-boot/ima.bin')], (bytes) => replayIma(parseImaLog(bytes), 'sha256', nodeCrypto)))
+    feed([readVector('vm-boot/ima.bin')], (bytes) => {
+      const log = parseImaLog(bytes)
+      for (const event of log) describeImaEvent(event, nodeCrypto)
+      replayIma(log, 'sha256', nodeCrypto)
+    }))
 
   test('runtime measurements in text', () => {
     const { entry, templateHash } = parseImaLog(readVector('vm-boot/ima.bin'))[0]!

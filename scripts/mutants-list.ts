@@ -1,5 +1,7 @@
 import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
+import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
 import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
+import { HARDWARE_MUTANTS } from './mutants-hardware.ts'
 import { TPM_MUTANTS } from './mutants-tpm.ts'
 
 /** One check removed: the text that makes it, what stands there without it, and the test that must then fail. */
@@ -748,6 +750,8 @@ export const MUTANTS: readonly Mutant[] = [
     test: 'E21 refuses "QR==" as base64',
   },
   ...DISTRIBUTOR_MUTANTS,
+  ...IMAGE_ENCRYPTION_MUTANTS,
+  ...HARDWARE_MUTANTS,
   ...IMAGE_SIGNING_MUTANTS,
   ...TPM_MUTANTS,
 ]

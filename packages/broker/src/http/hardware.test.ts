@@ -148,10 +148,14 @@ describe('each check has a twin that is refused, with its own code in the record
     expect(await refusalOf(world.clinic.guest.attest(body))).toMatchObject({ code: 'evidence.stale' })
   })
 
-  test('a launch log other than the report commits to', async () => {
+  test.each(['snp', 'tdx'] as const)('H18 a launch log other than the report commits to (%s)', async (format) => {
+    const attempt = attestByHardware(world, format, { launch: { debug: true }, sentLaunch: {} })
+    expect(await refusalOf(attempt)).toMatchObject({ code: 'evidence.binding' })
+  })
+
+  test('A02 a report of this session over another nonce', async () => {
     const { body } = await attestByHardware(world, 'snp')
-    const session = body.session
-    const nonce = await world.clinic.guest.nonce('attest', session)
+    const nonce = await world.clinic.guest.nonce('attest', body.session)
     expect(await refusalOf(world.clinic.guest.attest({ ...body, nonce }))).toMatchObject({ code: 'evidence.binding' })
   })
 })

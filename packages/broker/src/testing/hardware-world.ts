@@ -205,6 +205,8 @@ export interface Showing {
   /** In place of what the request calls for. */
   readonly reportData?: Uint8Array
   readonly launch?: Partial<LaunchClaims>
+  /** The launch that is sent, where the report commits to another. */
+  readonly sentLaunch?: Partial<LaunchClaims>
   /** The chip's certificate, brought along. */
   readonly vek?: kit.TestCertificate
   /** Other hardware than the world's. */
@@ -230,8 +232,13 @@ export async function attestByHardware(world: HardwareWorld, format: 'snp' | 'td
     },
     nodeCrypto,
   )
-  const launch = { ...launchOf(agreement), ...showing.launch }
-  const launchLog = writeCel(launchEvents(launch).map((event) => launchRecord(event, 'pcr', ['sha256'], nodeCrypto)))
+  const logOf = (launch: Partial<LaunchClaims> = {}) =>
+    writeCel(
+      launchEvents({ ...launchOf(agreement), ...launch }).map((event) =>
+        launchRecord(event, 'pcr', ['sha256'], nodeCrypto),
+      ),
+    )
+  const launchLog = logOf(showing.launch)
   const reportData = showing.reportData ?? evidence.hardwareReportData(binding, launchLog, nodeCrypto)
   const shown = showOn(showing.vendors ?? world.vendors, format, reportData, showing)
   const body = {
@@ -241,7 +248,7 @@ export async function attestByHardware(world: HardwareWorld, format: 'snp' | 'td
     agreement: agreement.digest,
     sealKey: sealKey.jwk,
     proofKey: proofKey.jwk,
-    evidence: { ...shown, launchLog: toBase64Url(launchLog) },
+    evidence: { ...shown, launchLog: toBase64Url(logOf(showing.sentLaunch ?? showing.launch)) },
     kept: null,
     carried: [],
   }

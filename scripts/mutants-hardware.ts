@@ -1,0 +1,109 @@
+import type { Mutant } from './mutants-list.ts'
+
+const hardware = 'packages/core/src/evidence/hardware/verify-hardware-evidence.ts'
+const lineTest = 'packages/broker/src/http/hardware.test.ts'
+const snp = 'packages/core/src/appraisal/snp.ts'
+const set = 'packages/core/src/agreement/reference/reference-set.ts'
+const referenceTest = 'packages/cli/src/commands/reference/reference.test.ts'
+const tsm = 'packages/agent/src/devices/configfs-tsm.ts'
+const tsmTest = 'packages/agent/src/devices/configfs-tsm.test.ts'
+
+/** The checks of evidence of CPUs, of reference values and of what is distrusted, removed one at a time. */
+export const HARDWARE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'hardware-request-unbound',
+    file: 'packages/core/src/evidence/hardware/report-data.ts',
+    find: 'return concat(binding, transcript(',
+    replace: 'return concat(new Uint8Array(32), transcript(',
+    testFile: lineTest,
+    test: 'A02 a report of this session over another nonce',
+  },
+  {
+    name: 'hardware-launch-log-unbound',
+    file: 'packages/core/src/evidence/hardware/report-data.ts',
+    find: "'vouchsafe/launch-log/v1', [launchLog], crypto",
+    replace: "'vouchsafe/launch-log/v1', [], crypto",
+    testFile: lineTest,
+    test: 'H18 a launch log other than the report commits to',
+  },
+  {
+    name: 'hardware-stale-nonce',
+    file: 'packages/core/src/evidence/verify-any.ts',
+    find: "if (input.nonceState !== 'fresh')",
+    replace: 'if (false as boolean)',
+    testFile: lineTest,
+    test: 'A01 evidence that is shown twice',
+  },
+  {
+    name: 'hardware-revocation',
+    file: hardware,
+    find: "revocation: { lists, require: 'authorities' }",
+    replace: "revocation: 'not-checked'",
+    testFile: lineTest,
+    test: 'D09 what AMD or Intel took back is refused',
+  },
+  {
+    name: 'hardware-chips',
+    file: 'packages/core/src/appraisal/hardware.ts',
+    find: "terms.chips === 'any-genuine' ? 'any' : terms.chips",
+    replace: "'any'",
+    testFile: lineTest,
+    test: 'D11 L02 an agreement on other chips',
+  },
+  {
+    name: 'hardware-measurement',
+    file: snp,
+    find: "'measurement', reference.measurements, toHex(report.measurement)",
+    replace: "'measurement', 'any', toHex(report.measurement)",
+    testFile: lineTest,
+    test: 'another measurement (snp)',
+  },
+  {
+    name: 'distrust-below',
+    file: 'packages/core/src/appraisal/distrust.ts',
+    find: 'platform.microcode < subject.below',
+    replace: 'platform.microcode <= subject.below',
+    testFile: 'packages/core/src/appraisal/distrust.test.ts',
+    test: 'distrusts microcode that is new enough',
+  },
+  {
+    name: 'distrust-range-leases',
+    file: 'packages/broker/src/services/distrust.ts',
+    find: '...(exact ? [] : running.map(',
+    replace: '...(exact || !exact ? [] : running.map(',
+    testFile: lineTest,
+    test: 'L01 KB-32 (partly: distrust)',
+  },
+  {
+    name: 'reference-signer',
+    file: set,
+    find: 'parseOwnerKey(signer), crypto)) === null)',
+    replace: 'parseOwnerKey(signer), crypto)) === undefined)',
+    testFile: referenceTest,
+    test: 'F09 what another key signed',
+  },
+  {
+    name: 'reference-rollback',
+    file: set,
+    find: 'if (newest.set.version < atLeast)',
+    replace: 'if (false as boolean)',
+    testFile: referenceTest,
+    test: 'F10 an older file does not pass',
+  },
+  {
+    name: 'reference-gap',
+    file: set,
+    find: 'set.version !== number ||\n    set.previous !== (before?.digest ?? null) ||',
+    replace: 'set.version < number ||',
+    testFile: referenceTest,
+    test: 'F10 an older file does not pass',
+  },
+  {
+    name: 'tsm-generation',
+    file: tsm,
+    find: "return Number(text('generation')) === before + 1 ?",
+    replace: "return Number(text('generation')) > before ?",
+    testFile: tsmTest,
+    test: 'A06 another process that writes before read outblob',
+  },
+]

@@ -32,6 +32,7 @@ export {
   type LookasideReader,
   signatureTag,
 } from './signature/find-signatures.ts'
+export { claimSignatures, type ImageSignatureClaim } from './signature/confidential-space.ts'
 export { type ImagePolicy, parsePolicy, REJECT_ALL, writePolicy } from './policy/parse-policy.ts'
 export { chooseScope } from './policy/scope.ts'
 export { matchesIdentity, type SignedIdentity } from './policy/signed-identity.ts'

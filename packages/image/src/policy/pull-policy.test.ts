@@ -212,6 +212,55 @@ describe('GU-30 one policy: an open repository, a protected one, and the two ref
   })
 })
 
+describe('GU-10 H13 signatures in a store that is reached by HTTP', async () => {
+  const { privateKey, ring } = await (async () => {
+    const made = await openpgp.generateKey({
+      userIDs: [{ name: 'a' }],
+      format: 'object',
+      date: new Date('2026-01-01T00:00:00Z'),
+    })
+    return { privateKey: made.privateKey, ring: Buffer.from(made.publicKey.write()).toString('base64') }
+  })()
+  const requirement = [{ type: 'signedBy', keyType: 'GPGKeys', keyData: ring }]
+  const stored = (url: string) =>
+    mergeRegistriesD([{ what: 'a.yaml', bytes: new TextEncoder().encode(`default-docker: {lookaside: "${url}"}`) }])
+
+  test('found one by one up to the first that is missing; anything but a clear answer is none', async () => {
+    const image = await published()
+    const made = await signSimple(
+      { digest: image.digest, dockerReference: `${image.reference}:v1` },
+      privateKey.write(),
+      { at },
+    )
+    const asked: string[] = []
+    let status = 404
+    image.server.lie = (seen, response) => {
+      if (!seen.path.startsWith('/sigs/')) return undefined
+      asked.push(seen.path)
+      if (status === 302) response.writeHead(302, { location: `/sigs/elsewhere` }).end()
+      else if (status === 200 && seen.path.endsWith('/signature-2')) response.writeHead(200).end(made.message)
+      else if (status === 200 && seen.path.endsWith('/signature-1')) response.writeHead(200).end('junk')
+      else response.writeHead(status === 200 ? 404 : status).end()
+      return true
+    }
+    const decide = () => image.decide(requirement, { registries: stored(`http://${image.server.host}/sigs`) })
+    expect((await decide()).kind).toBe('refuse')
+    status = 200
+    expect((await decide()).kind).toBe('accept')
+    expect(asked.at(-1)).toBe(`/sigs/team/app@${image.digest.replace(':', '=')}/signature-3`)
+    status = 302
+    await expect(decide()).rejects.toMatchObject({ code: 'registry.protocol' })
+    status = 503
+    await expect(decide()).rejects.toMatchObject({ code: 'registry.unavailable' })
+  })
+
+  test('a store in a private network that nobody listed is not asked', async () => {
+    const image = await published()
+    const registries = stored('http://127.0.0.1:1/sigs')
+    await expect(image.decide(requirement, { registries })).rejects.toMatchObject({ code: 'registry.address' })
+  })
+})
+
 describe('GU-29 who cannot read something is told what and where', () => {
   const policyWith = (trust: object) => [{ type: 'sigstoreSigned', ...trust, signedIdentity: byRepository }]
   test.each([

@@ -7,7 +7,7 @@ import {
   type LookasideReader,
   readLookasideFile,
 } from '../signature/find-signatures.ts'
-import { ImageError } from '../errors.ts'
+import { MAX_SIGNATURE_BYTES } from '../signature/payload.ts'
 import { decideImage, type ImageDecision, type SignedImage } from './decide-image.ts'
 import type { MaterialReader } from './material.ts'
 import type { ImagePolicy } from './parse-policy.ts'
@@ -21,7 +21,7 @@ export interface PolicyPorts {
   readonly material: MaterialReader
   /** Where simple signatures lie. Left out: only those that registries hold are found. */
   readonly registries?: RegistriesD
-  /** Reads `http:` and `https:` stores. Left out: only `file:` stores can be read. */
+  /** Reads `http:` and `https:` stores; the client does it unless told, under its rules for that host. */
   readonly lookaside?: LookasideReader
   readonly at: () => Date
   readonly requireSignature?: boolean
@@ -84,6 +84,7 @@ export function explainRefusal({ scope, findings }: ImageDecision): readonly str
 function signatureSource(image: SignedImage, ports: PolicyPorts) {
   const { asked, documents } = image
   const stores = storesFor(ports.registries ?? { docker: new Map() }, asked)
+  const remote: LookasideReader = (url) => ports.client.readFile(new URL(url), MAX_SIGNATURE_BYTES, ports.signal)
   const each = async (
     find: (digest: SignedImage['documents'][number]['digest']) => Promise<readonly FoundSignature[]>,
   ) => {
@@ -95,7 +96,7 @@ function signatureSource(image: SignedImage, ports: PolicyPorts) {
     simple: async () => {
       const { lookaside } = stores
       if (lookaside === undefined) return []
-      const read = lookaside.startsWith('file:') ? readLookasideFile : (ports.lookaside ?? refuseRemote)
+      const read = lookaside.startsWith('file:') ? readLookasideFile : (ports.lookaside ?? remote)
       return each((digest) => findLookasideSignatures((n) => lookasideUrl(lookaside, asked.path, digest, n), read))
     },
     // an explicit configuration may turn attachments off; without one a policy that asks for them means them
@@ -104,8 +105,4 @@ function signatureSource(image: SignedImage, ports: PolicyPorts) {
         ? []
         : each((digest) => findSigstoreSignatures(ports.client.reader(asked, ports.signal), digest, ports.signal)),
   }
-}
-
-function refuseRemote(url: string): Promise<never> {
-  return Promise.reject(new ImageError('policy.material', `${url}: no way to read a remote signature store was given`))
 }

@@ -7,6 +7,7 @@ import { Endpoint } from './endpoint.ts'
 import { HttpClient } from './http.ts'
 import { checkHosts, type Credentials, type Mirror, type RegistryHost } from './registry-config.ts'
 import { type FetchedManifest, RepositoryReader } from './repository.ts'
+import { readAll } from './read-all.ts'
 import { DEFAULT_RETRY, type RetryRules } from './retry.ts'
 
 export interface RegistryClientOptions {
@@ -86,6 +87,25 @@ export class RegistryClient {
       throw new ImageError('reference.malformed', `${referenceText(reference)} has neither tag nor digest`)
     const manifest = await reader.readTag(reference.tag)
     return { asked: reference, digest: manifest.digest, manifest }
+  }
+
+  /**
+   * One small file from a host that is no registry, such as a store of signatures, under the same rules as registries:
+   * public TLS unless the host is listed, no credentials, no redirects.
+   *
+   * @returns undefined when it is not there.
+   * @throws {ImageError} `registry.address`, `registry.unavailable`, `registry.protocol`, `document.too-large`.
+   */
+  async readFile(url: URL, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    const rules = this.#hosts.get(url.host) ?? {}
+    const response = await this.#http.send({ method: 'GET', url, ...(signal === undefined ? {} : { signal }) }, rules)
+    if (response.status === 200) return readAll(response.body, maxBytes, url.href)
+    response.discard()
+    if (response.status === 404 || response.status === 410) return undefined
+    throw new ImageError(
+      response.status >= 500 ? 'registry.unavailable' : 'registry.protocol',
+      `${url.href}: status ${response.status}`,
+    )
   }
 
   /** Ends idle connections. */

@@ -22,7 +22,7 @@ export const CONFIDENTIAL_SPACE = {
 } as const
 
 /** What Confidential Space knows; of the others it says that it does not. */
-const CONFIDENTIAL_SPACE_ALGORITHMS: readonly SignatureAlgorithm[] = [
+export const CONFIDENTIAL_SPACE_ALGORITHMS: readonly SignatureAlgorithm[] = [
   'ECDSA_P256_SHA256',
   'RSASSA_PKCS1V15_SHA256',
   'RSASSA_PSS_SHA256',

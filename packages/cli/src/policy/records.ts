@@ -23,23 +23,38 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 
 const MAX_RECORD_FILE = 2 * MAX_RECORD_BYTES
 
-/** Some of many: those whose number, divided by `of`, leaves `index`. */
-export interface Share {
-  readonly index: number
-  readonly of: number
+/** Whether the record of this number is for whoever asks. Asked once for each, in order. */
+export type Take = (record: number) => boolean
+
+const ALL: Take = () => true
+const BATCH = 32
+
+/**
+ * What one of several threads takes that all go through the same records: whoever comes to a batch first has it, so a
+ * thread that started late, or is slow, takes less.
+ *
+ * @param taken - One number that all of them share, zero at first: how many batches were taken.
+ */
+export function takingTurns(taken: Int32Array<SharedArrayBuffer>): Take {
+  let batch = -1
+  let mine = false
+  return (record) => {
+    if (Math.floor(record / BATCH) === batch) return mine
+    batch = Math.floor(record / BATCH)
+    mine = Atomics.compareExchange(taken, 0, batch, batch + 1) === batch
+    return mine
+  }
 }
 
-const ALL: Share = { index: 0, of: 1 }
-
 /** Record envelopes, one after another: of files as `why --save` writes them, of folders of such, of JSON lines (`.jsonl`). */
-export function* readEnvelopes(files: readonly string[], share: Share = ALL): Generator<Envelope> {
+export function* readEnvelopes(files: readonly string[], take: Take = ALL): Generator<Envelope> {
   let n = 0
   for (const file of files.flatMap(filesBelow)) {
     const texts = file.endsWith('.jsonl') ? linesOf(file) : [() => readFileSync(file, 'utf8')]
     let line = 0
     for (const text of texts) {
       line++
-      if (n++ % share.of !== share.index) continue
+      if (!take(n++)) continue
       const where = file.endsWith('.jsonl') ? `${file}:${line}` : file
       yield parseSchema(envelopeSchema, parseStrictJson(text(), { maxBytes: MAX_RECORD_FILE }), where)
     }

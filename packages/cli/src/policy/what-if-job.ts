@@ -1,6 +1,6 @@
 import { type Envelope, type Supposition, whatIf } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { type Share, attestationOf, openRecord, readEnvelopes } from './records.ts'
+import { type Take, attestationOf, openRecord, readEnvelopes } from './records.ts'
 import { WhatIfReport } from './what-if-report.ts'
 
 /** Recorded attestations in files, and what is supposed of them. */
@@ -11,11 +11,11 @@ export interface WhatIfJob {
   readonly supposition: Supposition
 }
 
-/** Judges one share of a job's records. */
-export async function whatIfOfShare({ files, key, supposition }: WhatIfJob, share: Share): Promise<WhatIfReport> {
+/** Judges those of a job's records that are for this thread. */
+export async function whatIfOfTaken({ files, key, supposition }: WhatIfJob, take?: Take): Promise<WhatIfReport> {
   const report = new WhatIfReport()
   const add = judgeInto(report, supposition)
-  for (const envelope of readEnvelopes(files, share)) await add(envelope, key)
+  for (const envelope of readEnvelopes(files, take)) await add(envelope, key)
   return report
 }
 

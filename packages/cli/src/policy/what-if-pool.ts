@@ -1,9 +1,9 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type ErrorCode, VouchsafeError } from '@vouchsafe/core'
-import type { Share } from './records.ts'
-import { type WhatIfJob, whatIfOfShare } from './what-if-job.ts'
+import { takingTurns } from './records.ts'
+import { type WhatIfJob, whatIfOfTaken } from './what-if-job.ts'
 import type { WhatIfReport, WhatIfTotals } from './what-if-report.ts'
 
 /** A thread takes about a second to start: below this much of records it does not pay. */
@@ -14,11 +14,13 @@ type Answer = { readonly totals: WhatIfTotals } | { readonly code: ErrorCode; re
 
 /** Judges all records of a job, on as many threads as there are processors when there are very many. */
 export async function whatIfOfFiles(job: WhatIfJob, threads = threadsFor(job.files)): Promise<WhatIfReport> {
-  const share = (index: number): Share => ({ index, of: threads })
-  const others = Array.from({ length: threads - 1 }, (_, n) => startOn(job, share(n + 1)))
+  if (threads <= 1) return whatIfOfTaken(job)
+  const taken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const others = Array.from({ length: threads - 1 }, () => startOn({ job, taken }))
   try {
-    // this thread takes a share as well: all modules are there already
-    const [report, ...totals] = await Promise.all([whatIfOfShare(job, share(0)), ...others.map((w) => answerOf(w))])
+    // this thread takes its part as well: all modules are there already
+    const mine = whatIfOfTaken(job, takingTurns(taken))
+    const [report, ...totals] = await Promise.all([mine, ...others.map((w) => answerOf(w))])
     for (const t of totals) report.merge(t)
     return report
   } finally {
@@ -26,13 +28,20 @@ export async function whatIfOfFiles(job: WhatIfJob, threads = threadsFor(job.fil
   }
 }
 
+/** Beside this module, or beside the one file that it was bundled into; a program that was copied alone has none. */
+const WORKER = ['./what-if-worker.ts', './what-if-worker.mjs']
+  .map((name) => new URL(name, import.meta.url))
+  .find((url) => existsSync(url))
+
 function threadsFor(files: readonly string[]): number {
+  if (WORKER === undefined) return 1
   const bytes = files.reduce((sum, f) => sum + statSync(f).size, 0)
-  return Math.max(1, Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD)))
+  return Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD))
 }
 
-function startOn(job: WhatIfJob, share: Share): Worker {
-  return new Worker(new URL('./what-if-worker.ts', import.meta.url), { workerData: { job, share } })
+function startOn(workerData: { readonly job: WhatIfJob; readonly taken: Int32Array<SharedArrayBuffer> }): Worker {
+  if (WORKER === undefined) throw new VouchsafeError('internal', 'there is no program for a second thread')
+  return new Worker(WORKER, { workerData })
 }
 
 async function answerOf(worker: Worker): Promise<WhatIfTotals> {

@@ -12,7 +12,7 @@ export interface WhatIfRow {
   /** How many recorded attestations say so, and the newest of them. */
   readonly records: number
   readonly newest: string
-  /** What decides: of a loss the new refusals, of a gain the old ones. */
+  /** What decides in the newest: of a loss the new refusals, of a gain the old ones. */
   readonly why: readonly { readonly code: string; readonly expected: string; readonly actual: string }[]
 }
 
@@ -62,8 +62,7 @@ export class WhatIfReport {
     const known = this.#rows.get(key)
     if (known === undefined) this.#rows.set(key, row)
     else {
-      const newest = known.newest < row.newest ? row.newest : known.newest
-      this.#rows.set(key, { ...known, records: known.records + row.records, newest })
+      this.#rows.set(key, { ...(isNewer(row, known) ? row : known), records: known.records + row.records })
     }
   }
 
@@ -71,11 +70,12 @@ export class WhatIfReport {
     return { judged: this.judged, refused: this.refused, rows: this.rows() }
   }
 
-  /** Losses first, then gains, then what stays; most records first. */
+  /** Losses first, then gains, then what stays; most records first; then by name. */
   rows(): readonly WhatIfRow[] {
     const order: readonly Change[] = ['loses', 'gains', 'still refused', 'keeps']
     return [...this.#rows.values()].sort(
-      (a, b) => order.indexOf(a.change) - order.indexOf(b.change) || b.records - a.records,
+      (a, b) =>
+        order.indexOf(a.change) - order.indexOf(b.change) || b.records - a.records || (textOf(a) < textOf(b) ? -1 : 1),
     )
   }
 
@@ -117,6 +117,15 @@ export class WhatIfReport {
 }
 
 const MAX_LINES = 40
+
+/** In whichever order they come, the same one is the newest. */
+function isNewer(a: WhatIfRow, b: WhatIfRow): boolean {
+  return a.newest > b.newest || (a.newest === b.newest && textOf(a) < textOf(b))
+}
+
+function textOf({ resource, machine, image, why }: WhatIfRow): string {
+  return JSON.stringify([resource, machine, image, why])
+}
 
 function reasonsOf(access: WhatIf['before'], resource: string): WhatIfRow['why'] {
   const reasons: readonly Reason[] = access.refusals.get(resource) ?? access.refusals.get('*') ?? []

@@ -1,12 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { VouchsafeError } from '@vouchsafe/core'
-import type { Share } from './records.ts'
-import { type WhatIfJob, whatIfOfShare } from './what-if-job.ts'
+import { takingTurns } from './records.ts'
+import { type WhatIfJob, whatIfOfTaken } from './what-if-job.ts'
 
-/** One share of a job on a thread of its own. Answers once: with totals, or with the refusal that ended it. */
-const { job, share } = workerData as { readonly job: WhatIfJob; readonly share: Share }
+/** Its part of a job, on a thread of its own. Answers once: with totals, or with the refusal that ended it. */
+const { job, taken } = workerData as { readonly job: WhatIfJob; readonly taken: Int32Array<SharedArrayBuffer> }
 try {
-  const report = await whatIfOfShare(job, share)
+  const report = await whatIfOfTaken(job, takingTurns(taken))
   parentPort?.postMessage({ totals: report.totals() })
 } catch (error) {
   if (!(error instanceof VouchsafeError)) throw error

@@ -220,12 +220,8 @@ describe('what-if', () => {
     const one = await whatIfOfFiles(job, 1)
     const three = await whatIfOfFiles(job, 3)
     expect(three.judged).toBe(MACHINES * TIMES)
-    const sorted = (r: typeof one) =>
-      r
-        .rows()
-        .map((x) => JSON.stringify(x))
-        .sort()
-    expect(sorted(three)).toEqual(sorted(one))
+    expect(three.rows()).toEqual(one.rows())
+    expect(three.text()).toBe(one.text())
     const foreign = { ...job, key: agreementBody().owners[0]!.keys[0]! }
     await expect(whatIfOfFiles(foreign, 2)).rejects.toMatchObject({ code: 'evidence.signature' })
   })
@@ -282,7 +278,7 @@ describe('what-if', () => {
           seen.add(outcome.judged === undefined ? 'thrown' : outcome.judged === null ? 'refused' : 'judged')
         }
       }),
-      { numRuns: 12, seed: 4 },
+      { numRuns: 6, seed: 4 },
     )
     expect(seen).toContain('refused')
     expect(seen).toContain('judged')

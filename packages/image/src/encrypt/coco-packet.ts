@@ -72,7 +72,11 @@ export function cocoPacketBytes(packet: Omit<CocoPacket, 'provider'>): Uint8Arra
 export function resourceOfKid(kid: string): string {
   let path = kid
   if (!path.startsWith('kbs://')) throw malformed('annotation packet.kid', `${JSON.stringify(kid)} is not kbs://…`)
-  while (path.startsWith('kbs://')) path = path.replace(/^kbs:\/\/[^/]*\/+/, '')
+  // each round takes something away, or ends it
+  for (let before = ''; before !== path && path.startsWith('kbs://');) {
+    before = path
+    path = path.replace(/^kbs:\/\/[^/]*\/+/, '')
+  }
   if (!/^[\w.-]+(?:\/[\w.-]+)*$/.test(path) || /(?:^|\/)\.\.?(?:\/|$)/.test(path))
     throw malformed('annotation packet.kid', `${JSON.stringify(kid)} names no resource`)
   return path

@@ -1,7 +1,7 @@
 import type { Mutant } from './mutants-list.ts'
 
 const image = 'packages/image/src'
-const vectors = `${image}/policy/vectors.test.ts`
+const logged = `${image}/signature/verify-cosign.test.ts`
 const signing = `${image}/sign/sign-image.test.ts`
 const payload = `${image}/signature/payload.test.ts`
 const bundle = `${image}/signature/verify-bundle.test.ts`
@@ -59,7 +59,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     find: 'if (!matchesIdentity(identity, image.asked, subject.name))',
     replace: 'if (false as boolean)',
     testFile: signing,
-    test: 'GU-10 CS-10 bundles that refer to the image referrers API true',
+    test: 'referrers API true: found, verified',
   },
   {
     name: 'image-bundle-predicate',
@@ -115,23 +115,23 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     find: 'return isComplete(a) && isComplete(b) && referenceText(a) === referenceText(b)',
     replace: 'return referenceText(a) === referenceText(b)',
     testFile: identityTest,
-    test: 'matchExact: busybox, busybox: false',
+    test: 'H03 a name without tag and digest stands for no image',
   },
   {
     name: 'image-log-not-promised',
     file: `${image}/signature/rekor-entry.ts`,
     find: 'if (log === undefined || !isSignedBy(log, promised, entry.promise))',
     replace: 'if (log === undefined)',
-    testFile: vectors,
-    test: 'a matching SET is good',
+    testFile: logged,
+    test: 'H04 the log entry is promised by another log',
   },
   {
     name: 'image-log-another-payload',
     file: `${image}/signature/rekor-entry.ts`,
     find: "      differ('payload')\n",
     replace: '      void 0\n',
-    testFile: vectors,
-    test: 'a matching SET is good',
+    testFile: logged,
+    test: 'H04 the log entry is about another payload',
   },
   {
     name: 'image-log-another-signer',
@@ -146,16 +146,16 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     file: `${image}/signature/certificate-identity.ts`,
     find: 'if (issuer !== trust.oidcIssuer)',
     replace: 'if (false as boolean)',
-    testFile: vectors,
-    test: '40: dir-img-cosign-fulcio-rekor-valid',
+    testFile: logged,
+    test: 'H03 another issuer is wanted',
   },
   {
-    name: 'image-bundle-identity',
-    file: `${image}/signature/verify-bundle.ts`,
-    find: "if (identity !== 'any-identity' && (subject !== identity.subject || issuer !== identity.issuer))",
+    name: 'image-certificate-subject',
+    file: `${image}/signature/certificate-identity.ts`,
+    find: 'if (!emails.includes(trust.subjectEmail))',
     replace: 'if (false as boolean)',
-    testFile: bundle,
-    test: 'guest/cosign/oci-attestation.sigstore.json',
+    testFile: logged,
+    test: 'H03 another subject is wanted',
   },
   {
     name: 'image-statement-of-another',

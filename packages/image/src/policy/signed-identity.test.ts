@@ -71,6 +71,12 @@ describe.skipIf(missingVectors())('GU-09 H03 the recorded tables of signed ident
   })
 })
 
+test('H03 a name without tag and digest stands for no image: it equals nothing, not even itself', () => {
+  const asked = parseReference('example.com/app')
+  expect(matchesIdentity({ type: 'matchExact' }, asked, 'example.com/app')).toBe(false)
+  expect(matchesIdentity({ type: 'matchExact' }, parseReference('example.com/app:1'), 'example.com/app:1')).toBe(true)
+})
+
 test('H03 a signature that names nothing matches no rule but the one that says so', () => {
   const asked = parseReference('example.com/app:1')
   for (const type of ['matchExact', 'matchRepoDigestOrExact', 'matchRepository'] as const)

@@ -305,7 +305,7 @@ export const TPM_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'token-audience-approved',
-    file: 'packages/broker/src/distributor/deliver.ts',
+    file: 'packages/broker/src/distributor/wrap-secrets.ts',
     find: "from.kind === 'access-token' && from.audience === wanted.audience",
     replace: "from.kind === 'access-token'",
     testFile: 'packages/broker/src/distributor/distributor.test.ts',

@@ -1,20 +1,16 @@
 import { createHash } from 'node:crypto'
 import {
   type ClientResult,
-  type ClientSecret,
   type DistributionInputs,
   VouchsafeError,
   type WalkOf,
   distribute,
   fromBase64,
   fromUtf8,
-  jwkThumbprint,
   parseSchema,
   parseStrictJson,
   envelopeSchema,
-  seal,
   toBase64,
-  utf8,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { anchorsOf } from '../services/anchors.ts'
@@ -23,34 +19,18 @@ import { newDecisionId, prepareDecision } from '../services/record.ts'
 import { refusalOf } from '../services/refusal.ts'
 import type { Resource } from '../store/rows.ts'
 import type { Epochs } from '../store/store.ts'
-import { mintAccessToken } from './access-token.ts'
 import type { KnownClient } from './authenticate.ts'
 import type { Distributor } from './context.ts'
 import { shownEvidence } from './sessions.ts'
+import { type DeliveredSecret, type WantedToken, secretsFor, wrapSecrets } from './wrap-secrets.ts'
 
 /** How often a delivery starts over when another one took its place in the count, or what it relied on changed. */
 const ATTEMPTS = 16
-
-/** A secret on its way to the client. */
-export interface DeliveredSecret {
-  readonly name: string
-  readonly type: ClientSecret['type']
-  readonly layout: ClientSecret['layout']
-  /** `sealed`: a compact JWE to the attested key, in `data` as text. */
-  readonly wrapping: 'none' | 'sealed'
-  readonly data: Uint8Array
-}
 
 export interface Delivery {
   readonly decision: string
   readonly class: string
   readonly secrets: readonly DeliveredSecret[]
-}
-
-/** One access token instead of everything that was approved. */
-export interface WantedToken {
-  readonly audience: string
-  readonly nonces: readonly string[]
 }
 
 /**
@@ -186,7 +166,7 @@ async function decideAndRecord(
   const validUntil = endOf(inputs, Date.parse(terms.body.expires))
   const assurance = walk.result?.claims.class ?? 'unattested'
   // sealed before the lock is taken, used only if the transaction commits
-  const secrets = release ? await wrapAll(distributor, client, walk, resources, id, wanted) : []
+  const secrets = release ? await wrapSecrets(distributor, client, { walk, resources, decision: id, wanted }) : []
   await services.store.decide({
     tenant: context.tenant.id,
     expect: release
@@ -258,62 +238,4 @@ function endOf(inputs: DistributionInputs, expires: number): Date {
       ends.push(Date.parse(statement.expires))
   }
   return new Date(Math.min(...ends))
-}
-
-async function wrapAll(
-  distributor: Distributor,
-  client: KnownClient,
-  walk: WalkOf<ClientResult>,
-  resources: ReadonlyMap<string, Resource>,
-  decision: string,
-  wanted: WantedToken | null,
-): Promise<readonly DeliveredSecret[]> {
-  const { terms } = client
-  const { result } = walk
-  if (result === null) throw new VouchsafeError('internal', 'a release without result')
-  const { context, services } = distributor
-  const sealKey = terms.body.delivery.to === 'sealed' ? (result.tpm?.sealKey ?? null) : null
-  return Promise.all(
-    secretsFor(client, wanted).map(async ({ name, type, layout, from }): Promise<DeliveredSecret> => {
-      const resource = resources.get(name)
-      const value =
-        from.kind === 'access-token'
-          ? utf8(
-              await mintAccessToken(
-                context,
-                from,
-                { claims: result.claims, decision, nonces: wanted?.nonces ?? [] },
-                services.clock(),
-              ),
-            )
-          : context.decryptResource(present(resource, name))
-      // what the owner sealed to the TPM needs no second seal, and other clients could not open one
-      if (type === 'TPM' || terms.body.delivery.to === 'client-certificate')
-        return { name, type, layout, wrapping: 'none', data: value }
-      if (sealKey === null) throw new VouchsafeError('internal', 'nothing is sealed without an attested key')
-      const sealedContext = {
-        issuer: context.brokerId,
-        tenant: context.tenant.id,
-        resource: resource?.path ?? `access-token/${name.toLowerCase()}`,
-        version: resource?.version ?? 1,
-        agreement: terms.digest,
-        decision,
-        sealKey: jwkThumbprint(sealKey, nodeCrypto),
-      }
-      const jwe = await seal(value, sealedContext, sealKey, context.sealingKey)
-      value.fill(0)
-      return { name, type, layout, wrapping: 'sealed', data: utf8(jwe) }
-    }),
-  )
-}
-
-/** What of the approved secrets a call asks for. */
-function secretsFor({ terms }: KnownClient, wanted: WantedToken | null): readonly ClientSecret[] {
-  if (wanted === null) return terms.body.secrets
-  return terms.body.secrets.filter(({ from }) => from.kind === 'access-token' && from.audience === wanted.audience)
-}
-
-function present(resource: Resource | undefined, name: string): Resource {
-  if (resource === undefined) throw new VouchsafeError('internal', `secret ${name} was released but is not there`)
-  return resource
 }

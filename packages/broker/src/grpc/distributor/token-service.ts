@@ -3,7 +3,8 @@ import type { ConnectRouter } from '@connectrpc/connect'
 import { Secret_SecretType as SecretType, TokenService } from '@vouchsafe/client/distributor'
 import type { Distributor } from '../../distributor/context.ts'
 import { VouchsafeError } from '@vouchsafe/core'
-import { type WantedToken, deliver } from '../../distributor/deliver.ts'
+import { deliver } from '../../distributor/deliver.ts'
+import type { WantedToken } from '../../distributor/wrap-secrets.ts'
 import { answering } from './call.ts'
 
 /** `TokenService.GetToken`: the decision, and the secrets when it is a release. */

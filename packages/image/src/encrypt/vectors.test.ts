@@ -1,14 +1,16 @@
 import { X509Certificate } from 'node:crypto'
-import { fromHex, Secret, utf8 } from '@vouchsafe/core'
-import { missingVectors, readVector, readVectorText } from '@vouchsafe/testkit'
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { fromBase64, fromHex, Secret, toBase64, utf8 } from '@vouchsafe/core'
+import { missingVectors, readVector, readVectorText, vectorsRoot } from '@vouchsafe/testkit'
 import { describe, expect, test } from 'vitest'
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts'
 import { digestOf, verifiedWhileRead } from '../oci/digest.ts'
-import { guestKeys, parseCocoPacket, resourceOfKid, unwrapUnderKek } from './coco-packet.ts'
+import { guestKeys, parseCocoPacket, resourceOfKid, unwrapUnderKek, wrapUnderKek } from './coco-packet.ts'
 import { layerDecryptor, unwrapLayer } from './layer-decryptor.ts'
-import { parsePrivateOptions } from './options.ts'
+import { parsePrivateOptions, parsePublicOptions } from './options.ts'
 import type { KeyHolder } from './recipients.ts'
-import { jweKeys } from './schemes/jwe.ts'
+import { jweKeys, jweRecipients } from './schemes/jwe.ts'
 import { readPrivateKey, readPublicKey } from './schemes/key-file.ts'
 import { pgpKeys, readPgpPrivateKeys, readPgpPublicKeys } from './schemes/pgp.ts'
 import { pkcs7Keys } from './schemes/pkcs7.ts'
@@ -85,6 +87,13 @@ describe.skipIf(missingVectors())('layers encrypted by ocicrypt in Go', () => {
     expect((await open(descriptor, ciphertext, [await holders[holder]()])).equals(plain)).toBe(true)
   })
 
+  test('every recorded case is in this table', () => {
+    const folders = readdirSync(path.join(vectorsRoot, GO), { withFileTypes: true }).filter((f) => f.isDirectory())
+    const known = new Set([...GOOD.map(([name]) => name), 'attack-pubopts-nonce'])
+    expect(folders.map(({ name }) => name).filter((name) => !known.has(name))).toEqual([])
+    expect(folders).toHaveLength(known.size)
+  })
+
   test('H11 a nonce in the public options, which Go takes, is refused', async () => {
     const { descriptor, ciphertext } = readCase('attack-pubopts-nonce')
     await expect(open(descriptor, ciphertext, [holders.rsa()])).rejects.toMatchObject({
@@ -141,6 +150,38 @@ describe.skipIf(missingVectors())('annotation packets of Confidential Containers
   test('GU-06 another key than the one that wrapped opens nothing', () => {
     const packet = parseCocoPacket(readVector(`${RUST}/sample_kbc_annotation.json`))
     expect(unwrapUnderKek(packet, new Secret(new Uint8Array(32)))).toBeUndefined()
+  })
+})
+
+describe.skipIf(missingVectors())('further material of the vectors', () => {
+  test('GU-06 the packet of upstream’s documentation reads, and the sample key does not open it', () => {
+    const { readme_annotation: example } = (
+      JSON.parse(readVectorText('guest/inline/expectations.json')) as {
+        guest_components: { readme_annotation: Record<string, unknown> }
+      }
+    ).guest_components
+    const { pubopts, note: _, ...packet } = example
+    const parsed = parseCocoPacket(utf8(JSON.stringify(packet)))
+    expect(resourceOfKid(parsed.kid)).toBe('default/key/key_id1')
+    expect(unwrapUnderKek(parsed, new Secret(fromHex(SAMPLE_KEK)))).toBeUndefined()
+    expect(parsePublicOptions(toBase64(utf8(JSON.stringify(pubopts))), 'pubopts').hmac).toHaveLength(32)
+  })
+
+  test('GU-14 every key of the offline key files has 32 bytes and wraps', () => {
+    const text = readVectorText('guest/guest-components/image-rs/test_data/offline-fs-kbc/aa-offline_fs_kbc-keys.json')
+    const keys = Object.entries(JSON.parse(text) as Record<string, string>)
+    expect(keys.length).toBeGreaterThan(0)
+    for (const [resource, key] of keys) {
+      const kek = new Secret(fromBase64(key))
+      const packet = parseCocoPacket(wrapUnderKek(utf8('{}'), kek, { resource }))
+      expect(unwrapUnderKek(packet, kek), resource).toEqual(utf8('{}'))
+    }
+  })
+
+  test('GU-12 the key pair for encrypted images wraps and opens', async () => {
+    const read = (name: string) => readVector(`guest/guest-components/image-rs/test_data/${name}_key_for_tests.pem`)
+    const [packet] = await jweRecipients([readPublicKey(read('public'), 'public')]).wrap(utf8('{}'))
+    expect(await jweKeys([readPrivateKey(read('private'), 'private')]).unwrap(packet!)).toEqual(utf8('{}'))
   })
 })
 

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { createInterface } from 'node:readline'
 import { canonical, type Peer, type Slice } from './contestant.ts'
 
-type Answer = Partial<Slice> & { id: number; value?: unknown; prepareMs?: number; heapMiB?: number }
+type Answer = Partial<Slice> & { id: number; value?: unknown; prepareMs?: number; heapMiB?: number; error?: string }
 
 /** A peer in a process of its own that prepares and runs when it is told to: a line of JSON in, a line of JSON out. */
 export function lineProtocol(
@@ -20,7 +20,8 @@ export function lineProtocol(
   }
   return {
     contestant: async (c) => {
-      const { id, value, prepareMs = Number.NaN, heapMiB } = await ask({ query: c.query, ...c.files })
+      const { id, value, prepareMs = Number.NaN, heapMiB, error } = await ask({ query: c.query, ...c.files })
+      if (error !== undefined) throw new Error(`${engine}: ${error}`)
       return {
         engine,
         prepareMs,

@@ -129,20 +129,29 @@ export function replace(env: Env, site: Site, s: Value, from: Value, to: Value):
 /** Replaces whichever of several texts comes first, again and again; where two begin at one place, the first by key. */
 export function replaceN(env: Env, site: Site, table: Value, s: Value): Value | undefined {
   if (typeof s !== 'string' || !isRecord(table)) return slow(env, site, table, s)
-  let hit = false
   const keys = Object.keys(table)
+  const next: number[] = []
+  let hit = false
   for (const key of keys) {
     if (key === '' || typeof table[key] !== 'string') return slow(env, site, table, s)
-    if (s.includes(key)) hit = true
+    const found = s.indexOf(key)
+    if (found >= 0) hit = true
+    next.push(found)
   }
   env.budget.spend(1 + (s.length >> 4))
   if (!hit) return s
   if (!s.isWellFormed()) return slow(env, site, table, s)
-  return replaceFound(env, keys, table as Readonly<Record<string, string>>, s)
+  return replaceFound(env, keys, next, table as Readonly<Record<string, string>>, s)
 }
 
-function replaceFound(env: Env, keys: readonly string[], table: Readonly<Record<string, string>>, s: string): string {
-  const next = keys.map((key) => s.indexOf(key))
+/** @param next - Where each key is next, from the beginning on. */
+function replaceFound(
+  env: Env,
+  keys: readonly string[],
+  next: number[],
+  table: Readonly<Record<string, string>>,
+  s: string,
+): string {
   let out = ''
   for (let at = 0; ;) {
     let key = ''

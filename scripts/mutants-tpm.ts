@@ -253,7 +253,7 @@ export const TPM_MUTANTS: readonly Mutant[] = [
     find: 'const integrity = hmac(hash, integrityKey, encrypted, objectName)',
     replace: 'const integrity = hmac(hash, integrityKey, encrypted)',
     testFile: 'packages/tpm/src/tpm/activate-credential.test.ts',
-    test: 'a credential challenge is answered with an ekEccP521H for an akEccP256',
+    test: 'with an ekEccP256 for an akRsa2048',
   },
   {
     name: 'credential-point',

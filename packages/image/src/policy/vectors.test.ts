@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { missingVectors, readVector, readVectorText, vectorsRoot } from '@vouchsafe/testkit'
 import { describe, expect, test } from 'vitest'
 import { ImageError } from '../errors.ts'
@@ -12,6 +13,8 @@ import { parseRekorEntry, verifyRekorEntry } from '../signature/rekor-entry.ts'
 import { ANNOTATION, type CosignSignature, parseSignatureFile } from '../signature/stored-signature.ts'
 import { verifyCosignSignature } from '../signature/verify-cosign.ts'
 import { parseKeyRing, verifySimpleSignature } from '../signature/verify-simple.ts'
+import { parseSigningKey } from '../sign/private-key.ts'
+import { parseStatement, PREDICATES, writeStatement } from '../statement/statement.ts'
 import { decideImage, type ImageDecision, type SignedDocument } from './decide-image.ts'
 import { readMaterialFrom } from './material.ts'
 import { parsePolicy } from './parse-policy.ts'
@@ -482,4 +485,96 @@ describe.skipIf(missingVectors())('GU-09 GU-10 H03 recorded signatures', () => {
       expect(readFileSync(path.join(inner, name)).equals(readFileSync(file(twins[name] ?? name)))).toBe(true)
     }
   })
+
+  test('keys, policies and key boxes of the guest are what the INDEX says', () => {
+    const folder = 'guest/guest-components/image-rs/test_data'
+    for (const name of ['cosign1', 'cosign2', 'cosign3', 'nv'])
+      expect(parsePublicKey(readVector(`${folder}/signature/cosign/${name}.pub`)).algorithm).toBe('ECDSA_P256_SHA256')
+    const resources = (name: string) => {
+      const file = JSON.parse(readVectorText(`${folder}/offline-fs-kbc/${name}.json`)) as Record<string, string>
+      return (resource: string) => Buffer.from(file[`default/${resource}/test`] ?? '', 'base64')
+    }
+    const icr = resources('aa-offline_fs_kbc-resources-for-icr')
+    const box = parseSigningKey(readVectorText(`${folder}/signature/cosign/cosign.key`), { passphrase: '' })
+    expect(parsePublicKey(icr('cosign-public-key')).id).toBe(box.public.id)
+    expect(box.public.id).not.toBe(parsePublicKey(readVector(`${folder}/signature/cosign/cosign1.pub`)).id)
+    for (const resource of [icr, resources('aa-offline_fs_kbc-resources')])
+      expect(parsePolicy(resource('security-policy')).transports.get('docker')?.size).toBeGreaterThan(0)
+  })
+
+  test('stores of simple signatures for two tags: the policy’s key allows one and not the other', async () => {
+    const folder = path.join(vectorsRoot, 'guest/guest-components/image-rs/test_data/simple-signing-scheme')
+    const ring = await parseKeyRing(new Uint8Array(readFileSync(path.join(folder, 'pubkey.gpg'))), 'pubkey.gpg')
+    // the key ended in September 2022: then its signatures stopped to count, also those made before
+    const outcomesAt = async (moment: string) => {
+      const outcomes: string[] = []
+      for (const { bytes } of readTar(gunzipSync(readFileSync(path.join(folder, 'signatures.tar'))))) {
+        if ((bytes[0] ?? 0) < 0x80) continue
+        const message = { kind: 'simple', place: 'it', message: bytes } as const
+        outcomes.push(
+          await verifySimpleSignature(message, { rings: [ring], at: new Date(moment) }).then(
+            ({ payload }) => payload.dockerReference,
+            (error: unknown) => (error as ImageError).message,
+          ),
+        )
+      }
+      return outcomes.toSorted()
+    }
+    const stranger = 'it: Could not find signing key with key ID d8d28a0e43238696'
+    const signed = 'quay.io/kata-containers/confidential-containers:signed'
+    expect(await outcomesAt('2022-09-01T00:00:00Z')).toEqual([stranger, signed])
+    expect(await outcomesAt('2022-10-01T00:00:00Z')).toEqual([stranger, 'it: Primary key is expired'])
+  })
+
+  test.each([
+    [
+      'guest/cosign',
+      [
+        'bom-go-mod.cyclonedx.json',
+        'bom-go-mod.spdx.json',
+        'oci-attestation.sigstore.json',
+        'trusted_root_pgi.json',
+        'vuln-predicate.json',
+      ],
+    ],
+    ['guest/sigstore-rs', ['bundle_v03.json', 'keys']],
+    [
+      'guest/sigstore-rs/keys',
+      [
+        'cosign_generated_encrypted_empty_private.key',
+        'ecdsa_encrypted_private.key',
+        'ecdsa_private.key',
+        'ed25519_encrypted_private.key',
+        'ed25519_private.key',
+        'rsa_encrypted_private.key',
+        'rsa_private.key',
+      ],
+    ],
+    [GUEST, ['cosign', 'policy.json', 'pubring.gpg', 'signatures', 'sigstore_config']],
+    [`${GUEST}/cosign`, ['cosign.key', 'cosign1.pub', 'cosign2.key', 'cosign2.pub', 'cosign3.pub', 'nv.pub']],
+    [`${GUEST}/signatures`, ['signature-1', 'signature-2']],
+  ])('%s holds nothing that no test knows', (folder, known) => {
+    expect(readdirSync(path.join(vectorsRoot, folder)).toSorted()).toEqual(known)
+  })
+
+  test.each([
+    ['vuln-predicate.json', PREDICATES.vuln],
+    ['bom-go-mod.spdx.json', PREDICATES.spdx],
+    ['bom-go-mod.cyclonedx.json', PREDICATES.cyclonedx],
+  ])('%s goes through a statement unchanged', (name, predicateType) => {
+    const predicate: unknown = JSON.parse(readVectorText(`guest/cosign/${name}`))
+    const digest = digestOf(read('image.manifest.json'))
+    const statement = parseStatement(writeStatement({ subjects: [{ digest }], predicateType, predicate }))
+    expect(JSON.parse(JSON.stringify(statement.predicate))).toEqual(predicate)
+  })
 })
+
+/** Names and contents of a small archive, for a vector that is one. */
+function* readTar(bytes: Buffer): Generator<{ name: string; bytes: Uint8Array }> {
+  for (let at = 0; at + 512 <= bytes.length;) {
+    const name = bytes.toString('latin1', at, at + 100).replace(/\0.*$/s, '')
+    const size = Number.parseInt(bytes.toString('latin1', at + 124, at + 136), 8) || 0
+    yield { name, bytes: new Uint8Array(bytes.subarray(at + 512, at + 512 + size)) }
+    at += 512 + Math.ceil(size / 512) * 512
+  }
+}

@@ -11,7 +11,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
  * is made here, and taken from the machine where one for SEV-SNP is installed. Every model, with a kernel and without.
  */
 const PEER = 'sev-snp-measure==0.0.12'
-const INSTALLED = ['/usr/share/ovmf/OVMF.amdsev.fd', '/usr/share/OVMF/OVMF_CODE_4M.fd']
+const INSTALLED = ['/usr/share/ovmf/OVMF.amdsev.fd']
 const directory = mkdtempSync(path.join(tmpdir(), 'vouchsafe-snp-measure-'))
 const file = (name: string) => path.join(directory, name)
 let passed = 0
@@ -30,7 +30,7 @@ try {
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
-/** Firmware that is not for SEV-SNP both must refuse. */
+/** Firmware that is not for SEV-SNP is no input here: the peer gives a digest for it, which no guest could ever show; we refuse it. */
 function compareFirmware(firmware: string): void {
   const boot = {
     kernel: readFileSync(file('vmlinuz')),

@@ -29,9 +29,13 @@ export async function bundleProgram(entry: string, outfile: string): Promise<voi
     logLevel: 'warning',
     banner: { js: REQUIRE },
     plugins: [englishOnly],
+    external: NOT_BUNDLED,
   })
   chmodSync(outfile, 0o755)
 }
+
+/** It asks for packages that may be absent, and for its own folder: left where it is. The agent has no use for it. */
+const NOT_BUNDLED = ['@cyclonedx/cyclonedx-library']
 
 /** A module has no `require`, and what was written for one (`yaml`, which the policy language reads) asks for parts of Node by it. */
 const REQUIRE = `import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);`

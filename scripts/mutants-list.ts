@@ -664,7 +664,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rego-forbidden',
     file: 'packages/core/src/policy/rego/compile-rego.ts',
-    find: 'forbidden: FORBIDDEN, ',
+    find: 'forbidden: [...FORBIDDEN, ...SIGNATURES], ',
     replace: '',
     testFile: judgeTest,
     test: 'F06 would be random',

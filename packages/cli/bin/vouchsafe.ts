@@ -7,5 +7,7 @@ if (major < 24) {
   )
   process.exit(2)
 }
+const { keepCompiledCode } = await import('../src/code-cache.ts')
+keepCompiledCode()
 const { main } = await import('../src/main.ts')
 process.exitCode = await main(process.argv.slice(2))

@@ -1,4 +1,5 @@
-import { chmodSync, statSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Plugin, build } from 'esbuild'
@@ -28,14 +29,10 @@ export async function bundleProgram(entry: string, outfile: string): Promise<voi
     legalComments: 'linked',
     logLevel: 'warning',
     banner: { js: REQUIRE },
-    plugins: [englishOnly],
-    external: NOT_BUNDLED,
+    plugins: [englishOnly, forBrowsers],
   })
   chmodSync(outfile, 0o755)
 }
-
-/** It asks for packages that may be absent, and for its own folder: left where it is. The agent has no use for it. */
-const NOT_BUNDLED = ['@cyclonedx/cyclonedx-library']
 
 /** A module has no `require`, and what was written for one (`yaml`, which the policy language reads) asks for parts of Node by it. */
 const REQUIRE = `import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);`
@@ -47,6 +44,20 @@ const englishOnly: Plugin = {
     setup.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path: file }) => ({
       contents: "export { default as en } from './en.js'",
       resolveDir: path.dirname(file),
+    }))
+  },
+}
+
+/** CycloneDX as made for browsers is one file; the one for Node asks for packages that may be absent, and for its own folder. */
+const forBrowsers: Plugin = {
+  name: 'for-browsers',
+  setup: (setup) => {
+    setup.onResolve({ filter: /^@cyclonedx\/cyclonedx-library$/ }, ({ path: name, importer }) => {
+      const manifest = createRequire(importer).resolve(`${name}/package.json`)
+      return { path: path.join(path.dirname(manifest), 'dist.web/lib.js') }
+    })
+    setup.onLoad({ filter: /cyclonedx-library[\\/]dist\.web[\\/]lib\.js$/ }, ({ path: file }) => ({
+      contents: `const self = globalThis;${readFileSync(file, 'utf8')}`,
     }))
   },
 }

@@ -17,7 +17,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ['dot'],
-    maxWorkers: 3, // on two processors: whoever waits for a broker, a TPM or a lease leaves one idle
+    maxWorkers: 2,
     projects: [
       {
         extends: true,

@@ -28,7 +28,7 @@ export const HARDWARE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'hardware-stale-nonce',
-    file: 'packages/core/src/evidence/verify-any.ts',
+    file: 'packages/core/src/evidence/verify.ts',
     find: "if (input.nonceState !== 'fresh')",
     replace: 'if (false as boolean)',
     testFile: lineTest,

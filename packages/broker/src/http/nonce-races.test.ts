@@ -1,3 +1,3 @@
 import { describeNonceRaces } from './nonce-races.contract.ts'
 
-describeNonceRaces(40)
+describeNonceRaces(16)

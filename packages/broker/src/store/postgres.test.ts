@@ -17,7 +17,7 @@ describe.skipIf(missingPostgres())('PostgreSQL', () => {
 
   describeStore(postgres)
   describeRestarts(postgres)
-  describeRaces(postgres, { races: 200, kills: 3, replicas: true })
+  describeRaces(postgres, { races: 80, kills: 3, replicas: true })
 
   test.each(['fsync', 'full_page_writes', 'synchronous_commit'])('a server with %s off is refused', async (name) => {
     const { server } = postgres

@@ -18,7 +18,7 @@ afterAll(() => sqlite.remove())
 
 describeStore(sqlite)
 describeRestarts(sqlite)
-describeRaces(sqlite, { races: 1_000, kills: 3, replicas: false })
+describeRaces(sqlite, { races: 300, kills: 3, replicas: false })
 
 describe('a SQLite file', () => {
   let directory: string

@@ -1,15 +1,11 @@
 import type { CryptoPort } from '../base/crypto.ts'
-import { parseDigest } from '../base/digest.ts'
 import { fromBase64 } from '../base/encoding.ts'
-import { VouchsafeError } from '../base/errors.ts'
-import { jwkThumbprint } from '../base/keys.ts'
 import { parseAnchor } from '../x509/index.ts'
-import { evidenceBinding } from './binding.ts'
 import type { HardwareCollateral, HardwareEvidence } from './hardware/hardware-evidence.ts'
 import { type VerifiedHardwareEvidence, verifyHardwareEvidence } from './hardware/verify-hardware-evidence.ts'
 import type { TpmEvidence } from './tpm/tpm-evidence.ts'
 import type { VerifiedTpmEvidence } from './tpm/verify-tpm-evidence.ts'
-import { type EvidenceRequest, verifyEvidence } from './verify.ts'
+import { type EvidenceRequest, freshBinding, verifyEvidence } from './verify.ts'
 
 /** What was asked and shown, of whichever kind. */
 export type AnyEvidenceRequest = Omit<EvidenceRequest, 'evidence'> & {
@@ -30,24 +26,7 @@ export async function verifyAnyEvidence(
 ): Promise<VerifiedTpmEvidence | VerifiedHardwareEvidence> {
   const { evidence } = input
   if (evidence.format === 'tpm') return verifyEvidence({ ...input, evidence }, crypto)
-  if (input.nonceState !== 'fresh')
-    throw new VouchsafeError(
-      'evidence.stale',
-      `the nonce is ${input.nonceState}, wanted one that this broker issued for this session and that has not expired`,
-    )
-  const binding = evidenceBinding(
-    {
-      role: 'attester',
-      brokerId: input.brokerId,
-      tenant: input.tenant,
-      session: input.session,
-      nonce: input.nonce,
-      agreement: parseDigest(input.agreementDigest),
-      sealKey: jwkThumbprint(input.sealKey, crypto),
-      proofKey: jwkThumbprint(input.proofKey, crypto),
-    },
-    crypto,
-  )
+  const binding = freshBinding(input, crypto)
   const anchors = input.anchors.map((a) => parseAnchor(fromBase64(a.certificate, 'anchor'), a))
   const { collateral = null } = input
   return verifyHardwareEvidence(evidence, { anchors, collateral, binding, at: new Date(input.at) }, crypto)

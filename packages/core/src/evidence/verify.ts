@@ -37,17 +37,36 @@ export async function verifyEvidence(
   crypto: CryptoPort,
   once: Once = anew,
 ): Promise<VerifiedTpmEvidence> {
-  if (input.nonceState !== 'fresh')
-    throw new VouchsafeError(
-      'evidence.stale',
-      `the nonce is ${input.nonceState}, wanted one that this broker issued for this session and that has not expired`,
-    )
+  const binding = freshBinding(input, crypto)
   if (input.enrolment === null)
     throw new VouchsafeError(
       'evidence.unenrolled',
       `no machine with this attestation key is enrolled at tenant ${input.tenant}`,
     )
-  const binding = evidenceBinding(
+  const anchors = input.anchors.map(({ name, class: assurance, certificate }) => ({
+    certificate: once('anchor', certificate, () => parseCertificate(fromBase64(certificate, 'anchor'))),
+    class: assurance,
+    name,
+  }))
+  return verifyTpmEvidence(
+    input.evidence,
+    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at), once },
+    crypto,
+  )
+}
+
+/**
+ * The 32 bytes that evidence for this request commits to, of whichever kind it is.
+ *
+ * @throws {VouchsafeError} `evidence.stale` unless the nonce is this broker's own, unused and in time
+ */
+export function freshBinding(input: Omit<EvidenceRequest, 'evidence'>, crypto: CryptoPort): Uint8Array {
+  if (input.nonceState !== 'fresh')
+    throw new VouchsafeError(
+      'evidence.stale',
+      `the nonce is ${input.nonceState}, wanted one that this broker issued for this session and that has not expired`,
+    )
+  return evidenceBinding(
     {
       role: 'attester',
       brokerId: input.brokerId,
@@ -58,16 +77,6 @@ export async function verifyEvidence(
       sealKey: jwkThumbprint(input.sealKey, crypto),
       proofKey: jwkThumbprint(input.proofKey, crypto),
     },
-    crypto,
-  )
-  const anchors = input.anchors.map(({ name, class: assurance, certificate }) => ({
-    certificate: once('anchor', certificate, () => parseCertificate(fromBase64(certificate, 'anchor'))),
-    class: assurance,
-    name,
-  }))
-  return verifyTpmEvidence(
-    input.evidence,
-    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at), once },
     crypto,
   )
 }

@@ -256,3 +256,19 @@ test('L01 KB-32 (partly: distrust) a chip, and old microcode of a line, end thei
     await other.stop()
   }
 })
+
+test('L01 a lease is found and ended however many decisions came after it', async () => {
+  const other = await startHardwareWorld()
+  const { clinic } = other
+  try {
+    const attested = await attestByHardware(other, 'snp')
+    const { lease } = await (await releaseRequest(clinic.guest, attested, ['patients/key'])).send()
+    for (let n = 0; n < 101; n++) await attestByHardware(other, 'snp')
+    const rule = { id: 'old', reason: 'leaks', subject: { kind: 'microcode', family: 'Milan', below: 220 } } as const
+    const { affected } = await clinic.owner.distrust(rule, { dryRun: false })
+    expect(affected).toMatchObject([{ lease: lease.id, running: true }])
+    expect((await clinic.owner.listLeases()).leases).toEqual([])
+  } finally {
+    await other.stop()
+  }
+})

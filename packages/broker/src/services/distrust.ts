@@ -15,11 +15,13 @@ import {
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { z } from 'zod'
+import type { DecisionSummary } from '../store/rows.ts'
 import type { Caller, Services, TenantContext } from './context.ts'
 import { isExact, markOf } from './distrust-rules.ts'
 import { receiptOf } from './receipts.ts'
 
-const MOST_AFFECTED = 1000
+/** Decisions that are read at once; all of them are read, however many. */
+const PAGE = 100
 
 /**
  * Distrusts a platform, image or boot state: running leases that rest on it end with the same transaction, and every
@@ -68,11 +70,9 @@ async function affectedBy(
   rule: DistrustRule,
 ): Promise<z.input<typeof wire.distrustResponse>['affected']> {
   const at = services.clock()
-  const releases = (await services.store.decisions(tenant, { mark: markOf(rule), limit: MOST_AFFECTED })).filter(
-    (d) => d.outcome === 'release',
-  )
   const affected = []
-  for (const { id, decidedAt, leaseId } of releases) {
+  for await (const { id, decidedAt, leaseId, outcome } of decisionsWith(services, tenant, markOf(rule))) {
+    if (outcome !== 'release') continue
     const stored = await services.store.decision(tenant, id)
     const lease = leaseId === null ? null : await services.store.lease(tenant, leaseId)
     if (stored === null || lease === null || lease.decision !== id) continue // renewals belong to the release they renew
@@ -98,6 +98,18 @@ async function affectedBy(
     })
   }
   return affected
+}
+
+/** Newest first. */
+async function* decisionsWith({ store }: Services, tenant: string, mark: string): AsyncGenerator<DecisionSummary> {
+  let beforeSeq = Number.MAX_SAFE_INTEGER
+  for (;;) {
+    const page = await store.decisions(tenant, { mark, beforeSeq, limit: PAGE })
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) return
+    beforeSeq = last.seq
+  }
 }
 
 /** Whether the rule speaks of what was shown: computed again from the raw evidence, since no claims are kept. */

@@ -1,15 +1,18 @@
 import { type Agreement, type AgreementBody, parseAgreement } from './agreement/agreement.ts'
-import { appraise } from './appraisal/appraise.ts'
+import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
 import type { DistrustRule } from './appraisal/distrust.ts'
+import type { Appraisal } from './appraisal/finding.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
 import { type Once, remembering } from './base/once.ts'
 import { rememberingCrypto } from './base/remembering-crypto.ts'
+import { claimsFromHardware } from './claims/from-hardware.ts'
 import type { Claims } from './claims/claims.ts'
 import { toClaims } from './claims/from-tpm.ts'
 import { verifyEvidence } from './evidence/verify.ts'
-import { type Reason, reason, reasonsAgainst } from './policy/decision.ts'
+import { verifyAnyEvidence } from './evidence/verify-any.ts'
+import { type Reason, reasonsAgainst } from './policy/decision.ts'
 import { judgeGrant } from './policy/judge-grant.ts'
 import type { AttestInputs } from './wire/decision-record.ts'
 
@@ -60,16 +63,17 @@ export function whatIf(
       return { agreement, supposed, readTime: [agreement, supposed].some(mayReadTime) }
     })
   return async (recorded) => {
-    const claims = await claimsOf(recorded, remembered, once)
-    if (claims === null || recorded.agreement === null) return null
+    const shown = await shownIn(recorded, remembered, once)
+    if (shown === null || recorded.agreement === null) return null
+    const { claims } = shown
     const { agreement, supposed, readTime } = bothOf(recorded.agreement)
     const judge = (): WhatIf => ({
       machine: claims.machine,
       image: claims.launch.image,
-      before: accessOf(claims, agreement, recorded, recorded.distrust),
-      after: accessOf(claims, supposed, recorded, supposition.distrust ?? recorded.distrust),
+      before: accessOf(shown, agreement, recorded, recorded.distrust),
+      after: accessOf(shown, supposed, recorded, supposition.distrust ?? recorded.distrust),
     })
-    if (readTime) return judge()
+    if (readTime || recorded.evidence.format !== 'tpm') return judge() // what vendors say of a CPU ages, too
     // a machine that attests again mostly says the same again
     const { enrolment, distrust } = recorded
     const key = JSON.stringify([claims, agreement.digest, enrolment?.resetCount, enrolment?.restartCount, distrust])
@@ -87,11 +91,30 @@ function mayReadTime({ body }: Agreement): boolean {
   return body.grants.some(({ rego }) => Object.values(rego?.modules ?? {}).some((text) => /time|jwt|x509/.test(text)))
 }
 
-async function claimsOf(recorded: AttestInputs, crypto: CryptoPort, once: Once): Promise<Claims | null> {
-  const { evidence } = recorded
-  if (evidence.format !== 'tpm') return null // what a CPU showed is judged by its own terms, which no policy changes
+/** Evidence that verified: what it says, and how it stands under an agreement. */
+interface Shown {
+  readonly claims: Claims
+  appraise(agreement: Agreement, distrust: readonly DistrustRule[]): Appraisal
+}
+
+async function shownIn(recorded: AttestInputs, crypto: CryptoPort, once: Once): Promise<Shown | null> {
+  const { evidence, enrolment } = recorded
   try {
-    return toClaims(await verifyEvidence({ ...recorded, evidence }, crypto, once))
+    const verified =
+      evidence.format === 'tpm'
+        ? await verifyEvidence({ ...recorded, evidence }, crypto, once)
+        : await verifyAnyEvidence(recorded, crypto)
+    if ('hardware' in verified) {
+      const claims = claimsFromHardware(verified)
+      const at = new Date(recorded.at)
+      return {
+        claims,
+        appraise: (agreement, distrust) => appraiseHardwareEvidence(verified, claims, { agreement, distrust }, at),
+      }
+    }
+    if (enrolment === null) return null // has been refused above
+    const claims = toClaims(verified)
+    return { claims, appraise: (agreement, distrust) => appraise(claims, { agreement, counters: enrolment, distrust }) }
   } catch (error) {
     if (error instanceof VouchsafeError && error.code !== 'internal') return null
     throw error
@@ -99,14 +122,12 @@ async function claimsOf(recorded: AttestInputs, crypto: CryptoPort, once: Once):
 }
 
 function accessOf(
-  claims: Claims,
+  { claims, appraise: appraiseUnder }: Shown,
   agreement: Agreement,
   recorded: AttestInputs,
   distrust: readonly DistrustRule[],
 ): Access {
-  const counters = recorded.enrolment
-  if (counters === null) return refused([reason('evidence', 'evidence.unenrolled', 'counters', 'none are kept')])
-  const against = reasonsAgainst(appraise(claims, { agreement, counters, distrust }))
+  const against = reasonsAgainst(appraiseUnder(agreement, distrust))
   if (against.length > 0) return refused(against)
   const resources = new Set<string>()
   const refusals = new Map<string, readonly Reason[]>()

@@ -1,5 +1,5 @@
 import { PrincipalKey } from '@vouchsafe/client'
-import { fromUtf8, replayRecord } from '@vouchsafe/core'
+import { decisionRecordSchema, fromBase64, fromUtf8, parseSchema, replayRecord, whatIf } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import * as kit from '@vouchsafe/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -271,4 +271,21 @@ test('L01 a lease is found and ended however many decisions came after it', asyn
   } finally {
     await other.stop()
   }
+})
+
+test.each(['snp', 'tdx'] as const)('what-if judges recorded %s evidence under other terms', async (format) => {
+  const { clinic, agreement } = world
+  const { id } = await attestByHardware(world, format)
+  const { payload } = (await clinic.owner.decision(id)).record
+  const recorded = parseSchema(decisionRecordSchema, JSON.parse(fromUtf8(fromBase64(payload))), 'record')
+  if (recorded.operation !== 'attest') throw new Error('not an attestation')
+  const judged = (environment: typeof agreement.body.environment) =>
+    whatIf({ agreement: { ...agreement.body, environment } }, nodeCrypto)(recorded.inputs)
+  const { hardware: _, ...noCpus } = agreement.body.environment
+  const [same, none] = [await judged(agreement.body.environment), await judged(noCpus)]
+  for (const outcome of [same, none])
+    expect(outcome?.before.resources).toEqual([expect.stringMatching(/patients\/key$/)])
+  expect(same?.after).toEqual(same?.before)
+  expect(none?.after.resources).toEqual([])
+  expect(none?.after.refusals.get('*')?.map((r) => r.code)).toContain('appraisal.chip')
 })

@@ -18,6 +18,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     reporters: ['dot'],
     maxWorkers: 2,
+    env: { NO_COLOR: '1' }, // CI sets variables that turn colours on where nobody looks
     projects: [
       {
         extends: true,

@@ -139,6 +139,23 @@ export class OwnerClient {
     return this.#signed('POST', '/distrust', { rule, dryRun: options.dryRun }, wire.distrustResponse)
   }
 
+  /** Sets of reference values, and which values hold. */
+  listReferences() {
+    return this.#signed('GET', '/references', undefined, wire.listReferencesResponse)
+  }
+
+  referenceHistory(set: string) {
+    return this.#signed('GET', `/references/${set}`, undefined, wire.referenceHistoryResponse)
+  }
+
+  fileReference(set: string, body: z.input<typeof wire.fileReferenceRequest>) {
+    return this.#signed('PUT', `/references/${set}`, body, wire.referenceResponse)
+  }
+
+  endReference(set: string, body: z.input<typeof wire.endReferenceRequest>) {
+    return this.#signed('POST', `/references/${set}`, body, wire.referenceResponse)
+  }
+
   addPrincipal(body: z.input<typeof wire.principalRequest>) {
     return this.#signed('POST', '/principals', body, nothing)
   }

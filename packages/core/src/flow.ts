@@ -1,4 +1,5 @@
 import { type Agreement, parseAgreement } from './agreement/agreement.ts'
+import { openNamedSets } from './agreement/reference/named-set.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
 import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
 import type { Appraisal } from './appraisal/finding.ts'
@@ -26,15 +27,26 @@ import type { AttestInputs, ReleaseInputs, Verdict } from './wire/decision-recor
  * can be walked again by anyone. Sealing, the last step, is an effect and lives in `release/seal.ts`.
  */
 
-/** The first half: is this evidence authentic, what does it say, and is that acceptable? */
-export async function attest(input: AttestInputs, crypto: CryptoPort): Promise<Walk> {
+/**
+ * The first half: is this evidence authentic, what does it say, and is that acceptable?
+ *
+ * @param valuesAt - When values of reference sets must hold. Left out: when the evidence was shown.
+ */
+export async function attest(
+  input: AttestInputs,
+  crypto: CryptoPort,
+  valuesAt: Date = new Date(input.at),
+): Promise<Walk> {
   return walk<AttestationResult>(async (enter) => {
     enter('evidence')
     const evidence = await verifyAnyEvidence(input, crypto)
     enter('claims')
     const claims = 'hardware' in evidence ? claimsFromHardware(evidence) : toClaims(evidence)
     enter('appraisal')
-    const reference = { agreement: parseAgreement(agreementBytes(input), crypto), distrust: input.distrust }
+    const agreement = parseAgreement(agreementBytes(input), crypto)
+    const named = agreement.body.environment.references ?? []
+    const sets = await openNamedSets(named, input.references ?? [], valuesAt, crypto)
+    const reference = { agreement, distrust: input.distrust, sets }
     const appraisal =
       'hardware' in evidence
         ? appraiseHardwareEvidence(evidence, claims, reference, new Date(input.at))
@@ -53,7 +65,7 @@ export async function release(input: ReleaseInputs, crypto: CryptoPort): Promise
     if (attested === null || token.jti !== input.attestation)
       throw new VouchsafeError('token.malformed', `token ${token.jti} stands for no attestation that is kept here`)
     assertSameKeys(token, attested, crypto)
-    const walked = await attest(attested, crypto) // computed again from raw evidence, never read from the token
+    const walked = await attest(attested, crypto, new Date(input.at)) // computed again from raw evidence, never read from the token
     const { result } = walked
     if (result === null || walked.decision.kind === 'deny') return walked
     enter('policy')

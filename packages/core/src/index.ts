@@ -144,9 +144,18 @@ export {
   referenceEntrySchema,
   type ReferenceFile,
   referenceFileSchema,
+  openReferenceVersion,
+  referenceNameSchema,
   type ReferenceSet,
   type ReferenceVersion,
 } from './agreement/reference/reference-set.ts'
+export {
+  type FiledSet,
+  filedSetSchema,
+  type NamedSet,
+  namedSetSchema,
+  openNamedSets,
+} from './agreement/reference/named-set.ts'
 export { type Component, type Covered, coverageOf } from './agreement/reference/coverage.ts'
 export { type CorimValue, readCorim } from './agreement/reference/corim.ts'
 export { type HardwareTerms, hardwareTermsSchema } from './agreement/reference/hardware-terms.ts'

@@ -1,4 +1,5 @@
 import { type Agreement, type AgreementBody, parseAgreement } from './agreement/agreement.ts'
+import { type OpenedSet, openNamedSets } from './agreement/reference/named-set.ts'
 import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
 import type { DistrustRule } from './appraisal/distrust.ts'
 import type { Appraisal } from './appraisal/finding.ts'
@@ -67,11 +68,14 @@ export function whatIf(
     if (shown === null || recorded.agreement === null) return null
     const { claims } = shown
     const { agreement, supposed, readTime } = bothOf(recorded.agreement)
+    const setsOf = ({ body }: Agreement) =>
+      openNamedSets(body.environment.references ?? [], recorded.references ?? [], new Date(recorded.at), remembered)
+    const [setsBefore, setsAfter] = [await setsOf(agreement), await setsOf(supposed)]
     const judge = (): WhatIf => ({
       machine: claims.machine,
       image: claims.launch.image,
-      before: accessOf(shown, agreement, recorded, recorded.distrust),
-      after: accessOf(shown, supposed, recorded, supposition.distrust ?? recorded.distrust),
+      before: accessOf(shown, agreement, recorded, recorded.distrust, setsBefore),
+      after: accessOf(shown, supposed, recorded, supposition.distrust ?? recorded.distrust, setsAfter),
     })
     if (readTime || recorded.evidence.format !== 'tpm') return judge() // what vendors say of a CPU ages, too
     // a machine that attests again mostly says the same again
@@ -86,15 +90,16 @@ export function whatIf(
 
 const MAX_KEPT = 4096
 
-/** Whether a policy may look at the time: then no two attestations are alike. Errs towards yes. */
+/** Whether a policy may look at the time, or values end: then no two attestations are alike. Errs towards yes. */
 function mayReadTime({ body }: Agreement): boolean {
+  if (body.environment.references !== undefined) return true
   return body.grants.some(({ rego }) => Object.values(rego?.modules ?? {}).some((text) => /time|jwt|x509/.test(text)))
 }
 
 /** Evidence that verified: what it says, and how it stands under an agreement. */
 interface Shown {
   readonly claims: Claims
-  appraise(agreement: Agreement, distrust: readonly DistrustRule[]): Appraisal
+  appraise(agreement: Agreement, distrust: readonly DistrustRule[], sets: readonly OpenedSet[]): Appraisal
 }
 
 async function shownIn(recorded: AttestInputs, crypto: CryptoPort, once: Once): Promise<Shown | null> {
@@ -109,12 +114,16 @@ async function shownIn(recorded: AttestInputs, crypto: CryptoPort, once: Once): 
       const at = new Date(recorded.at)
       return {
         claims,
-        appraise: (agreement, distrust) => appraiseHardwareEvidence(verified, claims, { agreement, distrust }, at),
+        appraise: (agreement, distrust, sets) =>
+          appraiseHardwareEvidence(verified, claims, { agreement, distrust, sets }, at),
       }
     }
     if (enrolment === null) return null // has been refused above
     const claims = toClaims(verified)
-    return { claims, appraise: (agreement, distrust) => appraise(claims, { agreement, counters: enrolment, distrust }) }
+    return {
+      claims,
+      appraise: (agreement, distrust, sets) => appraise(claims, { agreement, counters: enrolment, distrust, sets }),
+    }
   } catch (error) {
     if (error instanceof VouchsafeError && error.code !== 'internal') return null
     throw error
@@ -126,8 +135,9 @@ function accessOf(
   agreement: Agreement,
   recorded: AttestInputs,
   distrust: readonly DistrustRule[],
+  sets: readonly OpenedSet[],
 ): Access {
-  const against = reasonsAgainst(appraiseUnder(agreement, distrust))
+  const against = reasonsAgainst(appraiseUnder(agreement, distrust, sets))
   if (against.length > 0) return refused(against)
   const resources = new Set<string>()
   const refusals = new Map<string, readonly Reason[]>()

@@ -1,10 +1,11 @@
-import { parseSchema, resourcePathSchema, wire } from '@vouchsafe/core'
+import { parseSchema, referenceNameSchema, resourcePathSchema, wire } from '@vouchsafe/core'
 import { z } from 'zod'
 import { fileStatement, listAgreements, proposeAgreement } from '../services/agreements.ts'
 import { attest } from '../services/attest.ts'
 import { ledgerPage, listDecisions, listLeases, readDecision } from '../services/decisions.ts'
 import { distrust } from '../services/distrust.ts'
 import { beginEnrolment, finishEnrolment } from '../services/enrol.ts'
+import { endReference, fileReference, listReferences, referenceHistory } from '../services/references.ts'
 import { addPrincipal, issueTicket, listMachines, retireMachine } from '../services/registry.ts'
 import { releaseResources, renewLease } from '../services/release.ts'
 import { listResources, putResource, removeResource, resourceHistory } from '../services/resources.ts'
@@ -21,6 +22,9 @@ const readers = { kind: 'signed', roles: ['owner', 'auditor'] } as const
 
 const pathOf = (call: { readonly params: Readonly<Record<string, string>> }) =>
   parseSchema(resourcePathSchema, call.params['path'], 'resource path')
+
+const setOf = (call: { readonly params: Readonly<Record<string, string>> }) =>
+  parseSchema(referenceNameSchema, call.params['set'], 'reference set')
 
 /** The native API, in the order in which a newcomer would meet it. */
 export const ROUTES: readonly Route[] = [
@@ -214,6 +218,46 @@ export const ROUTES: readonly Route[] = [
     request: wire.principalRequest,
     response: z.strictObject({}),
     handle: (call) => addPrincipal(call.services, call.context, callerOf(call), call.body),
+  }),
+  route({
+    method: 'GET',
+    path: `${tenant}/references`,
+    summary: 'Sets of reference values: who vouches for each, and which values hold',
+    access: readers,
+    maxBytes: 0,
+    request: null,
+    response: wire.listReferencesResponse,
+    handle: ({ services, context }) => listReferences(services, context),
+  }),
+  route({
+    method: 'GET',
+    path: `${tenant}/references/:set*`,
+    summary: 'One set as it was signed, with its history here',
+    access: readers,
+    maxBytes: 0,
+    request: null,
+    response: wire.referenceHistoryResponse,
+    handle: (call) => referenceHistory(call.services, call.context, setOf(call)),
+  }),
+  route({
+    method: 'PUT',
+    path: `${tenant}/references/:set*`,
+    summary: 'File the next version of a set; its values hold where an agreement names set and signer',
+    access: owner,
+    maxBytes: 256 * KIB,
+    request: wire.fileReferenceRequest,
+    response: wire.referenceResponse,
+    handle: (call) => fileReference(call.services, call.context, callerOf(call), setOf(call), call.body),
+  }),
+  route({
+    method: 'POST',
+    path: `${tenant}/references/:set*`,
+    summary: 'End one value of a set here, before its time and for good',
+    access: owner,
+    maxBytes: 4 * KIB,
+    request: wire.endReferenceRequest,
+    response: wire.referenceResponse,
+    handle: (call) => endReference(call.services, call.context, callerOf(call), setOf(call), call.body),
   }),
   route({
     method: 'POST',

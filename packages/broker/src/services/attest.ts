@@ -4,6 +4,7 @@ import {
   attest as walkAttest,
   issueToken,
   jwkThumbprint,
+  parseAgreement,
   parseDigest,
   toBase64,
   wire,
@@ -16,6 +17,7 @@ import { carryCheckpoints, growthSince } from './checkpoints.ts'
 import type { Services, TenantContext } from './context.ts'
 import { distrustRulesOf } from './distrust-rules.ts'
 import { readEnrolmentRecord } from './enrol.ts'
+import { filedSetsFor } from './references.ts'
 import { marksOf, newDecisionId, prepareDecision } from './record.ts'
 import { recordingReplays, refusalOf } from './refusal.ts'
 import { receiptOf } from './receipts.ts'
@@ -62,6 +64,7 @@ async function attestOnce(
     agreementDigest,
     agreement: agreement === null ? null : toBase64(agreement.bytes),
     distrust: await distrustRulesOf(store, tenant),
+    ...(agreement !== null && (await filedSetsFor(store, tenant, parseAgreement(agreement.bytes, nodeCrypto).body))),
   }
   const walk = await walkAttest(inputs, nodeCrypto)
   const id = newDecisionId()

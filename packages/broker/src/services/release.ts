@@ -29,6 +29,7 @@ import type { NonceCheck, Services, TenantContext } from './context.ts'
 import { distrustRulesOf } from './distrust-rules.ts'
 import { readEnrolmentRecord } from './enrol.ts'
 import { receiptOf } from './receipts.ts'
+import { filedSetsFor } from './references.ts'
 import { marksOf, newDecisionId, prepareDecision } from './record.ts'
 import { recordingReplays, refusalOf } from './refusal.ts'
 
@@ -208,12 +209,13 @@ async function gather(
   const enrolment = shown?.enrolment ? await store.enrolment(tenant, shown.enrolment.machine) : null
   // the attestation's raw evidence, held against what is trusted now (E13): a machine that was retired, or that enrolled
   // again after a restart, gets nothing for what it showed before (B10)
+  const agreement = shown?.agreement ? parseAgreement(fromBase64(shown.agreement), nodeCrypto) : null
   const attest = shown && {
     ...shown,
     enrolment: enrolment === null || enrolment.endedAt !== null ? null : readEnrolmentRecord(enrolment.record),
     distrust: await distrustRulesOf(store, tenant),
+    ...(agreement !== null && (await filedSetsFor(store, tenant, agreement.body))),
   }
-  const agreement = attest?.agreement ? parseAgreement(fromBase64(attest.agreement), nodeCrypto) : null
   const current = agreement === null ? null : await store.currentAgreement(tenant, agreement.body.name)
   const statements = agreement === null ? [] : await store.statements(tenant, agreement.digest)
   const owners = (await store.principals(tenant)).filter(
@@ -321,6 +323,8 @@ function endOf(inputs: ReleaseInputs, walk: Walk, at: Date): Date {
   if (walk.decision.kind !== 'release' || agreement === null) return at
   const { body } = parseAgreement(fromBase64(agreement), nodeCrypto)
   const ends = [at.getTime() + body.leaseSeconds * 1000, Date.parse(body.expires)]
+  const until = walk.result?.appraisal.until
+  if (until !== undefined) ends.push(Date.parse(until)) // of the reference value that the boot was held against
   for (const { payload } of inputs.statements) {
     const statement = JSON.parse(fromUtf8(fromBase64(payload))) as { says: string; expires?: string }
     if (statement.says === 'approve' && statement.expires !== undefined && Date.parse(statement.expires) > at.getTime())

@@ -149,6 +149,7 @@ export interface HardwareWorld {
 export async function startHardwareWorld(
   terms: AgreementBody['environment']['hardware'] = TERMS,
   published: Published = {},
+  more: Partial<AgreementBody['environment']> = {},
 ): Promise<HardwareWorld> {
   const directory = mkdtempSync(path.join(tmpdir(), 'vs-hardware-'))
   const vendors = makeVendors()
@@ -180,7 +181,8 @@ export async function startHardwareWorld(
   writeFileSync(config, JSON.stringify(configured))
   const clinic = await startClinic(id, key, config, [])
   const body = agreementOf([clinic], {})
-  const environment = { ...body.environment, hostExcluded: true, ...(terms !== undefined && { hardware: terms }) }
+  const hardware = terms === undefined ? {} : { hardware: terms }
+  const environment = { ...body.environment, hostExcluded: true, ...hardware, ...more }
   const agreement = parseAgreement(utf8(JSON.stringify({ ...body, environment })), nodeCrypto)
   await clinic.owner.putResource('patients/key', utf8('data key'), 0)
   await clinic.owner.proposeAgreement(agreement.bytes)

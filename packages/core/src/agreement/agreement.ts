@@ -9,6 +9,7 @@ import { parseStrictJson } from '../base/strict-json.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
 import { hardwareTermsSchema } from './reference/hardware-terms.ts'
+import { namedSetSchema } from './reference/named-set.ts'
 
 /** DSSE payload type of an agreement's bytes. */
 export const AGREEMENT_TYPE = 'application/vnd.vouchsafe.agreement.v1+json'
@@ -147,6 +148,8 @@ export const agreementSchema = z.strictObject({
     dangerouslyUnpinnedRegisters: z.array(z.number().int().min(0).max(15)).max(16).default([]),
     /** CPUs that may run it, beside or in place of machines with a TPM. Left out: none. */
     hardware: hardwareTermsSchema.exactOptional(),
+    /** Sets of reference values that pin boots in place of what is pinned above. Left out: none. */
+    references: z.array(namedSetSchema).min(1).max(4).exactOptional(),
   }),
   grants: z.array(grantSchema).max(64),
   result: z.strictObject({
@@ -198,6 +201,10 @@ export function parseAgreement(bytes: Uint8Array, crypto: CryptoPort): Agreement
     body.result.recipients.map((r) => r.id),
     'result.recipients.id',
   )
+  unique(
+    (body.environment.references ?? []).map((r) => r.set),
+    'environment.references.set',
+  )
   if (body.quorum > body.owners.length)
     throw new VouchsafeError(
       'input.malformed',
@@ -205,8 +212,9 @@ export function parseAgreement(bytes: Uint8Array, crypto: CryptoPort): Agreement
     )
   if (Date.parse(body.notBefore) >= Date.parse(body.expires))
     throw new VouchsafeError('input.malformed', 'agreement.expires: not after notBefore')
-  // a TPM whose registers nobody pins is refused register by register: only hardware terms can do without any
-  if (Object.keys(body.environment.registers).length === 0 && body.environment.hardware === undefined)
+  // a TPM whose registers nobody pins is refused register by register: only hardware terms and sets can do without any
+  const { registers, hardware, references } = body.environment
+  if (Object.keys(registers).length === 0 && hardware === undefined && references === undefined)
     throw new VouchsafeError(
       'input.malformed',
       'agreement.environment.registers: empty, so no boot state could ever be accepted',

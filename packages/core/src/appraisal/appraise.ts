@@ -1,4 +1,5 @@
 import type { Agreement } from '../agreement/agreement.ts'
+import type { OpenedSet } from '../agreement/reference/named-set.ts'
 import { type Claims, isAtLeast } from '../claims/claims.ts'
 import type { VerifiedHardwareEvidence } from '../evidence/hardware/verify-hardware-evidence.ts'
 import { appraiseBootState } from './boot-state.ts'
@@ -7,6 +8,7 @@ import { type Appraisal, type Finding, conclude } from './finding.ts'
 import { appraiseHardware } from './hardware.ts'
 import { appraiseLaunch } from './launch.ts'
 import type { Measured } from './measured.ts'
+import { appraiseUnderSets } from './reference-sets.ts'
 
 /** What the claims are held against. All of it comes from owners; nothing of it from the guest. */
 export interface ReferenceValues {
@@ -14,6 +16,8 @@ export interface ReferenceValues {
   /** Counters as kept at enrolment, or at the start of the lease that is being renewed (decision 8). */
   readonly counters: { readonly resetCount: number; readonly restartCount: number }
   readonly distrust: readonly DistrustRule[]
+  /** The sets that the agreement names, as they were found. Left out: none was found. */
+  readonly sets?: readonly OpenedSet[]
 }
 
 /** Is what a CPU's evidence says acceptable? Every check leaves a finding, also when it is content. */
@@ -24,12 +28,16 @@ export function appraiseHardwareEvidence(
   at: Date,
 ): Appraisal {
   const { environment } = reference.agreement.body
-  return conclude([
+  const { findings, until } = appraiseUnderSets(environment, reference.sets ?? [], claims.format, (under) =>
+    appraiseHardware(evidence.hardware, under.hardware, at),
+  )
+  const appraisal = conclude([
     ...appraisePlatform(claims, environment),
-    ...appraiseHardware(evidence.hardware, environment.hardware, at),
+    ...findings,
     ...appraiseLaunch(claims.launch, reference.agreement),
     appraiseDistrust(claims, reference.distrust),
   ])
+  return { ...appraisal, ...until }
 }
 
 /**
@@ -39,13 +47,17 @@ export function appraiseHardwareEvidence(
  */
 export function appraise(claims: Claims, reference: ReferenceValues, measured: Measured = () => []): Appraisal {
   const { body } = reference.agreement
-  return conclude([
+  const { findings, until } = appraiseUnderSets(body.environment, reference.sets ?? [], claims.format, (under) =>
+    appraiseBootState(claims.boot.registers, under, measured),
+  )
+  const appraisal = conclude([
     ...appraisePlatform(claims, body.environment),
-    ...appraiseBootState(claims.boot.registers, body.environment, measured),
+    ...findings,
     appraiseCounters(claims.boot, reference.counters),
     ...appraiseLaunch(claims.launch, reference.agreement),
     appraiseDistrust(claims, reference.distrust),
   ])
+  return { ...appraisal, ...until }
 }
 
 function appraisePlatform(claims: Claims, environment: Agreement['body']['environment']): readonly Finding[] {

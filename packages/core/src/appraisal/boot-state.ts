@@ -1,4 +1,5 @@
 import type { AgreementBody } from '../agreement/agreement.ts'
+import { must } from './check.ts'
 import type { Finding } from './finding.ts'
 import type { Measured } from './measured.ts'
 
@@ -22,6 +23,9 @@ export function appraiseBootState(
   environment: AgreementBody['environment'],
   measured: Measured,
 ): readonly Finding[] {
+  // a machine that measured nothing at all would pass where nothing is pinned at all
+  if (Object.keys(environment.registers).length === 0)
+    return [must('appraisal.boot-state', 'executables', false, 'a pinned register', 'no register is pinned')]
   return BOOT_REGISTERS.flatMap((n) => {
     const actual = registers[String(n)]
     const allowed = environment.registers[String(n)]

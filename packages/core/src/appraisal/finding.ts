@@ -25,6 +25,8 @@ export interface Appraisal {
   readonly findings: readonly Finding[]
   /** Worst tier by aspect; an aspect that no check spoke to is `none`. */
   readonly vector: Readonly<Record<TrustAspect, Tier>>
+  /** When a reference value that it rests on ends. Left out where it rests on none of a set. */
+  readonly until?: string
 }
 
 /** The worst of the findings; without findings there is no good news: `none`. */

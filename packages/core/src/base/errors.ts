@@ -36,6 +36,8 @@ export const ERROR_CODES = {
   'appraisal.debug': 'The TEE lets its operator read or change the guest.',
   'appraisal.measurement': 'The launch measurement is not one that the reference values allow.',
   'appraisal.tcb': 'Firmware or microcode is below the floor, or its vendor says that it is out of date.',
+  'appraisal.reference':
+    'A set of reference values that the agreement names is missing, too old, or of another signer.',
   'appraisal.advisory': 'The vendor names a security advisory for this platform that no reference value excepts.',
   'appraisal.guest-policy': 'The guest was launched under a policy that allows more than the reference values do.',
   'appraisal.platform': 'The platform is configured otherwise than the reference values ask.',

@@ -23,6 +23,7 @@ export const ENTRY_KINDS = {
   'agreement.approved': 'An owner approved an agreement.',
   'agreement.withdrawn': 'An owner withdrew from an agreement.',
   'reference.added': 'A set of reference values was filed.',
+  'reference.ended': 'An owner ended a reference value before its time.',
   'trust.distrusted': 'A platform, firmware, boot state or image is distrusted.',
   'trust.restored': 'A distrust was lifted.',
   decision: 'A release was asked for and decided: released, waiting or denied.',

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { brokerPinSchema, nameSchema, resourcePathSchema } from '../agreement/agreement.ts'
 import { envelopeSchema } from '../agreement/envelope.ts'
+import { referenceNameSchema } from '../agreement/reference/reference-set.ts'
 import { distrustRuleSchema } from '../appraisal/distrust.ts'
 import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
@@ -158,6 +159,49 @@ export const machineSummary = z.strictObject({
 })
 export const listMachinesResponse = z.strictObject({ machines: z.array(machineSummary) })
 export const retireMachineResponse = z.strictObject({ machine: id, endedLeases: z.array(id) })
+
+/** One version of a set, signed by whoever vouches for its values. */
+export const fileReferenceRequest = z.strictObject({ signer: ownerKeySchema, version: envelopeSchema })
+export const endReferenceRequest = z.strictObject({ value: referenceNameSchema, reason: z.string().min(1).max(512) })
+export const referenceResponse = z.strictObject({
+  set: referenceNameSchema,
+  version: z.number().int(),
+  receipt: z.string(),
+})
+const party = z.string().max(64)
+export const referenceValueStatus = z.strictObject({
+  id: referenceNameSchema,
+  kind: z.string(),
+  state: z.enum(['holds', 'over', 'ended']),
+  notAfter: instant,
+  how: z.string(),
+  source: z.string(),
+})
+export const referenceSetStatus = z.strictObject({
+  set: referenceNameSchema,
+  /** Who vouches for the values: every version is signed by this key. */
+  signer: ownerKeySchema,
+  version: z.number().int(),
+  digest,
+  issued: instant,
+  values: z.array(referenceValueStatus),
+})
+export const listReferencesResponse = z.strictObject({ sets: z.array(referenceSetStatus) })
+export const referenceHistoryResponse = z.strictObject({
+  set: referenceSetStatus,
+  /** The newest version, as its signer signed it. */
+  envelope: envelopeSchema,
+  /** Oldest first: versions as they were filed, and values that were ended here. */
+  filings: z.array(
+    z.strictObject({
+      at: instant,
+      by: party,
+      version: z.number().int(),
+      digest,
+      ended: z.strictObject({ value: referenceNameSchema, reason: z.string() }).nullable(),
+    }),
+  ),
+})
 
 export const distrustRequest = z.strictObject({ rule: distrustRuleSchema, dryRun: z.boolean() })
 export const affectedRelease = z.strictObject({

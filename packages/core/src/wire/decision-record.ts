@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { nameSchema, resourcePathSchema } from '../agreement/agreement.ts'
 import { envelopeSchema } from '../agreement/envelope.ts'
+import { filedSetSchema } from '../agreement/reference/named-set.ts'
 import { distrustRuleSchema } from '../appraisal/distrust.ts'
 import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
@@ -42,6 +43,8 @@ export const attestInputsSchema = z.strictObject({
   agreementDigest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   agreement: z.string().nullable(),
   distrust: z.array(distrustRuleSchema).max(1024),
+  /** Of the reference sets that the agreement names, those that were filed here. Left out where it names none. */
+  references: z.array(filedSetSchema).max(4).exactOptional(),
 })
 export type AttestInputs = z.infer<typeof attestInputsSchema>
 /** Those of a machine with a TPM. */

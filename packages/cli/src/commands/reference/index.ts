@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Done } from '../options.ts'
+import { endCommand, filedCommand, pushCommand } from './at-broker.ts'
 import { computeCommand } from './compute.ts'
 import { addCommand, importCommand } from './import.ts'
 import { coverageCommand, expireCommand, listCommand, pinsCommand } from './manage.ts'
@@ -17,4 +18,7 @@ export function referenceCommand(done: Done): Command {
     .addCommand(expireCommand(done))
     .addCommand(coverageCommand(done))
     .addCommand(pinsCommand(done))
+    .addCommand(pushCommand(done))
+    .addCommand(filedCommand(done))
+    .addCommand(endCommand(done))
 }

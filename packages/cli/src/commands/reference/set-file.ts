@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { PrincipalKey } from '@vouchsafe/client'
 import {
+  type Envelope,
   parseSchema,
   parseStrictJson,
   readReferenceFile,
@@ -98,14 +99,28 @@ export async function nextVersion(
 export async function readSet(
   file: string,
   { signer, key, atLeast }: { readonly signer?: string; readonly key?: string; readonly atLeast?: number },
-): Promise<readonly [ReferenceVersion, ...ReferenceVersion[]]> {
+): Promise<readonly [SignedVersion, ...SignedVersion[]]> {
   const by = signer ?? (key === undefined ? undefined : PrincipalKey.fromPem(readFileSync(key, 'utf8')).key)
   if (by === undefined)
     throw new UsageError(
       'whose set is this?',
       'name the key that you know with --signer ed25519:…, or your own with --key',
     )
-  return readReferenceFile(readFile(file), by, nodeCrypto, atLeast)
+  const known = readFile(file)
+  const [first, ...rest] = await readReferenceFile(known, by, nodeCrypto, atLeast)
+  const signed = (version: ReferenceVersion, i: number): SignedVersion => {
+    const envelope = known.versions[i]
+    if (envelope === undefined)
+      throw new VouchsafeError('internal', `${file}: version ${i + 1} was read and is not there`)
+    return { ...version, signer: by, envelope }
+  }
+  return [signed(first, 0), ...rest.map((version, i) => signed(version, i + 1))]
+}
+
+/** A version as it was read, with what was signed and by whom. */
+export interface SignedVersion extends ReferenceVersion {
+  readonly signer: string
+  readonly envelope: Envelope
 }
 
 function readFile(file: string): ReferenceFile {

@@ -14,7 +14,10 @@ const MAX_SET_BYTES = 384 * 1024
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
-const name = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/, 'not a name of a reference value')
+/** Names of sets and of values. */
+export const referenceNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/, 'not a name of a reference value')
 
 /** Where a value comes from: without that nobody can say later why it is trusted (D20). */
 const provenanceSchema = z.strictObject({
@@ -25,7 +28,7 @@ const provenanceSchema = z.strictObject({
   inputs: z.record(z.string().max(64), z.string().max(4096)).default({}),
 })
 
-const common = { id: name, provenance: provenanceSchema, notAfter: z.iso.datetime() }
+const common = { id: referenceNameSchema, provenance: provenanceSchema, notAfter: z.iso.datetime() }
 
 /** One accepted value, for so long. */
 export const referenceEntrySchema = z.discriminatedUnion('kind', [
@@ -58,7 +61,7 @@ export type ReferenceEntry = z.infer<typeof referenceEntrySchema>
 
 export const referenceSetSchema = z.strictObject({
   vouchsafe: z.literal('reference/v1'),
-  name,
+  name: referenceNameSchema,
   version: z.number().int().min(1),
   /** Of the version before this one; null for the first. */
   previous: digest.nullable(),
@@ -115,16 +118,32 @@ async function readVersion(
   crypto: CryptoPort,
 ): Promise<ReferenceVersion> {
   const number = (before?.set.version ?? 0) + 1
-  if ((await openEnvelope(envelope, REFERENCE_TYPE, parseOwnerKey(signer), crypto)) === null)
-    throw new VouchsafeError('agreement.signature', `reference set, version ${number}: not signed by ${signer}`)
-  const bytes = fromBase64(envelope.payload, 'reference set')
-  const set = parseSchema(referenceSetSchema, parseStrictJson(bytes, { maxBytes: MAX_SET_BYTES }), 'reference set')
+  const version = await openReferenceVersion(envelope, signer, crypto)
+  const { set } = version
   if (
     set.version !== number ||
     set.previous !== (before?.digest ?? null) ||
     set.name !== (before?.set.name ?? set.name)
   )
     throw new VouchsafeError('input.malformed', `reference set ${set.name}: version ${set.version} does not follow`)
+  return version
+}
+
+/**
+ * Reads one version by itself: who signed it and what it says, not what came before it.
+ *
+ * @param signer - `ed25519:…`; no key is ever taken from the envelope (F09).
+ * @throws {VouchsafeError} `agreement.signature`, `input.malformed`
+ */
+export async function openReferenceVersion(
+  envelope: Envelope,
+  signer: string,
+  crypto: CryptoPort,
+): Promise<ReferenceVersion> {
+  if ((await openEnvelope(envelope, REFERENCE_TYPE, parseOwnerKey(signer), crypto)) === null)
+    throw new VouchsafeError('agreement.signature', `reference set: not signed by ${signer}`)
+  const bytes = fromBase64(envelope.payload, 'reference set')
+  const set = parseSchema(referenceSetSchema, parseStrictJson(bytes, { maxBytes: MAX_SET_BYTES }), 'reference set')
   const ids = set.entries.map(({ id }) => id)
   const twice = ids.find((id, i) => ids.indexOf(id) !== i)
   if (twice !== undefined)

@@ -2,6 +2,9 @@ import { TpmError } from './errors.ts'
 
 export type Endian = 'big' | 'little'
 
+/** V8 keeps arrays up to this size among its objects; the first view of one moves it out, which costs ten copies. */
+const SMALL_BYTES = 64
+
 /**
  * Reads one structure once, in order, to its last byte. Every read names its field, so that an error can say which
  * field of which structure broke at which offset. All errors are `input.malformed`.
@@ -77,7 +80,11 @@ export class ByteReader {
 
   /** A copy of the next `length` bytes. */
   take(field: string, length: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.view(field, length))
+    if (length > SMALL_BYTES) return new Uint8Array(this.view(field, length))
+    const from = this.#advance(field, length)
+    const copy = new Uint8Array(length)
+    for (let n = 0; n < length; n++) copy[n] = this.#octet(from + n)
+    return copy
   }
 
   /** The next `length` bytes without copying: shares memory with `bytes`. */

@@ -94,9 +94,12 @@ export class ByteWriter {
     return this
   }
 
-  /** A copy of what was written so far. */
+  /** What was written, in an array of its own; the writer is empty afterwards. A capacity just right saves a copy. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length)
+    const bytes = this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length)
+    this.#bytes = new Uint8Array()
+    this.#length = 0
+    return bytes
   }
 
   #fits(field: string, value: number, max: number): void {

@@ -47,26 +47,26 @@ export function encodeCommand(
   sessions: readonly CommandSession[],
   parameters: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const w = new ByteWriter('big', 64 + parameters.length + sessions.length * 160)
-  w.u16('tag', sessions.length > 0 ? SESSIONS : NO_SESSIONS)
-  w.u32('size', 0).u32('code', code)
+  const hasSessions = sessions.length > 0
+  let authorizationBytes = 0
+  for (const { nonceCaller, hmac } of sessions) authorizationBytes += 9 + nonceCaller.length + hmac.length
+  const size = HEADER_BYTES + handles.length * 4 + (hasSessions ? 4 + authorizationBytes : 0) + parameters.length
+  const w = new ByteWriter('big', size)
+  w.u16('tag', hasSessions ? SESSIONS : NO_SESSIONS)
+  w.u32('size', size).u32('code', code)
   for (const handle of handles) w.u32('handle', handle)
-  if (sessions.length > 0) {
-    const at = w.length
-    w.u32('authorizationSize', 0)
-    for (const session of sessions) {
-      w.u32('sessionHandle', session.handle).sized('nonceCaller', session.nonceCaller)
-      w.u8('attributes', session.attributes).sized('hmac', session.hmac)
-    }
-    w.patchU32(at, w.length - at - 4)
+  if (hasSessions) w.u32('authorizationSize', authorizationBytes)
+  for (const session of sessions) {
+    w.u32('sessionHandle', session.handle).sized('nonceCaller', session.nonceCaller)
+    w.u8('attributes', session.attributes).sized('hmac', session.hmac)
   }
-  return w.raw(parameters).patchU32(2, w.length).finish()
+  return w.raw(parameters).finish()
 }
 
 /** A response in its parts, before its sessions were checked. */
 export interface Response {
   readonly newHandle: number | undefined
-  /** As sent: with an encrypting session, the first parameter is still encrypted. */
+  /** As sent, a part of it: with an encrypting session, the first parameter is still encrypted. */
   readonly parameters: Uint8Array
   readonly sessions: readonly ResponseSession[]
 }
@@ -119,8 +119,8 @@ function split(commandName: string, command: AnyCommand, sessionCount: number, r
   r.u32('size')
   r.u32('responseCode')
   const newHandle = command.newHandle === undefined ? undefined : r.u32(command.newHandle)
-  if (sessionCount === 0) return { newHandle, parameters: r.rest(), sessions: [] }
-  const parameters = r.sized32('parameters', MAX_MESSAGE_BYTES)
+  if (sessionCount === 0) return { newHandle, parameters: r.view('parameters', r.remaining), sessions: [] }
+  const parameters = r.view('parameters', r.count('parameterSize', MAX_MESSAGE_BYTES))
   const sessions = Array.from({ length: sessionCount }, () => ({
     nonceTPM: r.sized('nonceTPM', 64),
     attributes: r.u8('sessionAttributes'),

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { DIGEST_BYTES } from '../codec/algorithms.ts'
 import type { SoftwareHash } from '../codec/algorithms.ts'
 import { digest, hmac } from './digest.ts'
@@ -23,7 +24,7 @@ export function labelBytes(label: KdfLabel): Uint8Array {
  */
 export function kdfa(
   hash: SoftwareHash,
-  key: Uint8Array,
+  key: Uint8Array | KeyObject,
   label: KdfLabel,
   contextU: Uint8Array,
   contextV: Uint8Array,
@@ -53,7 +54,7 @@ function blocks(hash: SoftwareHash, bits: number, block: (counter: Uint8Array) =
   const out = new Uint8Array(bits / 8)
   const step = DIGEST_BYTES[hash]
   for (let at = 0, counter = 1; at < out.length; at += step, counter++)
-    out.set(block(word(counter)).subarray(0, out.length - at), at)
+    out.set(block(word(counter)).slice(0, out.length - at), at)
   return out
 }
 

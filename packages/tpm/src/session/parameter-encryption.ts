@@ -1,12 +1,13 @@
 import { softwareHash } from '../codec/algorithms.ts'
 import { TpmError } from '../codec/errors.ts'
 import { ByteReader } from '../codec/byte-reader.ts'
-import { ByteWriter } from '../codec/byte-writer.ts'
 import { aesCfbDecrypt, aesCfbEncrypt } from '../crypto/cfb.ts'
 import { kdfa } from '../crypto/kdf.ts'
 import type { TpmSession } from './session.ts'
 
 const IV_BITS = 128
+/** Of a TPM2B's own size, which stays in the clear. */
+const SIZE_BYTES = 2
 
 /** The direction of a parameter and the nonces of that moment. */
 export interface ParameterContext {
@@ -33,9 +34,10 @@ function transform(
   aes: (key: Uint8Array, data: Uint8Array, iv: Uint8Array) => Uint8Array,
 ): Uint8Array<ArrayBuffer> {
   const reader = new ByteReader('parameters', parameters, 'big')
-  const buffer = reader.sized('first', 0xffff)
-  const changed = aesOrXor(context, buffer, aes)
-  return new ByteWriter('big', parameters.length).sized('first', changed).raw(reader.rest()).finish()
+  const buffer = reader.view('first', reader.size('first', 0xffff))
+  const changed = new Uint8Array(parameters)
+  changed.set(aesOrXor(context, buffer, aes), SIZE_BYTES)
+  return changed
 }
 
 function aesOrXor(
@@ -43,7 +45,7 @@ function aesOrXor(
   buffer: Uint8Array,
   aes: (key: Uint8Array, data: Uint8Array, iv: Uint8Array) => Uint8Array,
 ): Uint8Array {
-  const key = Buffer.concat([session.key, authValue])
+  const key = session.keyWith(authValue)
   const { symmetric } = session
   if (symmetric.algorithm === 'xor') {
     const mask = kdfa(softwareHash(symmetric.hash), key, 'XOR', nonceNewer, nonceOlder, buffer.length * 8)
@@ -53,5 +55,5 @@ function aesOrXor(
     throw new TpmError('input.malformed', 'this session was started without a cipher: it cannot encrypt')
   const { keyBits } = symmetric
   const keyAndIv = kdfa(session.hash, key, 'CFB', nonceNewer, nonceOlder, keyBits + IV_BITS)
-  return aes(keyAndIv.subarray(0, keyBits / 8), buffer, keyAndIv.subarray(keyBits / 8))
+  return aes(keyAndIv.slice(0, keyBits / 8), buffer, keyAndIv.slice(keyBits / 8))
 }

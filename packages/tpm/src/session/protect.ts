@@ -30,6 +30,8 @@ export function protectCommand(
   slots: readonly AuthorizationSlot[],
   plain: Uint8Array,
 ): ProtectedCommand {
+  if (slots.every(({ session }) => session === undefined))
+    return { sessions: slots.map(passwordLine), parameters: plain }
   const decrypting = slots.find(({ attributes }) => attributes & SESSION_ATTRIBUTE.decrypt)
   const encrypting = slots.find(({ attributes }) => attributes & SESSION_ATTRIBUTE.encrypt)
   if (encrypting !== undefined && command.lists.returns[0]?.[1].isSized !== true)
@@ -38,12 +40,16 @@ export function protectCommand(
   const cpHashes = memoize((hash) => digest(hash, word(command.code), ...names, parameters))
   const sessions = slots.map((slot, at) => {
     const { session, nonceCaller, attributes } = slot
-    if (session === undefined) return { handle: TPM_RH.password, nonceCaller: NONE, attributes, hmac: slot.password }
+    if (session === undefined) return passwordLine(slot)
     const others = at === 0 ? otherNonces(session, decrypting?.session, encrypting?.session) : []
     const mac = commandHmac(slot, session, cpHashes(session.hash), others)
     return { handle: session.handle, nonceCaller, attributes, hmac: mac }
   })
   return { sessions, parameters }
+}
+
+function passwordLine({ attributes, password }: AuthorizationSlot): CommandSession {
+  return { handle: TPM_RH.password, nonceCaller: NONE, attributes, hmac: password }
 }
 
 /** Nonces of the sessions that encrypt, which the first session's HMAC ties to this command. */
@@ -74,10 +80,10 @@ function commandHmac(
   others: readonly Uint8Array[],
 ): Uint8Array {
   if (isPasswordPolicy(slot)) return slot.entity?.authValue ?? NONE
-  const key = hmacKey(slot, session)
-  if (key.length === 0 && session.type !== 'hmac') return NONE
+  const proven = provenAuthValue(slot, session)
+  if (!session.hasKey && proven.length === 0 && session.type !== 'hmac') return NONE
   const attributes = Uint8Array.of(slot.attributes)
-  return hmac(session.hash, key, cpHash, slot.nonceCaller, session.nonceTPM, ...others, attributes)
+  return hmac(session.hash, session.keyWith(proven), cpHash, slot.nonceCaller, session.nonceTPM, ...others, attributes)
 }
 
 /** With PolicyPassword the authorization value itself stands in place of the HMAC, and the answer has none. */
@@ -85,14 +91,14 @@ function isPasswordPolicy({ session, entity }: AuthorizationSlot): boolean {
   return session?.type === 'policy' && session.proof === 'password' && entity !== undefined
 }
 
-/** The session key, and the entity's authorization value where this session has to prove it. */
-function hmacKey({ entity }: AuthorizationSlot, session: TpmSession, newAuthValue?: Uint8Array): Uint8Array {
-  if (entity === undefined) return session.key
+/** The entity's authorization value where this session has to prove it: then it is part of the HMAC's key. */
+function provenAuthValue({ entity }: AuthorizationSlot, session: TpmSession, newAuthValue?: Uint8Array): Uint8Array {
+  if (entity === undefined) return NONE
   const proves =
     session.type === 'policy'
       ? session.proof === 'auth-value'
       : session.type === 'hmac' && !session.isBoundTo(entity.name, entity.authValue)
-  return proves ? Buffer.concat([session.key, newAuthValue ?? entity.authValue]) : session.key
+  return proves ? (newAuthValue ?? entity.authValue) : NONE
 }
 
 /**
@@ -109,6 +115,7 @@ export function openResponse(
   response: Response,
   newAuthValue: Uint8Array | undefined,
 ): Uint8Array {
+  if (slots.every(({ session }) => session === undefined)) return response.parameters
   const rpHashes = memoize((hash) => digest(hash, word(0), word(command.code), response.parameters))
   let parameters = response.parameters
   slots.forEach((slot, at) => {
@@ -116,13 +123,14 @@ export function openResponse(
     const answer = response.sessions[at]
     if (session === undefined || answer === undefined) return
     // whether the session was bound is decided with the command; the value itself is that after the command
-    const key = hmacKey(slot, session, at === 0 ? newAuthValue : undefined)
-    const isEmpty = isPasswordPolicy(slot) || (key.length === 0 && sent[at]?.hmac.length === 0)
+    const proven = provenAuthValue(slot, session, at === 0 ? newAuthValue : undefined)
+    const isUnkeyed = !session.hasKey && proven.length === 0
+    const isEmpty = isPasswordPolicy(slot) || (isUnkeyed && sent[at]?.hmac.length === 0)
     const expected = isEmpty
       ? NONE
       : hmac(
           session.hash,
-          key,
+          session.keyWith(proven),
           rpHashes(session.hash),
           answer.nonceTPM,
           slot.nonceCaller,

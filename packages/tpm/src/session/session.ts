@@ -1,8 +1,11 @@
+import { createSecretKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { DIGEST_BYTES } from '../codec/algorithms.ts'
 import type { SoftwareHash } from '../codec/algorithms.ts'
 import { handleName } from '../codec/name.ts'
 import type { SymmetricSession } from '../codec/public-area.ts'
 import { kdfa } from '../crypto/kdf.ts'
+import { equalBytes } from '../verify/equal-bytes.ts'
 
 export type SessionType = 'hmac' | 'policy' | 'trial'
 
@@ -40,6 +43,7 @@ export class TpmSession {
   readonly name: Uint8Array
   readonly #key: Uint8Array
   readonly #bound: BoundEntity | undefined
+  #lastKey: { readonly authValue: Uint8Array; readonly object: KeyObject } | undefined
   #nonceTPM: Uint8Array
   #proof: PolicyProof = 'nothing'
   #isEnded = false
@@ -66,9 +70,18 @@ export class TpmSession {
     return new Uint8Array(this.#nonceTPM)
   }
 
-  /** @internal */
-  get key(): Uint8Array {
-    return this.#key
+  /** @internal Whether there is a session key: neither salted nor bound, a session has none. */
+  get hasKey(): boolean {
+    return this.#key.length > 0
+  }
+
+  /** @internal The session key followed by an authorization value, for HMACs and KDFs. The newest is kept. */
+  keyWith(authValue: Uint8Array): KeyObject {
+    const last = this.#lastKey
+    if (last !== undefined && equalBytes(last.authValue, authValue)) return last.object
+    const object = createSecretKey(Buffer.concat([this.#key, authValue]))
+    this.#lastKey = { authValue: new Uint8Array(authValue), object }
+    return object
   }
 
   /** @internal */
@@ -95,7 +108,7 @@ export class TpmSession {
   /** @internal Whether its key already contains this entity's authorization value. */
   isBoundTo(name: Uint8Array, authValue: Uint8Array): boolean {
     const bound = this.#bound
-    return bound !== undefined && equal(bound.name, name) && equal(bound.authValue, authValue)
+    return bound !== undefined && equalBytes(bound.name, name) && equalBytes(bound.authValue, authValue)
   }
 }
 
@@ -103,8 +116,4 @@ function sessionKey({ hash, nonceCaller, nonceTPM, salt, bound }: SessionStart):
   if (salt === undefined && bound === undefined) return new Uint8Array()
   const secret = Buffer.concat([bound?.authValue ?? new Uint8Array(), salt ?? new Uint8Array()])
   return kdfa(hash, secret, 'ATH', nonceTPM, nonceCaller, DIGEST_BYTES[hash] * 8)
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, at) => octet === b[at])
 }

@@ -101,8 +101,8 @@ export class Executor {
       authorized.map(({ target, by }) => ({ entity: target, by })),
       options.sessions ?? [],
     )
-    const used = slots.flatMap(({ session }) => session ?? [])
-    const objects = targets.flatMap(({ target }) => (target instanceof TransientObject ? [target] : []))
+    const used = slots.map(({ session }) => session).filter((session) => session !== undefined)
+    const objects = targets.map(({ target }) => target).filter((target) => target instanceof TransientObject)
     if (targets.length > 0 || used.length > 0 || TAKES_A_SLOT.has(name))
       await this.#acquire(name, targets, objects, used)
 

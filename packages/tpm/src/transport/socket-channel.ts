@@ -9,6 +9,7 @@ export type SocketAddress = { readonly path: string } | { readonly host: string;
 export type MessageLength = (received: Uint8Array) => number | undefined
 
 const CONNECT_TIMEOUT_MS = 5_000
+const NOTHING = new Uint8Array()
 
 interface Waiting {
   readonly resolve: (message: Uint8Array) => void
@@ -23,7 +24,7 @@ interface Waiting {
 export class SocketChannel {
   readonly #socket: Socket
   readonly #name: string
-  #received: Uint8Array = new Uint8Array()
+  #received: Uint8Array = NOTHING
   #failure: TpmError | undefined
   #waiting: Waiting | undefined
   #timer: NodeJS.Timeout | undefined
@@ -102,8 +103,10 @@ export class SocketChannel {
       this.#break(new TpmError('tpm.integrity', `${this.#name}: ${surplus} bytes after the answer`))
       return
     }
-    const message = new Uint8Array(this.#received)
-    this.#received = new Uint8Array()
+    // Node reads each chunk into memory of its own, so this is ours; but never a Buffer, whose slice() aliases
+    const { buffer, byteOffset } = this.#received
+    const message = new Uint8Array(buffer, byteOffset, length)
+    this.#received = NOTHING
     this.#waiting = undefined
     waiting.resolve(message)
   }

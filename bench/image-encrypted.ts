@@ -16,6 +16,7 @@ import {
   readPublicKey,
   unpackImage,
 } from '@vouchsafe/image'
+import { bundleProgram } from '../packages/agent/bin/bundle.ts'
 import { Skopeo } from '../interop/skopeo/skopeo.ts'
 import { type Spread, spread } from './stores/measure.ts'
 
@@ -24,6 +25,8 @@ import { type Spread, spread } from './stores/measure.ts'
  * unpacked tree; on tmpfs where there is one. Peers: skopeo, and skopeo followed by umoci. The limit is `openssl speed`
  * for AES-256-CTR and HMAC-SHA256, one after the other on one processor, and `tar -x` for the tree. It leaves out the two
  * digests that a safe decryption takes as well: that of the ciphertext, and that of the plain blob, which upstream skips.
+ * On processors without SHA instructions these three hashes are two thirds of all processor time (`--cpu-prof`), and AES
+ * is a tenth; they run on threads of their own (hash-lane.ts), so the limit can be met where three processors are free.
  *
  * SIZE_MB (500) and ROUNDS (5) make it smaller.
  */
@@ -31,7 +34,7 @@ const SIZE_MB = Number(process.env['SIZE_MB'] ?? 500)
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5)
 const MEBIBYTE = 2 ** 20
 /** What issue 6 asks. */
-const GOALS = { skopeo: 3.5, memory: 200 * MEBIBYTE }
+const GOALS = { skopeo: 3.5, limit: 1.3, memory: 200 * MEBIBYTE }
 
 const directory = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'vouchsafe-bench-'))
 const at = (name: string) => path.join(directory, name)
@@ -56,10 +59,25 @@ function opensslSpeed(...args: readonly string[]): number {
   return Number(thousands) * 1000
 }
 
-async function seconds(run: () => unknown): Promise<number> {
-  const start = performance.now()
+/** Seconds on the clock, and of all processors together: of this process and its threads, or of the programs it ran. */
+interface Took {
+  readonly wall: number
+  readonly cpu: number
+}
+
+async function timed(run: () => unknown): Promise<Took> {
+  const [start, own, children] = [performance.now(), process.cpuUsage(), childSeconds()]
   await run()
-  return (performance.now() - start) / 1000
+  const wall = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(own)
+  return { wall, cpu: (user + system) / 1e6 + childSeconds() - children }
+}
+
+/** Processor seconds of all programs that were run to their end (proc(5), stat: cutime and cstime). */
+function childSeconds(): number {
+  const [, fields = ''] = readFileSync('/proc/self/stat', 'utf8').split(') ')
+  const ticks = fields.split(' ').map(Number)
+  return ((ticks[13] ?? 0) + (ticks[14] ?? 0)) / 100
 }
 
 const THINGS = ['decrypt', 'skopeo', 'decryptUnpack', 'skopeoUmoci', 'unpack', 'umoci', 'tar'] as const
@@ -84,7 +102,7 @@ async function prepare(): Promise<number> {
   return layer?.size ?? 0
 }
 
-async function measure(): Promise<Record<Thing, number[]>> {
+async function measure(): Promise<Record<Thing, Took[]>> {
   const skopeo = new Skopeo(mkdtempFolder('skopeo'))
   const holders = [jweKeys([readPrivateKey(new Uint8Array(readFileSync(at('key.pem'))), 'key.pem')])]
   const decryptor = layerDecryptor(holders)
@@ -109,11 +127,11 @@ async function measure(): Promise<Record<Thing, number[]>> {
     umoci: () => umoci('plain'),
     tar: () => execFileSync('tar', ['-C', mkdtempFolder('b'), '-xf', at('layer.tar')]),
   }
-  const took = Object.fromEntries(THINGS.map((thing) => [thing, [] as number[]])) as Record<Thing, number[]>
+  const took = Object.fromEntries(THINGS.map((thing) => [thing, [] as Took[]])) as Record<Thing, Took[]>
   for (let round = 0; round < ROUNDS; round++)
     for (const thing of THINGS) {
       for (const name of ['a', 'b']) clear(name)
-      took[thing].push(await seconds(run[thing]))
+      took[thing].push(await timed(run[thing]))
     }
   return took
 }
@@ -126,13 +144,16 @@ function mkdtempFolder(name: string): string {
 try {
   const size = await prepare()
   const took = await measure()
-  const rate = (thing: Thing) => spread(took[thing].map((s) => size / s / 1e6))
-  const ratio = (a: Thing, b: Thing) => spread(took[a].map((s, i) => s / (took[b][i] ?? Number.NaN)))
+  const rate = (thing: Thing, what: keyof Took) => spread(took[thing].map((t) => size / t[what] / 1e6))
+  const ratio = (a: Thing, b: Thing, what: keyof Took = 'wall') =>
+    spread(took[a].map((t, i) => t[what] / (took[b][i]?.[what] ?? Number.NaN)))
   const speed = { ctr: opensslSpeed('-evp', 'aes-256-ctr'), hmac: opensslSpeed('-hmac', 'sha256') }
   const limit = size / speed.ctr + size / speed.hmac
-  const rates = Object.fromEntries(THINGS.map((thing) => [thing, rate(thing)])) as Record<Thing, Spread>
-  console.log(`one layer of ${(size / 1e6).toFixed(0)} MB, ${ROUNDS} rounds; MB/s:`)
-  for (const thing of THINGS) console.log(`    ${thing.padEnd(14)} ${show(rates[thing], 0)}`)
+  const rates = Object.fromEntries(THINGS.map((thing) => [thing, rate(thing, 'wall')])) as Record<Thing, Spread>
+  const cpuRates = Object.fromEntries(THINGS.map((thing) => [thing, rate(thing, 'cpu')])) as Record<Thing, Spread>
+  console.log(`one layer of ${(size / 1e6).toFixed(0)} MB, ${ROUNDS} rounds; MB/s, and MB a processor second:`)
+  for (const thing of THINGS)
+    console.log(`    ${thing.padEnd(14)} ${show(rates[thing], 0).padEnd(20)} ${show(cpuRates[thing], 0)}`)
   console.log(
     `    openssl speed  AES-256-CTR ${(speed.ctr / 1e6).toFixed(0)}, HMAC-SHA256 ${(speed.hmac / 1e6).toFixed(0)}: together ${(size / limit / 1e6).toFixed(0)}`,
   )
@@ -141,14 +162,18 @@ try {
     `decrypts ${show(overSkopeo, 1)} times as fast as skopeo, at least ${GOALS.skopeo}`,
     overSkopeo.median >= GOALS.skopeo,
   )
+  console.log(`    skopeo needs ${show(ratio('skopeo', 'decrypt', 'cpu'))} times the processor time of ours`)
   const overBoth = ratio('skopeoUmoci', 'decryptUnpack')
   console.log(`    decrypts and unpacks ${show(overBoth, 1)} times as fast as skopeo and umoci`)
   console.log(`    unpacks plain ${show(ratio('umoci', 'unpack'), 1)} times as fast as umoci`)
-  const overLimit = spread(took.decrypt.map((s) => s / limit))
-  const treeOverLimit = spread(took.decryptUnpack.map((s, i) => s / (limit + (took.tar[i] ?? Number.NaN))))
-  console.log(`    decrypting takes ${show(overLimit)} times the limit, with unpacking ${show(treeOverLimit)} times`)
+  const overLimit = spread(took.decrypt.map((t) => t.wall / limit))
+  const treeOverLimit = spread(took.decryptUnpack.map((t, i) => t.wall / (limit + (took.tar[i]?.wall ?? Number.NaN))))
+  judge(`decrypting takes ${show(overLimit)} times the limit, at most ${GOALS.limit}`, overLimit.median <= GOALS.limit)
+  console.log(`    with unpacking ${show(treeOverLimit)} times`)
   clear('b')
-  const worker = path.join(import.meta.dirname, 'image/peak-memory-encrypted.ts')
+  // as it is shipped, in one file: stripping types alone takes as much memory as the decryption
+  const worker = at('peak-memory.mjs')
+  await bundleProgram(path.join(import.meta.dirname, 'image/peak-memory-encrypted.ts'), worker)
   const memory = execFileSync(process.execPath, [worker, at('sealed'), at('key.pem'), at('b')], { encoding: 'utf8' })
   const { before, peak } = JSON.parse(memory) as { before: number; peak: number }
   judge(
@@ -162,6 +187,7 @@ try {
     sizeMb: SIZE_MB,
     rounds: ROUNDS,
     rates,
+    cpuRates,
     speed,
     overSkopeo,
     overBoth,

@@ -10,7 +10,7 @@ export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'layer-hmac',
     file: `${encrypt}/layer-cipher.ts`,
-    find: 'if (!timingSafeEqual(hmac.digest(), publicOptions.hmac))',
+    find: 'if (!timingSafeEqual(await hmac.digest(), publicOptions.hmac))',
     replace: 'if (false as boolean)',
     testFile: image,
     test: 'a flipped byte is refused with encryption.authentication',

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEq
 import { Secret } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
 import { type Content, type DigestAlgorithm, Digester } from '../oci/digest.ts'
+import { startHash } from '../stream/hash-lane.ts'
 import { KEY_BYTES, NONCE_BYTES, type PrivateOptions, type PublicOptions } from './options.ts'
 
 /** Of what is handed to the cipher at once: OpenSSL in Node is fastest there (larger portions leave the caches). */
@@ -74,20 +75,18 @@ export async function* decryptLayer(
   const { privateOptions, publicOptions } = options
   const what = `layer ${expected.digest}`
   const key = privateOptions.symmetricKey.expose()
-  const hmac = createHmac('sha256', key)
+  using hmac = startHash('sha256', { expectedBytes: expected.size, key })
   const decipher = createDecipheriv('aes-256-ctr', key, privateOptions.nonce)
   let size = 0
   for await (const chunk of ciphertext) {
     size += chunk.length
-    yield inPortions(chunk, (portion) => {
-      hmac.update(portion)
-      return decipher.update(portion)
-    })
+    await hmac.update(chunk)
+    yield decipher.update(chunk)
   }
   decipher.final()
   if (size < expected.size)
     throw new ImageError('encryption.truncated', `${what}: ends after ${size} of ${expected.size} bytes`)
-  if (!timingSafeEqual(hmac.digest(), publicOptions.hmac))
+  if (!timingSafeEqual(await hmac.digest(), publicOptions.hmac))
     throw new ImageError(
       'encryption.authentication',
       `${what}: its HMAC is not the one in its options: bytes, key or options are not those of the encryption`,

@@ -10,7 +10,7 @@ import { type ImageIndex, parseManifestOrIndex } from '../oci/manifest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 
 export const REF_NAME = 'org.opencontainers.image.ref.name'
-const READ_BYTES = 1024 * 1024
+const READ_BYTES = 256 * 1024
 
 /**
  * An OCI image layout directory, opened for reading. The directory is not trusted: blobs are opened without following

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { ImageError } from '../errors.ts'
 import { type Descriptor, descriptorJson } from '../oci/descriptor.ts'
-import { type Content, Digester, digestAlgorithm, digestOf } from '../oci/digest.ts'
+import { type Content, Digester, digestAlgorithm, digestOf, StreamDigester } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { blobPath, ImageLayout, REF_NAME, syncDirectory } from './layout.ts'
 
@@ -54,12 +54,13 @@ export class LayoutWriter {
     const staging = path.join(this.directory, STAGING)
     await mkdir(staging, { recursive: true, mode: 0o700 })
     const temporary = path.join(staging, randomBytes(12).toString('hex'))
-    const digester = new Digester(expected === undefined ? 'sha256' : digestAlgorithm(expected.digest))
+    const algorithm = expected === undefined ? 'sha256' : digestAlgorithm(expected.digest)
+    using digester = new StreamDigester(algorithm, expected?.size ?? 0)
     try {
       const handle = await open(temporary, 'wx', 0o644)
       try {
         for await (const chunk of source) {
-          digester.update(chunk)
+          await digester.update(chunk)
           if (expected !== undefined && digester.size > expected.size)
             throw new ImageError('digest.mismatch', `blob ${expected.digest}: longer than ${expected.size} bytes`)
           await writeAll(handle, chunk)
@@ -68,7 +69,7 @@ export class LayoutWriter {
       } finally {
         await handle.close()
       }
-      const actual: Content = { digest: digester.digest(), size: digester.size }
+      const actual: Content = { digest: await digester.digest(), size: digester.size }
       if (expected !== undefined && (actual.digest !== expected.digest || actual.size !== expected.size))
         throw new ImageError(
           'digest.mismatch',

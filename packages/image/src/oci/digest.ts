@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Brand } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
+import { type HashLane, startHash } from '../stream/hash-lane.ts'
 
 /** `sha256:` or `sha512:` and lower-case hexadecimal of exactly that hash's length. Safe in a path and in a URL. */
 export type Digest = Brand<string, 'Digest'>
@@ -61,6 +62,33 @@ export class Digester {
   }
 }
 
+/** The same over a long stream, beside its caller where that pays. Dispose of it in any case. */
+export class StreamDigester implements Disposable {
+  readonly #lane: HashLane
+  readonly #algorithm: DigestAlgorithm
+  size = 0
+
+  /** @param expectedBytes - About how much will come; 0 where nobody knows. */
+  constructor(algorithm: DigestAlgorithm, expectedBytes: number) {
+    this.#lane = startHash(algorithm, { expectedBytes })
+    this.#algorithm = algorithm
+  }
+
+  /** When it has settled, the bytes may be changed and handed on. */
+  update(bytes: Uint8Array): Promise<void> | undefined {
+    this.size += bytes.length
+    return this.#lane.update(bytes)
+  }
+
+  async digest(): Promise<Digest> {
+    return `${this.#algorithm}:${Buffer.from(await this.#lane.digest()).toString('hex')}` as Digest
+  }
+
+  [Symbol.dispose](): void {
+    this.#lane[Symbol.dispose]()
+  }
+}
+
 export type Content = { readonly digest: Digest; readonly size: number }
 
 /** @throws {ImageError} `digest.mismatch` unless `bytes` are exactly the content that was promised. */
@@ -86,15 +114,15 @@ export async function* verifiedWhileRead(
   what: string,
   code: 'digest.mismatch' | 'encryption.mismatch' = 'digest.mismatch',
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const digester = new Digester(digestAlgorithm(expected.digest))
+  using digester = new StreamDigester(digestAlgorithm(expected.digest), expected.size)
   for await (const chunk of source) {
-    digester.update(chunk)
+    await digester.update(chunk)
     if (digester.size > expected.size)
       throw new ImageError(code, `${what}: longer than the ${expected.size} bytes its descriptor says`)
     yield chunk
   }
   if (digester.size !== expected.size)
     throw new ImageError(code, `${what}: ${digester.size} bytes, the descriptor says ${expected.size}`)
-  const actual = digester.digest()
+  const actual = await digester.digest()
   if (actual !== expected.digest) throw new ImageError(code, `${what}: content is ${actual}, wanted ${expected.digest}`)
 }

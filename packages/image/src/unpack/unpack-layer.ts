@@ -1,5 +1,5 @@
 import { ImageError } from '../errors.ts'
-import { Digester, digestAlgorithm, verifiedWhileRead } from '../oci/digest.ts'
+import { digestAlgorithm, StreamDigester, verifiedWhileRead } from '../oci/digest.ts'
 import { TarReader } from '../tar/read-tar.ts'
 import { type ApplyPorts, LayerApplier } from './apply-layer.ts'
 import { decompressLayer } from './decompress.ts'
@@ -32,14 +32,14 @@ export async function unpackLayer(
   // who promised the plain bytes is whoever encrypted, not the registry
   const code = layer.form.encrypted ? 'encryption.mismatch' : 'digest.mismatch'
   const verified = verifiedWhileRead(read(watched(input.stored, options)), content, plain, code)
-  const diff = new Digester(digestAlgorithm(layer.diffId))
   const applier = new LayerApplier(input.number, ports)
   const reader = new TarReader(applier)
   // hashed once where blob and archive are the same bytes
   const isPlain = layer.form.compression === 'none' && content.digest === layer.diffId
+  using diff = new StreamDigester(digestAlgorithm(layer.diffId), isPlain ? 0 : content.size)
   try {
     for await (const chunk of decompressLayer(keepOpen(verified), layer.form.compression, ports.meter.limits)) {
-      if (!isPlain) diff.update(chunk)
+      if (!isPlain) await diff.update(chunk)
       reader.push(chunk)
     }
     reader.finish()
@@ -48,7 +48,7 @@ export async function unpackLayer(
     await assertSourceIsHonest(error, verified)
     throw error
   }
-  const actual = isPlain ? content.digest : diff.digest()
+  const actual = isPlain ? content.digest : await diff.digest()
   if (actual !== layer.diffId)
     throw new ImageError('digest.mismatch', `${what}: its archive is ${actual}, the configuration says ${layer.diffId}`)
   setAttributes(ports.disk.root, applier.attributes)

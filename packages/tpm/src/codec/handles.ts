@@ -26,8 +26,10 @@ export const HANDLE_TYPES = {
   persistent: 0x81,
 } as const
 export type HandleType = keyof typeof HANDLE_TYPES
+const TYPES_BY_OCTET = new Map(
+  (Object.keys(HANDLE_TYPES) as HandleType[]).map((type): [number, HandleType] => [HANDLE_TYPES[type], type]),
+)
 
 export function handleType(handle: number): HandleType | undefined {
-  const top = handle >>> 24
-  return (Object.keys(HANDLE_TYPES) as HandleType[]).find((type) => HANDLE_TYPES[type] === top)
+  return TYPES_BY_OCTET.get(handle >>> 24)
 }

@@ -75,11 +75,14 @@ export interface Response {
 export function responseCodeOf(raw: Uint8Array): number {
   if (raw.length < HEADER_BYTES || raw.length > MAX_MESSAGE_BYTES)
     throw new TpmError('tpm.integrity', `${raw.length} bytes are not a response`)
-  const reader = new ByteReader('response', raw, 'big')
-  reader.u16('tag')
-  const size = reader.u32('size')
+  const size = wordAt(raw, 2)
   if (size !== raw.length) throw new TpmError('tpm.integrity', `the response says ${size} bytes and has ${raw.length}`)
-  return reader.u32('responseCode')
+  return wordAt(raw, 6)
+}
+
+/** Without a reader, since every response is asked more than once. */
+function wordAt(raw: Uint8Array, at: number): number {
+  return (((raw[at] ?? 0) << 24) | ((raw[at + 1] ?? 0) << 16) | ((raw[at + 2] ?? 0) << 8) | (raw[at + 3] ?? 0)) >>> 0
 }
 
 /** The error for a response code that is not success. */

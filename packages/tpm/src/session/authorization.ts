@@ -69,29 +69,41 @@ export function authorizationSlots(
   authorized: readonly { readonly entity: AuthorizedEntity; readonly by: Authorization | undefined }[],
   accompanying: readonly SessionUse[],
 ): AuthorizationSlot[] {
-  const uses = new Map<TpmSession, number>()
-  const note = (use: SessionUse) => uses.set(use.session, combine(uses.get(use.session), attributesOf(use)))
-  const lines = authorized.map(({ entity, by }) => {
-    if (by === undefined || by instanceof Uint8Array) return { entity, password: trimAuthValue(by ?? entity.authValue) }
-    const use = by instanceof TpmSession ? { session: by } : by
-    note(use)
-    return { entity, password: NONE, session: use.session }
+  const uses: SessionUse[] = []
+  for (const { by } of authorized) {
+    if (by instanceof TpmSession) uses.push({ session: by })
+    else if (by !== undefined && !(by instanceof Uint8Array)) uses.push(by)
+  }
+  uses.push(...accompanying)
+  const slots = authorized.map(({ entity, by }): AuthorizationSlot => {
+    if (by === undefined || by instanceof Uint8Array) return passwordSlot(entity, by ?? entity.authValue)
+    return sessionSlot(entity, by instanceof TpmSession ? by : by.session, uses)
   })
-  const extra = accompanying.filter((use) => !lines.some((line) => line.session === use.session))
-  for (const use of accompanying) note(use)
-  for (const { session } of extra)
-    if (((uses.get(session) ?? 0) & PURPOSES) === 0)
+  for (const { session } of accompanying) {
+    if (slots.some((slot) => slot.session === session)) continue
+    const slot = sessionSlot(undefined, session, uses)
+    if ((slot.attributes & PURPOSES) === 0)
       throw new TpmError('input.malformed', 'a session that authorizes nothing must encrypt or audit')
-  const all = [...lines, ...extra.map(({ session }) => ({ entity: undefined, password: NONE, session }))]
-  if (all.length > MAX_SESSIONS)
-    throw new TpmError('input.malformed', `a command takes at most ${MAX_SESSIONS} sessions, not ${all.length}`)
-  return all.map(({ entity, password, session }) => ({
-    session,
-    entity,
-    password,
-    nonceCaller: session === undefined ? NONE : newNonce(),
-    attributes: session === undefined ? SESSION_ATTRIBUTE.continueSession : (uses.get(session) ?? 0),
-  }))
+    slots.push(slot)
+  }
+  if (slots.length > MAX_SESSIONS)
+    throw new TpmError('input.malformed', `a command takes at most ${MAX_SESSIONS} sessions, not ${slots.length}`)
+  return slots
+}
+
+function passwordSlot(entity: AuthorizedEntity, password: Uint8Array): AuthorizationSlot {
+  const attributes = SESSION_ATTRIBUTE.continueSession
+  return { session: undefined, entity, password: trimAuthValue(password), nonceCaller: NONE, attributes }
+}
+
+function sessionSlot(
+  entity: AuthorizedEntity | undefined,
+  session: TpmSession,
+  uses: readonly SessionUse[],
+): AuthorizationSlot {
+  let attributes: number | undefined
+  for (const use of uses) if (use.session === session) attributes = combine(attributes, attributesOf(use))
+  return { session, entity, password: NONE, nonceCaller: newNonce(), attributes: attributes ?? 0 }
 }
 
 export function newNonce(): Uint8Array<ArrayBuffer> {

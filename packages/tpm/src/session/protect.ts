@@ -162,12 +162,8 @@ function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function memoize(compute: (hash: SoftwareHash) => Uint8Array): (hash: SoftwareHash) => Uint8Array {
-  const known = new Map<SoftwareHash, Uint8Array>()
-  return (hash) => {
-    const value = known.get(hash) ?? compute(hash)
-    known.set(hash, value)
-    return value
-  }
+  const known: { [H in SoftwareHash]?: Uint8Array } = {}
+  return (hash) => (known[hash] ??= compute(hash))
 }
 
 function word(value: number): Uint8Array<ArrayBuffer> {

@@ -90,26 +90,25 @@ export class Executor {
 
   async #run<N extends CommandName>(name: N, args: Arguments<N>, options: InternalOptions<N>): Promise<Results<N>> {
     const command: AnyCommand = COMMANDS[name]
-    const targets = command.lists.handles.map(([handle, role]) => ({
-      role,
-      target: resolveHandle((args as Record<string, HandleArgument | undefined>)[handle], handle),
-      by: (options.auth as Record<string, Authorization | undefined> | undefined)?.[handle],
-    }))
+    const auth: Readonly<Record<string, Authorization | undefined>> = options.auth ?? {}
+    const targets: Target[] = []
+    const authorized: { readonly entity: Target; readonly by: Authorization | undefined }[] = []
+    for (const [handle, role] of command.lists.handles) {
+      const entity = resolveHandle((args as Record<string, HandleArgument | undefined>)[handle], handle)
+      targets.push(entity)
+      if (role !== 'none') authorized.push({ entity, by: auth[handle] })
+    }
     const plain = encodeParameters(command, args as Values)
-    const authorized = targets.filter(({ role }) => role !== 'none')
-    const slots = authorizationSlots(
-      authorized.map(({ target, by }) => ({ entity: target, by })),
-      options.sessions ?? [],
-    )
+    const slots = authorizationSlots(authorized, options.sessions ?? [])
     const used = slots.map(({ session }) => session).filter((session) => session !== undefined)
-    const objects = targets.map(({ target }) => target).filter((target) => target instanceof TransientObject)
+    const objects = targets.filter((target) => target instanceof TransientObject)
     if (targets.length > 0 || used.length > 0 || TAKES_A_SLOT.has(name))
       await this.#acquire(name, targets, objects, used)
 
     const needsNames = used.length > 0
-    const secured = protectCommand(command, needsNames ? targets.map(({ target }) => target.name) : [], slots, plain)
+    const secured = protectCommand(command, needsNames ? targets.map(({ name }) => name) : [], slots, plain)
     const send = () => {
-      const handles = targets.map(({ target }) =>
+      const handles = targets.map((target) =>
         target instanceof TransientObject ? this.objects.handleOf(target) : target.handle,
       )
       return this.#wire.send(
@@ -134,19 +133,19 @@ export class Executor {
 
   async #acquire(
     name: CommandName,
-    targets: readonly { readonly target: Target }[],
+    targets: readonly Target[],
     objects: readonly TransientObject[],
     sessions: readonly TpmSession[],
   ): Promise<void> {
     // a persistent object sits in a slot, too, while a command uses it
     const persistent = targets.filter(
-      ({ target }) => !(target instanceof TransientObject) && handleType(target.handle) === 'persistent',
+      (target) => !(target instanceof TransientObject) && handleType(target.handle) === 'persistent',
     ).length
     const spare = persistent + (TAKES_A_SLOT.has(name) ? 1 : 0)
     if (objects.length > 0 || spare > 0) await this.objects.acquire(objects, spare)
     const newSession = name === 'StartAuthSession' ? 1 : 0
     const handles = sessions.map(({ handle }) => handle)
-    for (const { target } of targets) if (isSession(target)) handles.push(target.handle)
+    for (const target of targets) if (isSession(target)) handles.push(target.handle)
     if (handles.length > 0 || newSession > 0) await this.sessions.acquire(handles, newSession)
   }
 

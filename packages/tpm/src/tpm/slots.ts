@@ -49,6 +49,7 @@ export class ObjectSlots {
 
   /** Loads what is needed, leaves `spare` slots free, and marks all as just used. */
   async acquire(objects: readonly object[], spare: number): Promise<void> {
+    if (this.#states.size === 0 && objects.length === 0) return // nothing of ours could make room
     for (const object of objects) {
       const state = this.#stateOf(object)
       this.#states.delete(object)
@@ -149,13 +150,14 @@ export class SessionSlots {
   }
 
   async acquire(handles: readonly number[], spare: number): Promise<void> {
-    const known = handles.filter((handle) => this.#contexts.has(handle))
-    for (const handle of known) {
+    const missing = new Set<number>()
+    for (const handle of handles) {
+      if (!this.#contexts.has(handle)) continue
       const context = this.#contexts.get(handle)
       this.#contexts.delete(handle)
       this.#contexts.set(handle, context)
+      if (context !== undefined) missing.add(handle)
     }
-    const missing = new Set(known.filter((handle) => this.#contexts.get(handle) !== undefined))
     if (missing.size === 0 && spare === 0) return
     const { sessions: limit } = await this.#commands.limits()
     await this.#makeRoom(limit - missing.size - spare, handles)

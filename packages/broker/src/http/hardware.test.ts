@@ -289,3 +289,27 @@ test.each(['snp', 'tdx'] as const)('what-if judges recorded %s evidence under ot
   expect(none?.after.resources).toEqual([])
   expect(none?.after.refusals.get('*')?.map((r) => r.code)).toContain('appraisal.chip')
 })
+
+describe('D15 D16 KB-31 kinds that are known and not judged are refused by their name, before anything is looked at', () => {
+  const document = Buffer.from('8444a1013822a0', 'hex').toString('base64url')
+  test.each([
+    ['nitro', { format: 'nitro', document }],
+    ['nitro without its document', { format: 'nitro' }],
+    ['sev', { format: 'sev', measurement: document }],
+    ['sample', { format: 'sample', svn: '1', report_data: '' }],
+  ])('%s', async (_what, shown) => {
+    const { body } = await attestByHardware(world, 'snp')
+    const wrong = { ...body, evidence: shown } as unknown as typeof body
+    expect(await refusalOf(world.clinic.guest.attest(wrong))).toMatchObject({ code: 'evidence.unsupported' })
+  })
+
+  test('in the place of a report, its bytes are none', async () => {
+    const { body } = await attestByHardware(world, 'snp')
+    const { launchLog } = body.evidence
+    const wrong = { ...body, evidence: { format: 'snp' as const, report: document, launchLog } }
+    const session = 'nitro-in-a-report'
+    const nonce = await world.clinic.guest.nonce('attest', session)
+    const { code } = await refusalOf(world.clinic.guest.attest({ ...wrong, session, nonce }))
+    expect(code).toBe('input.malformed')
+  })
+})

@@ -1,7 +1,7 @@
 import { parseSchema, referenceNameSchema, resourcePathSchema, wire } from '@vouchsafe/core'
 import { z } from 'zod'
 import { fileStatement, listAgreements, proposeAgreement } from '../services/agreements.ts'
-import { attest } from '../services/attest.ts'
+import { attest, judged } from '../services/attest.ts'
 import { ledgerPage, listDecisions, listLeases, readDecision } from '../services/decisions.ts'
 import { distrust } from '../services/distrust.ts'
 import { beginEnrolment, finishEnrolment } from '../services/enrol.ts'
@@ -84,9 +84,9 @@ export const ROUTES: readonly Route[] = [
     summary: 'Show evidence; get a token bound to the proof key',
     access: guest,
     maxBytes: 2048 * KIB,
-    request: wire.attestRequest,
+    request: wire.attestRequestOfAnyKind,
     response: wire.attestResponse,
-    handle: ({ services, context, body }) => attest(services, context, body),
+    handle: ({ services, context, body }) => attest(services, context, judged(body)),
   }),
   route({
     method: 'POST',

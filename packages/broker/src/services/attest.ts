@@ -2,6 +2,7 @@ import {
   type AttestInputs,
   type Enrolment as WireEnrolment,
   attest as walkAttest,
+  evidence,
   issueToken,
   jwkThumbprint,
   parseAgreement,
@@ -21,6 +22,17 @@ import { filedSetsFor } from './references.ts'
 import { marksOf, newDecisionId, prepareDecision } from './record.ts'
 import { recordingReplays, refusalOf } from './refusal.ts'
 import { receiptOf } from './receipts.ts'
+
+/**
+ * The request, if its evidence is of a kind that is judged here.
+ *
+ * @throws {VouchsafeError} `evidence.unsupported`, before anything else is looked at (KB-31, D15)
+ */
+export function judged(body: z.output<typeof wire.attestRequestOfAnyKind>): z.output<typeof wire.attestRequest> {
+  const { evidence: shown } = body
+  if (shown.format === 'tpm' || shown.format === 'snp' || shown.format === 'tdx') return { ...body, evidence: shown }
+  throw evidence.unsupported(shown.format)
+}
 
 /**
  * Attestation: walks the first half of the line, records what came of it, and gives a token when the evidence was

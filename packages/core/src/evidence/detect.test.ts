@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { encode } from 'cborg'
 import fc from 'fast-check'
 import * as kit from '@vouchsafe/testkit'
 import { missingVectors, readVector } from '@vouchsafe/testkit'
@@ -51,6 +53,77 @@ describe('every other kind that is known is refused by its name', () => {
     expect(() => detectEvidence(file)).toThrow(
       expect.objectContaining({ code: 'evidence.unsupported', message: expect.stringContaining(`of kind ${kind}: `) }),
     )
+  })
+})
+
+describe('D15 D16 an AWS Nitro document is refused by its name, whatever is missing from it', () => {
+  const payload = new Map<string, unknown>([
+    ['module_id', 'i-0123456789abcdef0-enc0123456789abcdef'],
+    ['digest', 'SHA384'],
+    ['timestamp', 1_700_000_000_000],
+    ['pcrs', new Map(Array.from({ length: 16 }, (_, n) => [n, new Uint8Array(48)]))],
+    ['certificate', pck.der],
+    ['cabundle', [authorities.root.der]],
+    ['public_key', null],
+    ['user_data', new Uint8Array(32)],
+    ['nonce', new Uint8Array(32)],
+  ])
+  const parts = (members: ReadonlyMap<string, unknown>, head: ReadonlyMap<number, number> = new Map([[1, -35]])) => [
+    encode(head),
+    new Map(),
+    encode(members),
+    new Uint8Array(96),
+  ]
+  const document = (...of: Parameters<typeof parts>) => encode(parts(...of))
+  const without = (name: string) => new Map([...payload].filter(([member]) => member !== name))
+  const refused = expect.objectContaining({
+    code: 'evidence.unsupported',
+    message: expect.stringContaining('kind nitro'),
+  })
+
+  test.each<[string, Uint8Array]>([
+    ['whole', document(payload)],
+    ['tagged', kit.derWriter.join(Uint8Array.of(0xd2), document(payload))],
+    ['with another algorithm', document(payload, new Map([[1, -7]]))],
+    ['with no algorithm', document(payload, new Map())],
+    ['with nothing in it', document(new Map())],
+    ['cut short', document(payload).subarray(0, 100)],
+    ...[...payload.keys()].map((name): [string, Uint8Array] => [`without ${name}`, document(without(name))]),
+  ])('%s', (_what, file) => {
+    expect(() => detectEvidence(file)).toThrow(refused)
+    expect(() => detectEvidence(utf8(base64(file)))).toThrow(refused)
+  })
+
+  test('CBOR of another shape is of no kind', () => {
+    const three = encode([new Uint8Array(1), new Map(), new Uint8Array(1)])
+    const texts = encode(['a', new Map(), 'b', 'c'])
+    for (const file of [three, texts, Uint8Array.of(0x84)])
+      expect(() => detectEvidence(file)).toThrow(expect.objectContaining({ code: 'input.malformed' }))
+  })
+})
+
+describe('KB-31 what is measured before a guest is launched is refused, with the reason', () => {
+  const page = readFileSync(new URL('../../../../docs/decisions/007-evidence-refused.md', import.meta.url), 'utf8')
+  const report = new Uint8Array(208)
+  report.set([0x02, 0x10, 0, 0], 52)
+
+  test.each<[string, Uint8Array]>([
+    ['the report of SEV’s firmware to the host', report],
+    ['what libvirt says of a SEV guest', utf8('{"sev-measurement":"AAAA","sev-api-major":1,"sev-policy":3}')],
+  ])('%s', (_what, file) => {
+    expect(() => detectEvidence(file)).toThrow(
+      expect.objectContaining({
+        code: 'evidence.unsupported',
+        message: expect.stringContaining('no report from within'),
+      }),
+    )
+  })
+
+  test('the page of what is refused has a row for each kind', () => {
+    const rows = page.split('\n').filter((l) => l.startsWith('| `'))
+    const kinds = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([a-z-]+)`/g)].map(([, kind]) => kind))
+    expect(kinds.sort()).toEqual(Object.keys(UNSUPPORTED_EVIDENCE).sort())
+    expect(rows.find((row) => row.includes('`sev`'))).toContain('SEV-ES')
   })
 })
 

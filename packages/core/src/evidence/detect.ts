@@ -1,6 +1,8 @@
+import { Tagged } from 'cborg'
 import { fromBase64, fromHex, utf8 } from '../base/encoding.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { type Json, parseStrictJson } from '../base/strict-json.ts'
+import { readCbor } from './cca/cose.ts'
 import { readProtobuf } from './gce-vtpm/protobuf.ts'
 import { unsupported, type UnsupportedEvidence } from './unsupported.ts'
 
@@ -45,6 +47,8 @@ function detectRaw(bytes: Uint8Array): DetectedEvidence | undefined {
   if (at(0, 0x11, 0xe0, 0x01, 0xff)) return raw('nvidia-gpu') // SPDM 1.1 GET_MEASUREMENTS
   if (at(0, 0xd2, 0x84, 0x44, 0xa1, 0x01, 0x38, 0x22) || at(0, 0x84, 0x44, 0xa1, 0x01, 0x38, 0x22))
     throw unsupported('nitro')
+  if (isCoseSign1(bytes)) throw unsupported('nitro')
+  if (bytes.length === PRE_ATTESTATION && at(52, 0x02, 0x10, 0, 0)) throw unsupported('sev') // SIG_USAGE: PEK
   if (bytes.length === 1024 && at(0, 0x81, 0)) throw unsupported('tdreport')
   // quotes begin with a version and carry their vendor at byte 12
   if ([3, 4, 5].includes(bytes[0] ?? 0) && at(1, 0) && at(12, 0x93, 0x9a, 0x72, 0x33))
@@ -52,6 +56,28 @@ function detectRaw(bytes: Uint8Array): DetectedEvidence | undefined {
   // SNP reports have no magic number: a small version, their size, and signature algorithm 1
   if (bytes.length >= 1184 && (bytes[0] ?? 0) < 16 && at(1, 0, 0, 0) && at(0x34, 1, 0, 0, 0)) return raw('snp')
   return detectGotpm(bytes)
+}
+
+/** What the ATTESTATION command of SEV's firmware gives the host. */
+const PRE_ATTESTATION = 208
+
+/**
+ * A signed message of COSE by its shape, whatever its headers and payload say: Nitro's is the only one that is not inside
+ * another tag, and a document without its nonce, or any other member, must not become something else.
+ */
+function isCoseSign1(bytes: Uint8Array): boolean {
+  if (bytes[0] !== 0xd2 && bytes[0] !== 0x84) return false
+  try {
+    const outer = readCbor('COSE', bytes, 18)
+    const message: unknown = outer instanceof Tagged ? outer.value : outer
+    if (!Array.isArray(message) || message.length !== 4) return false
+    const [head, unprotected, payload, signature] = message as readonly unknown[]
+    const isBytes = (value: unknown) => value instanceof Uint8Array
+    return isBytes(head) && unprotected instanceof Map && (payload === null || isBytes(payload)) && isBytes(signature)
+  } catch (error) {
+    if (error instanceof VouchsafeError) return false
+    throw error
+  }
 }
 
 /** attest.Attestation: an AK, then quotes that begin with TPMS_ATTEST; an AK certificate makes it Google's. */
@@ -100,6 +126,7 @@ const BY_MEMBERS: readonly (readonly [members: readonly string[], kind: Evidence
   [['serial_number', 'attestation_report'], 'csv'],
   [['attestation_report', 'cert_chain'], 'snp'],
   [['svn', 'report_data'], 'sample'],
+  [['sev-measurement'], 'sev'],
 ]
 
 function detectJson(json: Json): EvidenceFormat | undefined {

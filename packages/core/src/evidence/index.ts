@@ -9,7 +9,7 @@ export { type VerifiedVtpm, type VtpmEvidence, type VtpmExpectation, verifyVtpmQ
 export * from './cca/index.ts'
 export * from './nvidia/index.ts'
 export { type DetectedEvidence, detectEvidence, type EvidenceContainer, type EvidenceFormat } from './detect.ts'
-export { UNSUPPORTED_EVIDENCE, type UnsupportedEvidence } from './unsupported.ts'
+export { UNSUPPORTED_EVIDENCE, unsupported, type UnsupportedEvidence } from './unsupported.ts'
 export * from './hardware/index.ts'
 export * from './launch/index.ts'
 export * from './presented/index.ts'

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { VouchsafeError } from '../base/errors.ts'
 
 /** Kinds of evidence that are recognised and not judged, and why. The page in docs/decisions says it at length. */
@@ -18,3 +19,8 @@ export type UnsupportedEvidence = keyof typeof UNSUPPORTED_EVIDENCE
 export function unsupported(kind: UnsupportedEvidence): VouchsafeError {
   return new VouchsafeError('evidence.unsupported', `evidence of kind ${kind}: ${UNSUPPORTED_EVIDENCE[kind]}`)
 }
+
+/** Evidence that says itself to be of such a kind. Read only to be refused by its name. */
+export const unsupportedEvidenceSchema = z.looseObject({
+  format: z.enum(Object.keys(UNSUPPORTED_EVIDENCE) as [UnsupportedEvidence, ...UnsupportedEvidence[]]),
+})

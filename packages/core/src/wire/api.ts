@@ -7,6 +7,7 @@ import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
 import { snpEvidenceSchema, tdxEvidenceSchema } from '../evidence/hardware/hardware-evidence.ts'
 import { tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
+import { unsupportedEvidenceSchema } from '../evidence/unsupported.ts'
 import { PROFILES } from '../ledger/index.ts'
 
 /*
@@ -87,6 +88,10 @@ export const attestRequest = z.strictObject({
   /** The last checkpoint of this tenant's log that the agent kept, and those of other brokers that it carries (decision 16). */
   kept: note.nullable(),
   carried: z.array(z.strictObject({ broker: z.string().max(64), tenant: nameSchema, checkpoint: note })).max(16),
+})
+/** The same with kinds that are known and not judged: read so that they are refused by their name. */
+export const attestRequestOfAnyKind = attestRequest.extend({
+  evidence: z.union([attestRequest.shape.evidence, unsupportedEvidenceSchema]),
 })
 /** Consistency of the kept checkpoint with the new one. */
 const growth = z.strictObject({ checkpoint: note, consistency: z.array(z.base64().max(64)).max(64) })

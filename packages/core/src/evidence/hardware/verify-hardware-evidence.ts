@@ -77,6 +77,8 @@ async function verifySnp(
   { anchors, collateral, at, reportData }: Expected,
   crypto: CryptoPort,
 ): Promise<VerifiedSnpEvidence> {
+  const report = fromBase64Url(evidence.report, 'report')
+  parseSnpReport(report) // what is no report is told as such, whatever its maker says
   const amd = needed('amd', collateral)
   const vek = vekOf(evidence.vek, amd.vek)
   const intermediates = [
@@ -85,7 +87,7 @@ async function verifySnp(
   ]
   const lists = amd.revocationLists.map((der) => parseRevocationList(fromBase64(der, 'revocationLists')))
   return verifySnpReport(
-    { report: fromBase64Url(evidence.report, 'report'), vek },
+    { report, vek },
     { roots: snpRootsOf(anchors, intermediates), revocation: { lists, require: 'authorities' }, at, reportData },
     crypto,
   )
@@ -103,6 +105,8 @@ async function verifyTdx(
   { anchors, collateral, at, reportData }: Expected,
   crypto: CryptoPort,
 ): Promise<VerifiedTdxEvidence> {
+  const quote = fromBase64Url(evidence.quote, 'quote')
+  parseDcapQuote(quote)
   const intel = needed('intel', collateral)
   const document = ({ body, signature, issuerChain }: typeof intel.tcbInfo) => ({
     body: fromBase64(body, 'collateral.body'),
@@ -116,7 +120,7 @@ async function verifyTdx(
     rootCrl: fromBase64(intel.rootCrl, 'rootCrl'),
   }
   return verifyTdxQuote(
-    { quote: fromBase64Url(evidence.quote, 'quote') },
+    { quote },
     { anchors, collateral: await verifyDcapCollateral(input, { anchors, at }, crypto), at, reportData },
     crypto,
   )

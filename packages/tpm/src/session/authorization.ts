@@ -13,8 +13,11 @@ export const SESSION_ATTRIBUTE = {
 } as const
 const PURPOSES = SESSION_ATTRIBUTE.decrypt | SESSION_ATTRIBUTE.encrypt | SESSION_ATTRIBUTE.audit
 const NONCE_BYTES = 16
+const NONCES_AT_ONCE = 32
 const MAX_SESSIONS = 3
 const NONE = new Uint8Array()
+let drawn = new Uint8Array()
+let given = 0
 
 /** A session and what it shall do for one command. */
 export interface SessionUse {
@@ -106,8 +109,17 @@ function sessionSlot(
   return { session, entity, password: NONE, nonceCaller: newNonce(), attributes: attributes ?? 0 }
 }
 
+/**
+ * Each nonce is drawn once and given once. They are drawn together since going to OpenSSL for one costs more than the
+ * command's HMAC; who could read those still to come could read the session's key, too.
+ */
 export function newNonce(): Uint8Array<ArrayBuffer> {
-  return randomFillSync(new Uint8Array(NONCE_BYTES))
+  if (given === drawn.length) {
+    drawn = randomFillSync(new Uint8Array(NONCE_BYTES * NONCES_AT_ONCE))
+    given = 0
+  }
+  given += NONCE_BYTES
+  return drawn.slice(given - NONCE_BYTES, given)
 }
 
 function attributesOf(use: SessionUse): number {

@@ -8,6 +8,22 @@ const provider = `${encrypt}/provider/provider.test.ts`
 /** The checks of encrypted layers, removed one at a time. */
 export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'image-on-a-disk',
+    file: 'packages/agent/src/workload/image-keys.ts',
+    find: 'if (!IN_MEMORY.includes(type))',
+    replace: 'if (false as boolean)',
+    testFile: 'packages/agent/src/workload/image-keys.test.ts',
+    test: 'H12 is never decrypted onto a disk',
+  },
+  {
+    name: 'image-key-for-the-workload',
+    file: 'packages/agent/src/agent.ts',
+    find: '.filter(({ name }) => !run.keys.has(name))',
+    replace: '',
+    testFile: 'packages/agent/src/workload/image-keys.test.ts',
+    test: 'the workload never sees the key',
+  },
+  {
     name: 'layer-hmac',
     file: `${encrypt}/layer-cipher.ts`,
     find: 'if (!timingSafeEqual(await hmac.digest(), publicOptions.hmac))',

@@ -13,6 +13,8 @@ export const AGENT_ERROR_CODES = {
   'workload.tool-missing': 'A program that starts workloads is not installed: runc, setpriv or unshare.',
   'workload.image':
     'The image asks for something that the launcher does not give: an unknown user, a relative directory.',
+  'workload.image-key': 'A layer of the image is encrypted, and the agreement grants no resource that opens it.',
+  'workload.storage': 'The image is encrypted, and would be unpacked where the host can read it.',
   'workload.failed': 'The workload ended without success.',
   'result.missing': 'The workload wrote no result.',
   'result.malformed': 'The result is not a JSON object with a count.',

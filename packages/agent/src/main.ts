@@ -93,7 +93,7 @@ function knownError(error: unknown, signal: AbortSignal): KnownError {
 }
 
 const BAD_INPUT =
-  /^(?:config|data|image|input|digest|document|chain|layout|compression|tar|unpack|encryption)\.|^workload\.(?:image|tool-missing)$/
+  /^(?:config|data|image|input|digest|document|chain|layout|compression|tar|unpack|encryption)\.|^workload\.(?:image|image-key|storage|tool-missing)$/
 const UNREACHABLE = /^(?:peer\.unreachable|store\.unavailable|tpm\.(?:unavailable|timeout|no-endorsement))$/
 
 function exitOf(code: string): number {

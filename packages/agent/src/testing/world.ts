@@ -48,6 +48,8 @@ export interface ScenarioOptions {
   /** Replaces members of the agreement. */
   readonly agreement?: (body: AgreementBody) => Partial<AgreementBody>
   readonly image?: Parameters<typeof buildShellImage>[2]
+  /** Makes the layout that the agent gets out of the built one. Gives the image's digest in it. */
+  readonly seal?: (plain: string, sealed: string) => Promise<string>
   /** Default: both clinics. */
   readonly approvedBy?: readonly ('clinic-a' | 'clinic-b')[]
 }
@@ -81,7 +83,9 @@ export class World {
     mkdirSync(directory, { mode: 0o711 })
     const guest = await startSimulatedGuest({ directory: path.join(directory, 'g'), manufacturer: this.#manufacturer })
     this.#guests.push(guest)
-    const image = await buildShellImage(path.join(directory, 'image'), options.script, options.image)
+    const built = path.join(directory, options.seal === undefined ? 'image' : 'plain')
+    const digest = await buildShellImage(built, options.script, options.image)
+    const image = (await options.seal?.(built, path.join(directory, 'image'))) ?? digest
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
     const body = agreementBody(`overlap-${this.#scenarios}`, this.clinics, guest, image, {

@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { ImageLayout, parseDigest, unpackImage } from '@vouchsafe/image'
+import { ImageLayout, type LayerDecryptor, parseDigest, unpackImage } from '@vouchsafe/image'
 import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { AgentError } from '../errors.ts'
 import { type ImageUser, imageUser } from './image-user.ts'
+import { THIS_PLATFORM } from './image-keys.ts'
 import { type WorkloadLimits, runtimeSpec } from './runtime-spec.ts'
 
 /**
@@ -21,16 +22,18 @@ export async function prepareImage(
     readonly bundle: string
     readonly limits: WorkloadLimits
     readonly signal: AbortSignal
+    /** Opens the layers that are encrypted. */
+    readonly decryptor?: LayerDecryptor
   },
 ): Promise<ImageUser> {
-  const { imageLayout, bundle, limits, signal } = options
+  const { imageLayout, bundle, limits, signal, decryptor } = options
   await mkdir(bundle, { mode: 0o711 })
   const rootfs = path.join(bundle, 'rootfs')
   const layout = await ImageLayout.open(imageLayout)
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
   const { image } = await unpackImage(layout, parseDigest(launch.image), rootfs, {
-    platform: { os: 'linux', architecture },
+    platform: THIS_PLATFORM,
     signal,
+    ...(decryptor === undefined ? {} : { decryptor }),
   })
   if (image.manifestDigest !== launch.image)
     throw new AgentError('workload.image', `${launch.image} is an index; agree on the manifest ${image.manifestDigest}`)

@@ -1,7 +1,9 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { concat, type Secret, toBase64, utf8 } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import { member } from '../oci/json.ts'
+import { readEncryptedLayer } from './annotations.ts'
 import { malformed, readBase64, readEncryptionJson } from './read-json.ts'
 import type { KeyHolder, Recipients } from './recipients.ts'
 
@@ -80,6 +82,19 @@ export function resourceOfKid(kid: string): string {
   if (!/^[\w.-]+(?:\/[\w.-]+)*$/.test(path) || /(?:^|\/)\.\.?(?:\/|$)/.test(path))
     throw malformed('annotation packet.kid', `${JSON.stringify(kid)} names no resource`)
   return path
+}
+
+/**
+ * The broker's resources that a guest could open a layer with, any of them; none where it has no guest among its recipients.
+ *
+ * @throws {ImageError} as `readEncryptedLayer` and `parseCocoPacket` do.
+ */
+export function guestKeyResources(layer: Descriptor, provider = COCO_PROVIDER): readonly string[] {
+  const packets = readEncryptedLayer(layer).packets.get(`provider.${provider}`) ?? []
+  return packets
+    .map(parseCocoPacket)
+    .filter((packet) => packet.provider === 'kbs')
+    .map(({ kid }) => resourceOfKid(kid))
 }
 
 /** Wraps under a key-encryption key. */

@@ -11,6 +11,7 @@ export {
   COCO_PROVIDER,
   type CocoPacket,
   cocoPacketBytes,
+  guestKeyResources,
   guestKeys,
   guestRecipient,
   parseCocoPacket,

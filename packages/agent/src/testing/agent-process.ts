@@ -1,17 +1,9 @@
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { afterAll } from 'vitest'
 import { bundleAgent } from '../../bin/bundle.ts'
+import { bundledOnce } from './bundled-once.ts'
 
-// bundled once a test file: it starts four times faster, and the bundle is what guests run
-const directory = mkdtempSync(path.join(tmpdir(), 'vsa-bundle-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
-const AGENT = path.join(directory, 'agent.mjs')
-chmodSync(directory, 0o755) // some tests run it as another user
-await bundleAgent(AGENT)
+const AGENT = await bundledOnce('agent', bundleAgent)
 
 export interface SeenEvent {
   readonly event: string

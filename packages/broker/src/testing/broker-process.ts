@@ -1,18 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterAll } from 'vitest'
 import { bundleProgram } from '../../../agent/bin/bundle.ts'
+import { bundledOnce } from '../../../agent/src/testing/bundled-once.ts'
 
-// bundled once a test file: who kills it often starts it as often, and so it starts in a quarter of the time
-const directory = mkdtempSync(path.join(tmpdir(), 'vsb-bundle-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
-const BROKER = path.join(directory, 'broker.mjs')
-await bundleProgram(fileURLToPath(new URL('../../bin/broker.ts', import.meta.url)), BROKER)
+const SOURCE = fileURLToPath(new URL('../../bin/broker.ts', import.meta.url))
+const BROKER = await bundledOnce('broker', (outfile) => bundleProgram(SOURCE, outfile))
 
 /** A broker as a process of its own, so that it can be killed, or raced against another. */
 export interface BrokerProcess {

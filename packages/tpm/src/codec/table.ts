@@ -120,20 +120,20 @@ export function flags<const N extends string>(
   what: string,
   bits: Readonly<Record<N, number>>,
 ): Codec<Readonly<Record<N, boolean>>> {
-  const entries = Object.entries<number>(bits) as [N, number][]
-  const known = entries.reduce((mask, [, bit]) => (mask | (1 << bit)) >>> 0, 0)
+  const entries = Object.entries<number>(bits).map(([name, bit]) => ({ name: name as N, mask: (1 << bit) >>> 0 }))
+  const known = entries.reduce((all, { mask }) => (all | mask) >>> 0, 0)
   return {
     read(r, f) {
       const word = r.u32(f)
       const reserved = (word & ~known) >>> 0
       if (reserved !== 0) throw r.malformed(f, `reserved bits 0x${reserved.toString(16)} of ${what} are set`)
       const value = {} as Record<N, boolean>
-      for (const [name, bit] of entries) value[name] = ((word >>> bit) & 1) === 1
+      for (const { name, mask } of entries) value[name] = (word & mask) !== 0
       return value
     },
     write(w, f, value) {
       let word = 0
-      for (const [name, bit] of entries) if (value[name]) word |= 1 << bit
+      for (const { name, mask } of entries) if (value[name]) word |= mask
       w.u32(f, word >>> 0)
     },
   }
@@ -141,16 +141,29 @@ export function flags<const N extends string>(
 
 /** Fields in order. */
 export function struct<const F extends Fields>(fields: F): Codec<StructOf<F>> {
-  const entries = Object.entries<Codec<unknown>>(fields)
+  const row = new FieldRow(fields)
   return {
-    read(r) {
-      const value: Record<string, unknown> = {}
-      for (const [name, codec] of entries) value[name] = codec.read(r, name)
-      return value as StructOf<F>
-    },
-    write(w, _f, value) {
-      for (const [name, codec] of entries) codec.write(w, name, value[name])
-    },
+    read: (r) => row.read(r, {}) as StructOf<F>,
+    write: (w, _f, value) => row.write(w, value),
+  }
+}
+
+/** Fields as a list, which is what reading and writing go through. */
+class FieldRow {
+  readonly #fields: readonly { readonly name: string; readonly codec: Codec<unknown> }[]
+
+  constructor(fields: Fields) {
+    this.#fields = Object.entries(fields).map(([name, codec]) => ({ name, codec }))
+  }
+
+  /** Adds the fields to `value`. */
+  read(r: ByteReader, value: Record<string, unknown>): Record<string, unknown> {
+    for (const { name, codec } of this.#fields) value[name] = codec.read(r, name)
+    return value
+  }
+
+  write(w: ByteWriter, value: Readonly<Record<string, unknown>>): void {
+    for (const { name, codec } of this.#fields) codec.write(w, name, value[name])
   }
 }
 
@@ -164,19 +177,19 @@ export function variant<const K extends string, const C extends { readonly [tag:
   tag: Codec<keyof C & string>,
   cases: C,
 ): Codec<VariantOf<K, C>> {
-  const structs = new Map<string, Codec<object>>(Object.entries(cases).map(([name, fields]) => [name, struct(fields)]))
+  const rows = new Map<string, FieldRow>(Object.entries(cases).map(([name, fields]) => [name, new FieldRow(fields)]))
   return {
     read(r) {
       const name = tag.read(r, key)
-      const body = structs.get(name) as Codec<object>
-      return { [key]: name, ...body.read(r, key) } as VariantOf<K, C>
+      const row = rows.get(name) as FieldRow
+      return row.read(r, { [key]: name }) as VariantOf<K, C>
     },
     write(w, _f, value) {
       const name = value[key] as keyof C & string
       tag.write(w, key, name)
-      const body = structs.get(name)
-      if (body === undefined) throw new TpmError('input.malformed', `${key}: ${JSON.stringify(name)} is not known here`)
-      body.write(w, key, value)
+      const row = rows.get(name)
+      if (row === undefined) throw new TpmError('input.malformed', `${key}: ${JSON.stringify(name)} is not known here`)
+      row.write(w, value)
     },
   }
 }

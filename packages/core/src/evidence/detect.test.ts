@@ -122,7 +122,7 @@ describe('KB-31 what is measured before a guest is launched is refused, with the
   test('the page of what is refused has a row for each kind', () => {
     const rows = page.split('\n').filter((l) => l.startsWith('| `'))
     const kinds = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([a-z-]+)`/g)].map(([, kind]) => kind))
-    expect(kinds.sort()).toEqual(Object.keys(UNSUPPORTED_EVIDENCE).sort())
+    expect(new Set(kinds)).toEqual(new Set(Object.keys(UNSUPPORTED_EVIDENCE)))
     expect(rows.find((row) => row.includes('`sev`'))).toContain('SEV-ES')
   })
 })

@@ -13,6 +13,7 @@ import { KERNEL_LOG } from '../tpm/boot-log-file.ts'
 import { GCE_AK, isGceAk, KEY_FORMS, withKey } from '../tpm/key-argument.ts'
 import { tpmVerb, type TpmVerbOptions, withTpm } from '../tpm/tpm-verb.ts'
 import { writePublicFile } from '../tpm/write-output.ts'
+import { azureMessage } from './azure-message.ts'
 import { parseTeeNonce } from './tee-report.ts'
 import { readTsmReport, TSM_REPORTS } from './tsm-report.ts'
 
@@ -20,13 +21,14 @@ interface CollectOptions extends TpmVerbOptions {
   readonly nonce: string
   readonly key: string
   readonly out?: string
-  readonly format: GotpmFormat
+  readonly format: GotpmFormat | 'azure'
   readonly eventLog: string | false
   readonly launchLog?: string
   readonly akCertificate?: string
   readonly intermediate?: readonly string[]
   readonly teeNonce?: string
   readonly teeCertificate?: string
+  readonly tdQuote?: string
   readonly tsm: string
 }
 
@@ -37,7 +39,11 @@ export function collectCommand(done: Done): Command {
     .requiredOption('--nonce <hex>', 'the verifier’s nonce, up to 64 bytes')
     .option('--key <key>', `attestation key: ${KEY_FORMS}`, 'ak-ecc')
     .option('--out <file>', 'file to write; left out, standard output')
-    .addOption(new Option('--format <format>', 'its form').choices(['binarypb', 'textproto']).default('binarypb'))
+    .addOption(
+      new Option('--format <format>', 'gotpm’s binarypb or textproto; azure for a confidential VM of Azure')
+        .choices(['binarypb', 'textproto', 'azure'])
+        .default('binarypb'),
+    )
     .option('--event-log <file>', 'the boot log', KERNEL_LOG)
     .option('--no-event-log', 'leave the boot log out; verifiers refuse that unless told otherwise')
     .option('--launch-log <file>', 'a canonical event log of what was launched after the boot')
@@ -45,6 +51,7 @@ export function collectCommand(done: Done): Command {
     .option('--intermediate <file>', 'certificates between it and its root; may be repeated', list)
     .option('--tee-nonce <hex>', 'also have the CPU report on this machine (SEV-SNP, TDX) over these 64 bytes')
     .option('--tee-certificate <file>', 'certificate of the chip’s key, where the host gives none')
+    .option('--td-quote <file>', 'azure on Intel: the quote that the metadata service made from the report')
     .option('--tsm <directory>', 'where the kernel makes such reports', TSM_REPORTS)
     .addHelpText(
       'after',
@@ -53,17 +60,26 @@ export function collectCommand(done: Done): Command {
         'Examples:',
         '  $ vouchsafe evidence collect --nonce $NONCE --out boot.pb',
         '  $ vouchsafe evidence collect --nonce $NONCE --key gce-ak-ecc --format textproto --out vm.textproto',
+        '  $ vouchsafe evidence collect --format azure --nonce $NONCE --tee-certificate vcek.pem --out vm.json',
         '',
+        'Google’s machines: name the key that Google certifies with --key gce-ak-ecc or gce-ak-rsa.',
+        'Azure’s: key and report are where the paravisor keeps them; --tee-nonce is written for it to report on.',
         'It needs the TPM device and the boot log, and neither an owner’s password nor a network.',
       ].join('\n'),
     )
     .action(async (options: CollectOptions) => {
       const extraData = parseNonce(options.nonce)
+      if (options.format === 'azure') {
+        await collectOnAzure(extraData, options)
+        done(EXIT.yes)
+        return
+      }
+      const { format } = options
       const tee = options.teeNonce === undefined ? undefined : readTee(parseTeeNonce(options.teeNonce), options)
       const attestation = await withTpm(options, (tpm) => attest(tpm, extraData, options, tee))
-      const bytes = writeGotpm('attestation', attestation, options.format)
+      const bytes = writeGotpm('attestation', attestation, format)
       const banks = attestation.quotes.length
-      const answer = { format: options.format, banks, bytes: bytes.length, tee: tee?.kind ?? 'none' }
+      const answer = { format, banks, bytes: bytes.length, tee: tee?.kind ?? 'none' }
       const output = outputOf(options)
       if (options.out !== undefined) {
         writePublicFile(options.out, bytes)
@@ -72,11 +88,32 @@ export function collectCommand(done: Done): Command {
           `${options.out}: quotes of ${banks} banks, ${bytes.length} bytes`,
         )
       } else if (output.json) throw new UsageError('evidence is no JSON', 'name a file with --out FILE')
-      else if (process.stdout.isTTY && options.format === 'binarypb')
+      else if (process.stdout.isTTY && format === 'binarypb')
         throw new UsageError('binary evidence is not shown on a terminal', 'name a file with --out FILE')
       else process.stdout.write(bytes)
       done(EXIT.yes)
     })
+}
+
+/** A confidential VM of Azure, in the message that Trustee's attesters write. */
+async function collectOnAzure(nonce: Uint8Array, options: CollectOptions): Promise<void> {
+  const { out, teeNonce, teeCertificate, tdQuote } = options
+  const request = {
+    nonce,
+    ...(teeNonce !== undefined && { userData: parseTeeNonce(teeNonce) }),
+    ...(teeCertificate !== undefined && { vek: readCertificate(teeCertificate) }),
+    ...(tdQuote !== undefined && { tdQuote: new Uint8Array(readFileSync(tdQuote)) }),
+  }
+  const message = `${await withTpm(options, (tpm) => azureMessage(tpm, request))}\n`
+  if (out === undefined) {
+    process.stdout.write(message)
+    return
+  }
+  writePublicFile(out, Buffer.from(message))
+  outputOf(options).answer(
+    { file: out, format: 'azure', bytes: message.length },
+    `${out}: Azure’s report and a quote by its key, ${message.length} bytes`,
+  )
 }
 
 const BANKS: readonly HashName[] = ['sha1', 'sha256', 'sha384', 'sha512']

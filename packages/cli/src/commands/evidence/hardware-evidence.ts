@@ -10,6 +10,7 @@ export const hardwareEvidence: EvidenceFormat = {
   options: [
     'nonce',
     'withoutNonce',
+    'teeNonce',
     'certificate',
     'collateral',
     'withoutCollateral',

@@ -6,6 +6,7 @@ import { readPublicKeyFile } from '../tpm/public-file.ts'
 import { parseNonce } from '../tpm/arguments.ts'
 import { readCcaAnchors } from './cca-anchors.ts'
 import type { Verdict, VerifyOptions } from './format.ts'
+import { parseTeeNonce } from './tee-report.ts'
 import {
   assertCollateralChosen,
   expectedNonce,
@@ -29,6 +30,8 @@ const NO_COLLATERAL = 'collateral: revocation and the state of the platform are 
 
 /** Verifies evidence of hardware under its vendor’s roots. @throws {VouchsafeError} `evidence.*`, `endorsement.*`, `input.*` */
 export async function verifyHardware(presented: evidence.PresentedEvidence, options: VerifyOptions): Promise<Verdict> {
+  if (options.teeNonce !== undefined && presented.format !== 'azure-vtpm')
+    throw new UsageError(`--tee-nonce means nothing for evidence of kind ${presented.format}`, 'leave it out')
   const trust = await hardwareTrust(options)
   const proved = await prove(presented, trust, options)
   const rows = Object.entries(proved.facts).map(([name, value]) => `  ${name.padEnd(14)} ${value}`)
@@ -198,7 +201,8 @@ async function proveAzure(
   if (shown.format === 'hcl-report') return proveHclReport(shown, trust, options)
   const nonce = vtpmNonce(options)
   const expected = await azureTrust(shown, trust, options)
-  const verified = await evidence.verifyAzureVtpm(shown, { ...expected, nonce, userData: 'not-checked' }, nodeCrypto)
+  const userData = options.teeNonce === undefined ? 'not-checked' : parseTeeNonce(options.teeNonce)
+  const verified = await evidence.verifyAzureVtpm(shown, { ...expected, nonce, userData }, nodeCrypto)
   return {
     ...azureProof(verified, 'Azure vTPM quote'),
     unchecked: [...uncheckedOf(verified.hardware), 'the boot: Azure’s vTPM was quoted without its event log'],

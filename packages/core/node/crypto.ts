@@ -2,6 +2,7 @@ import {
   createHash,
   createHmac,
   createPublicKey,
+  createSecretKey,
   hash as oneShot,
   timingSafeEqual,
   verify,
@@ -28,7 +29,7 @@ export const nodeCrypto = {
   },
 
   hmac(hash: HashName, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-    const h = createHmac(hash, key)
+    const h = createHmac(hash, createSecretKey(key)) // a key object: see `toPem`
     for (const part of parts) h.update(part)
     return bytes(h.digest())
   },
@@ -36,13 +37,13 @@ export const nodeCrypto = {
   importPublicKey(spki: Uint8Array): PublicKey {
     let object: KeyObject
     try {
-      object = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+      object = createPublicKey(toPem(spki))
     } catch (cause) {
       throw new VouchsafeError('input.malformed', 'SubjectPublicKeyInfo: not a public key', { cause })
     }
     const key: PublicKey = Object.freeze({
       spki: new Uint8Array(spki),
-      algorithm: namedCurve(spki) ?? algorithmOf(object),
+      algorithm: usualAlgorithm(spki) ?? algorithmOf(object),
     })
     keyObjects.set(key, object)
     return key
@@ -54,18 +55,16 @@ export const nodeCrypto = {
     try {
       switch (scheme.kind) {
         case 'rsa-pkcs1':
-          return (
-            key.algorithm.kind === 'rsa' &&
-            verify(scheme.hash, data, { key: object, padding: constants.RSA_PKCS1_PADDING }, signature)
-          )
+          return key.algorithm.kind === 'rsa' && verify(scheme.hash, data, object, signature) // this is their default
         case 'rsa-pss': {
           const saltLength = scheme.saltBytes ?? constants.RSA_PSS_SALTLEN_DIGEST
           const options = { key: object, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }
           return key.algorithm.kind === 'rsa' && verify(scheme.hash, data, options, signature)
         }
         case 'ecdsa': {
-          const dsaEncoding = scheme.encoding === 'raw' ? 'ieee-p1363' : 'der'
-          return key.algorithm.kind === 'ec' && verify(scheme.hash, data, { key: object, dsaEncoding }, signature)
+          if (key.algorithm.kind !== 'ec') return false
+          const der = scheme.encoding === 'raw' ? derOfRaw(signature, FIELD_BYTES[key.algorithm.curve]) : signature
+          return der !== null && verify(scheme.hash, data, object, der)
         }
         case 'ed25519':
           return key.algorithm.kind === 'ed25519' && verify(null, data, object, signature)
@@ -80,20 +79,59 @@ export const nodeCrypto = {
   },
 } satisfies CryptoPort
 
-/** SubjectPublicKeyInfo of uncompressed points, up to the point. @source RFC 5480 section 2 */
-const EC_PREFIXES = [
-  ['P-256', 91, '3059301306072a8648ce3d020106082a8648ce3d03010703420004'],
-  ['P-384', 120, '3076301006072a8648ce3d020106052b8104002203620004'],
-  ['P-521', 158, '30819b301006072a8648ce3d020106052b810400230381860004'],
-] as const
-const EC_BYTES = EC_PREFIXES.map(([curve, length, prefix]) => ({ curve, length, prefix: Buffer.from(prefix, 'hex') }))
+const FIELD_BYTES = { 'P-256': 32, 'P-384': 48, 'P-521': 66 } as const
 
-/** The curve by the encoding: once OpenSSL has accepted it, asking OpenSSL would cost as much as the import did. */
-function namedCurve(spki: Uint8Array): PublicKey['algorithm'] | undefined {
-  const found = EC_BYTES.find(
+/**
+ * r and s as DER writes them. Node takes them raw as well, but only from a key among options, where it looks for the key
+ * by an exception or two: a third of what a check costs.
+ *
+ * @source RFC 3279 section 2.2.3 (ECDSA-Sig-Value)
+ */
+function derOfRaw(raw: Uint8Array, field: number): Uint8Array | null {
+  if (raw.length !== 2 * field) return null
+  const body = [...derInteger(raw.subarray(0, field)), ...derInteger(raw.subarray(field))]
+  const length = body.length < 0x80 ? [body.length] : [0x81, body.length]
+  return Uint8Array.of(0x30, ...length, ...body)
+}
+
+function derInteger(unsigned: Uint8Array): readonly number[] {
+  const first = unsigned.findIndex((byte) => byte !== 0)
+  const digits = first === -1 ? [0] : [...unsigned.subarray(first)]
+  const positive = (digits[0] ?? 0) < 0x80 ? digits : [0, ...digits]
+  return [0x02, positive.length, ...positive]
+}
+
+/**
+ * As text, which Node takes for a key at once. Of an object it first asks whether it is one of four kinds of keys, and each
+ * no is an exception with its stack: that takes twice as long as reading the key.
+ */
+function toPem(spki: Uint8Array): string {
+  const { buffer, byteOffset, length } = spki
+  return `-----BEGIN PUBLIC KEY-----\n${Buffer.from(buffer, byteOffset, length).toString('base64')}\n-----END PUBLIC KEY-----\n`
+}
+
+/**
+ * SubjectPublicKeyInfo of uncompressed points up to the point, and of RSA keys with an exponent of three bytes up to the
+ * modulus, whose first bit must be set. @source RFC 5480 section 2, RFC 3279 section 2.3.1
+ */
+const USUAL_KEYS = (
+  [
+    [{ kind: 'ec', curve: 'P-256' }, 91, '3059301306072a8648ce3d020106082a8648ce3d03010703420004'],
+    [{ kind: 'ec', curve: 'P-384' }, 120, '3076301006072a8648ce3d020106052b8104002203620004'],
+    [{ kind: 'ec', curve: 'P-521' }, 158, '30819b301006072a8648ce3d020106052b810400230381860004'],
+    [{ kind: 'rsa', modulusBits: 2048 }, 294, '30820122300d06092a864886f70d01010105000382010f003082010a0282010100'],
+    [{ kind: 'rsa', modulusBits: 3072 }, 422, '308201a2300d06092a864886f70d01010105000382018f003082018a0282018100'],
+    [{ kind: 'rsa', modulusBits: 4096 }, 550, '30820222300d06092a864886f70d01010105000382020f003082020a0282020100'],
+  ] as const
+).map(([algorithm, length, prefix]) => ({ algorithm, length, prefix: Buffer.from(prefix, 'hex') }))
+
+/** What the encoding says: once OpenSSL has accepted it, asking OpenSSL would cost as much as the import did. */
+function usualAlgorithm(spki: Uint8Array): PublicKey['algorithm'] | undefined {
+  const found = USUAL_KEYS.find(
     ({ length, prefix }) => spki.length === length && prefix.every((byte, i) => spki[i] === byte),
   )
-  return found && { kind: 'ec', curve: found.curve }
+  if (found?.algorithm.kind === 'rsa' && (spki[found.prefix.length] ?? 0) < 0x80) return undefined
+  return found?.algorithm
 }
 
 function algorithmOf(object: KeyObject): PublicKey['algorithm'] {

@@ -1,14 +1,14 @@
-import { createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { TpmError } from '../codec/errors.ts'
 import type { TpmEccPublic, TpmPublic, TpmRsaPublic } from '../codec/public-area.ts'
 import { FIELD_BYTES, leftPad, spkiOfTpmPublic } from '../verify/spki.ts'
+import { importSpki } from './import-spki.ts'
 
 /** A TPM key for node:crypto. @throws {TpmError} `input.malformed`, also for a point that is not on its curve. */
 export function toKeyObject(area: TpmPublic): KeyObject {
   const spki = spkiOfTpmPublic(area)
   try {
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+    return importSpki(spki)
   } catch (cause) {
     throw new TpmError('input.malformed', 'TPMT_PUBLIC: not a valid public key', { cause })
   }

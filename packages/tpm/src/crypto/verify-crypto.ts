@@ -1,8 +1,9 @@
-import { constants, createPublicKey, verify } from 'node:crypto'
+import { constants, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { TpmError } from '../codec/errors.ts'
 import type { PublicKey, VerifyCrypto } from '../verify/crypto.ts'
 import { digest, hmac } from './digest.ts'
+import { importSpki } from './import-spki.ts'
 
 const CURVES = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' } as const
 
@@ -15,7 +16,7 @@ export const nodeVerifyCrypto: VerifyCrypto = {
   hmac,
 
   importPublicKey(spki) {
-    const object = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+    const object = importSpki(spki)
     const key = Object.freeze({ spki: new Uint8Array(spki), algorithm: algorithmOf(object) })
     keyObjects.set(key, object)
     return key

@@ -100,9 +100,24 @@ describe('both implementations of the port', () => {
     }
   })
 
+  test('verify raw signatures whose r or s begins with a zero byte, or with a bit that DER would take for a sign', () => {
+    const [pair] = EC
+    const node = nodeCrypto.importPublicKey(pair!.spki)
+    const scheme = { kind: 'ecdsa', hash: 'sha256', encoding: 'raw' } as const
+    const begins = (at: number, fits: (byte: number) => boolean) => {
+      for (;;) {
+        const signature = signedWith(pair!, scheme)
+        if (fits(signature[at] ?? 0)) return signature
+      }
+    }
+    for (const at of [0, 32])
+      for (const fits of [(b: number) => b === 0, (b: number) => b > 127, (b: number) => b > 0 && b < 128])
+        expect(nodeCrypto.verify(node, scheme, DATA, begins(at, fits))).toBe(true)
+  })
+
   test('B12 refuse r or s of zero, of the order and beyond, and integers that are not minimal', async () => {
     const [pair] = EC
-    const web = await webCrypto.importPublicKey(pair!.spki)
+    const [web, node] = [await webCrypto.importPublicKey(pair!.spki), nodeCrypto.importPublicKey(pair!.spki)]
     const order = Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex')
     const raw = signedWith(pair!, { kind: 'ecdsa', hash: 'sha256', encoding: 'raw' })
     for (const value of [new Uint8Array(32), order, new Uint8Array(32).fill(0xff)])
@@ -110,6 +125,7 @@ describe('both implementations of the port', () => {
         const bad = Uint8Array.from(raw)
         bad.set(value, at)
         expect(await webCrypto.verify(web, { kind: 'ecdsa', hash: 'sha256', encoding: 'raw' }, DATA, bad)).toBe(false)
+        expect(nodeCrypto.verify(node, { kind: 'ecdsa', hash: 'sha256', encoding: 'raw' }, DATA, bad)).toBe(false)
       }
     const padded = Uint8Array.of(
       0x30,

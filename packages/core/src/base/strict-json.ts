@@ -1,5 +1,6 @@
 import { VouchsafeError } from './errors.ts'
 import { fromUtf8 } from './encoding.ts'
+import { readQuickly } from './quick-json.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json }
 
@@ -23,7 +24,13 @@ export function parseStrictJson(input: Uint8Array | string, limits: JsonLimits):
   if (input.length > limits.maxBytes)
     throw new VouchsafeError('input.too-large', `JSON: ${input.length} bytes, at most ${limits.maxBytes}`)
   const text = typeof input === 'string' ? input : fromUtf8(input, 'JSON')
-  return new Reader(text, limits.maxDepth ?? 32).document()
+  const maxDepth = limits.maxDepth ?? 32
+  return readQuickly(text, maxDepth) ?? readSlowly(text, maxDepth)
+}
+
+/** Character by character: all the rules, and where a text breaks one. */
+export function readSlowly(text: string, maxDepth: number): Json {
+  return new Reader(text, maxDepth).document()
 }
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y

@@ -8,6 +8,7 @@ const bundle = `${image}/signature/verify-bundle.test.ts`
 const identity = `${image}/policy/signed-identity.ts`
 const identityTest = `${image}/policy/signed-identity.test.ts`
 const decide = `${image}/policy/decide-image.ts`
+const judge = `${image}/policy/judge-signature.ts`
 const pull = `${image}/policy/pull-policy.test.ts`
 const statements = `${image}/statement/find-statements.test.ts`
 
@@ -39,7 +40,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image-signature-digest',
-    file: decide,
+    file: judge,
     find: 'image.documents.find(({ digest }) => digest === payload.manifestDigest)',
     replace: 'image.documents[0]',
     testFile: signing,
@@ -47,7 +48,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image-signature-name',
-    file: decide,
+    file: judge,
     find: 'if (!matchesIdentity(identity, image.asked, payload.dockerReference))',
     replace: 'if (false as boolean)',
     testFile: signing,
@@ -55,7 +56,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image-bundle-name',
-    file: decide,
+    file: judge,
     find: 'if (!matchesIdentity(identity, image.asked, subject.name))',
     replace: 'if (false as boolean)',
     testFile: signing,
@@ -63,7 +64,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image-bundle-predicate',
-    file: decide,
+    file: judge,
     find: 'if (statement.predicateType !== PREDICATES.sign)',
     replace: 'if (false as boolean)',
     testFile: signing,
@@ -87,7 +88,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image-signers-threshold',
-    file: decide,
+    file: `${image}/policy/judge-signers.ts`,
     find: 'fulfilled: counted.size >= threshold,',
     replace: 'fulfilled: counted.size > 0,',
     testFile: signing,

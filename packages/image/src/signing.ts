@@ -38,14 +38,8 @@ export { chooseScope } from './policy/scope.ts'
 export { matchesIdentity, type SignedIdentity } from './policy/signed-identity.ts'
 export { type MaterialReader, readMaterialFrom } from './policy/material.ts'
 export { mergeRegistriesD, readRegistriesD, type RegistriesD, storesFor } from './policy/registries-d.ts'
-export {
-  type AcceptedSigner,
-  decideImage,
-  type ImageDecision,
-  type RequirementFinding,
-  type SignedDocument,
-  type SignedImage,
-} from './policy/decide-image.ts'
+export { decideImage, type ImageDecision, type RequirementFinding } from './policy/decide-image.ts'
+export type { AcceptedSigner, SignedDocument, SignedImage } from './policy/judge-signature.ts'
 export { decideBySignatures, explainRefusal, type PolicyPorts, pullPolicy } from './policy/pull-policy.ts'
 export { generateSigningKey, parseSigningKey, signingKey, type SigningKey } from './sign/private-key.ts'
 export {

@@ -8,7 +8,8 @@ import {
   readLookasideFile,
 } from '../signature/find-signatures.ts'
 import { MAX_SIGNATURE_BYTES } from '../signature/payload.ts'
-import { decideImage, type ImageDecision, type SignedImage } from './decide-image.ts'
+import { decideImage, type ImageDecision } from './decide-image.ts'
+import type { SignedImage } from './judge-signature.ts'
 import type { MaterialReader } from './material.ts'
 import type { ImagePolicy } from './parse-policy.ts'
 import { lookasideUrl, type RegistriesD, storesFor } from './registries-d.ts'

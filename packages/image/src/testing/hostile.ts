@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import zlib from 'node:zlib'
@@ -110,6 +110,9 @@ function bake({ entries, changes, form, damage, cut }: Recipe): RawLayer {
   }
 }
 
+/** The image's layout, the target, and the private directory that it is staged in. */
+const OURS = /^(?:layout\d+|target|target\.staging-[A-Za-z0-9]{6})$/
+
 /**
  * Unpacks random hostile images. Each ends in a tree or in an `ImageError`; what lies beside the target is compared
  * after each, and watched all the time.
@@ -122,7 +125,13 @@ export async function unpackHostile(runs: fc.Parameters<unknown>): Promise<Reado
   mkdirSync(path.join(outside, 'deeper'), { recursive: true })
   writeFileSync(path.join(outside, 'canary'), 'untouched')
   const touched: string[] = []
-  const watcher = watch(outside, { recursive: true }, (event, name) => touched.push(`${event} ${name}`))
+  const watchers = [
+    watch(outside, { recursive: true }, (event, name) => touched.push(`outside, ${event} ${name}`)),
+    // and beside the target: whatever gets a name there that is none of ours, for however short a time
+    watch(scratch, (event, name) => {
+      if (!OURS.test(name ?? '')) touched.push(`beside the target, ${event} ${name}`)
+    }),
+  ]
   const before = listTree(outside)
   const outcomes = new Map<string, number>()
   let count = 0
@@ -146,6 +155,7 @@ export async function unpackHostile(runs: fc.Parameters<unknown>): Promise<Reado
           rmSync(target, { recursive: true, force: true })
           rmSync(layout, { recursive: true, force: true })
           expect(listTree(outside)).toEqual(before)
+          expect(readdirSync(scratch)).toEqual(['outside'])
           rest = refusal?.entry === undefined ? undefined : without(rest, refusal.entry)
         }
       }),
@@ -155,7 +165,7 @@ export async function unpackHostile(runs: fc.Parameters<unknown>): Promise<Reado
     expect(touched).toEqual([])
     return outcomes
   } finally {
-    watcher.close()
+    for (const watcher of watchers) watcher.close()
     rmSync(scratch, { recursive: true, force: true })
   }
 }

@@ -36,7 +36,7 @@ export function encodeParameters(
   values: Readonly<Record<string, unknown>>,
 ): Uint8Array<ArrayBuffer> {
   const w = new ByteWriter('big')
-  for (const [name, codec] of command.lists.parameters) codec.write(w, name, values[name])
+  command.lists.parameters.write(w, values)
   return w.finish()
 }
 
@@ -124,11 +124,13 @@ function split(commandName: string, command: AnyCommand, sessionCount: number, r
   const newHandle = command.newHandle === undefined ? undefined : r.u32(command.newHandle)
   if (sessionCount === 0) return { newHandle, parameters: r.view('parameters', r.remaining), sessions: [] }
   const parameters = r.view('parameters', r.count('parameterSize', MAX_MESSAGE_BYTES))
-  const sessions = Array.from({ length: sessionCount }, () => ({
-    nonceTPM: r.sized('nonceTPM', 64),
-    attributes: r.u8('sessionAttributes'),
-    hmac: r.sized('hmac', 64),
-  }))
+  const sessions: ResponseSession[] = []
+  while (sessions.length < sessionCount)
+    sessions.push({
+      nonceTPM: r.sized('nonceTPM', 64),
+      attributes: r.u8('sessionAttributes'),
+      hmac: r.sized('hmac', 64),
+    })
   r.end()
   return { newHandle, parameters, sessions }
 }
@@ -141,8 +143,7 @@ export function decodeParameters(
 ): Record<string, unknown> {
   try {
     const r = new ByteReader(`${commandName} response`, parameters, 'big')
-    const values: Record<string, unknown> = {}
-    for (const [name, codec] of command.lists.returns) values[name] = codec.read(r, name)
+    const values = command.lists.returns.read(r, {})
     r.end()
     return values
   } catch (cause) {

@@ -149,11 +149,15 @@ export function struct<const F extends Fields>(fields: F): Codec<StructOf<F>> {
 }
 
 /** Fields as a list, which is what reading and writing go through. */
-class FieldRow {
+export class FieldRow {
   readonly #fields: readonly { readonly name: string; readonly codec: Codec<unknown> }[]
 
   constructor(fields: Fields) {
     this.#fields = Object.entries(fields).map(([name, codec]) => ({ name, codec }))
+  }
+
+  get first(): Codec<unknown> | undefined {
+    return this.#fields[0]?.codec
   }
 
   /** Adds the fields to `value`. */

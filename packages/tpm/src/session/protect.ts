@@ -34,7 +34,7 @@ export function protectCommand(
     return { sessions: slots.map(passwordLine), parameters: plain }
   const decrypting = slots.find(({ attributes }) => attributes & SESSION_ATTRIBUTE.decrypt)
   const encrypting = slots.find(({ attributes }) => attributes & SESSION_ATTRIBUTE.encrypt)
-  if (encrypting !== undefined && command.lists.returns[0]?.[1].isSized !== true)
+  if (encrypting !== undefined && command.lists.returns.first?.isSized !== true)
     throw new TpmError('input.malformed', 'this command has no first response parameter that could be encrypted')
   const parameters = decrypting === undefined ? plain : encryptCommand(command, decrypting, plain)
   const cpHashes = memoize((hash) => digest(hash, word(command.code), ...names, parameters))
@@ -65,7 +65,7 @@ function otherNonces(
 }
 
 function encryptCommand(command: AnyCommand, slot: AuthorizationSlot, parameters: Uint8Array): Uint8Array {
-  if (command.lists.parameters[0]?.[1].isSized !== true)
+  if (command.lists.parameters.first?.isSized !== true)
     throw new TpmError('input.malformed', 'this command has no first parameter that could be encrypted')
   return encryptFirstParameter(
     { ...encryptionKey(slot), nonceNewer: slot.nonceCaller, nonceOlder: sessionOf(slot).nonceTPM },

@@ -93,7 +93,7 @@ export class Executor {
     const auth: Readonly<Record<string, Authorization | undefined>> = options.auth ?? {}
     const targets: Target[] = []
     const authorized: { readonly entity: Target; readonly by: Authorization | undefined }[] = []
-    for (const [handle, role] of command.lists.handles) {
+    for (const { name: handle, role } of command.lists.handles) {
       const entity = resolveHandle((args as Record<string, HandleArgument | undefined>)[handle], handle)
       targets.push(entity)
       if (role !== 'none') authorized.push({ entity, by: auth[handle] })
@@ -142,7 +142,7 @@ export class Executor {
       (target) => !(target instanceof TransientObject) && handleType(target.handle) === 'persistent',
     ).length
     const spare = persistent + (TAKES_A_SLOT.has(name) ? 1 : 0)
-    if (objects.length > 0 || spare > 0) await this.objects.acquire(objects, spare)
+    if (objects.length > 0 || (spare > 0 && !this.objects.isEmpty)) await this.objects.acquire(objects, spare)
     const newSession = name === 'StartAuthSession' ? 1 : 0
     const handles = sessions.map(({ handle }) => handle)
     for (const target of targets) if (isSession(target)) handles.push(target.handle)

@@ -37,6 +37,11 @@ export class ObjectSlots {
     this.#commands = commands
   }
 
+  /** Whether there is nothing that could be moved out. */
+  get isEmpty(): boolean {
+    return this.#states.size === 0
+  }
+
   adopt(object: object, handle: number, options: { readonly isVolatile?: boolean } = {}): void {
     this.#states.set(object, { handle, context: undefined, isVolatile: options.isVolatile === true })
   }
@@ -49,7 +54,6 @@ export class ObjectSlots {
 
   /** Loads what is needed, leaves `spare` slots free, and marks all as just used. */
   async acquire(objects: readonly object[], spare: number): Promise<void> {
-    if (this.#states.size === 0 && objects.length === 0) return // nothing of ours could make room
     for (const object of objects) {
       const state = this.#stateOf(object)
       this.#states.delete(object)

@@ -1,4 +1,5 @@
-import type { Codec, Fields, StructOf } from '../table.ts'
+import { FieldRow } from '../table.ts'
+import type { Fields, StructOf } from '../table.ts'
 
 /**
  * Which authorization a handle of a command needs: by the object's password or policy (`user`), by policy alone where the
@@ -16,9 +17,9 @@ export interface Command<H extends HandleRoles, P extends Fields, R extends Fiel
   readonly newHandle: N | undefined
   /** The same as lists, in order: what runs for every command. */
   readonly lists: {
-    readonly handles: readonly (readonly [name: string, role: HandleRole])[]
-    readonly parameters: readonly (readonly [name: string, codec: Codec<unknown>])[]
-    readonly returns: readonly (readonly [name: string, codec: Codec<unknown>])[]
+    readonly handles: readonly { readonly name: string; readonly role: HandleRole }[]
+    readonly parameters: FieldRow
+    readonly returns: FieldRow
   }
   /** Sessions may accompany the command even where no handle needs one. */
   readonly sessions: boolean
@@ -53,9 +54,9 @@ export function command<
     returns,
     newHandle: shape.newHandle,
     lists: {
-      handles: Object.entries(handles),
-      parameters: Object.entries(parameters),
-      returns: Object.entries(returns),
+      handles: Object.entries(handles).map(([name, role]) => ({ name, role })),
+      parameters: new FieldRow(parameters),
+      returns: new FieldRow(returns),
     },
     sessions: shape.sessions ?? true,
   }

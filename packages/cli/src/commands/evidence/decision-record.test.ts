@@ -20,7 +20,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const fileOf = (content: AttestInputs) => ({ name: 'inputs.json', bytes: utf8(JSON.stringify(content)) })
 
 test('a machine whose kernel measured nothing after the boot shows so, and is accepted', async () => {
-  const { json, text } = await decisionRecord.show(fileOf(inputs))
+  const { json, text } = await decisionRecord.show(fileOf(inputs), {})
   expect(json).toMatchObject({ kernel: [] })
   expect(text).toContain('kernel     measured since: 0 (IMA)')
   expect(await decisionRecord.verify(fileOf(inputs), {}, newOutput(true))).toMatchObject({ accepted: true })
@@ -30,7 +30,7 @@ test('what the kernel measured after the boot is shown by path and digest, and v
   const { bytes } = imaRecord({ hash: 'sha256', digest: new Uint8Array(32).fill(0xab), path: '/usr/bin/node\n' })
   const claimed = fileOf({ ...inputs, evidence: { ...inputs.evidence, imaLog: toBase64Url(bytes) } })
   const digest = `sha256:${'ab'.repeat(32)}`
-  const { json, text } = await decisionRecord.show(claimed)
+  const { json, text } = await decisionRecord.show(claimed, {})
   expect(json).toMatchObject({ kernel: [{ register: 10, path: '/usr/bin/node\n', digest }] })
   expect(text).toContain(`register 10  "/usr/bin/node\\n"  ${digest}`)
   expect(await decisionRecord.verify(claimed, {}, newOutput(true))).toMatchObject({

@@ -9,6 +9,7 @@ import {
   fromBase64Url,
   type LaunchClaims,
   MAX_RECORD_BYTES,
+  parseAgreement,
   parseSchema,
   parseStrictJson,
   type TpmEvidence,
@@ -18,27 +19,31 @@ import {
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { parseTpmQuote } from '@vouchsafe/tpm/codec'
-import { eventTypeName, parseCel, parseImaLog, parseTcgLog, readLaunch } from '@vouchsafe/tpm/eventlog'
+import { parseCel, parseImaLog, parseTcgLog, readLaunch } from '@vouchsafe/tpm/eventlog'
 import { withHint } from '../../output.ts'
 import { table } from '../options.ts'
+import { bootTable, bootText, type Pins, readPins } from './boot-table.ts'
 import type { Answer, EvidenceFile, EvidenceFormat } from './format.ts'
-import { showParts } from './hardware-evidence.ts'
+import { NOT_VERIFIED, showParts } from './hardware-evidence.ts'
 import { membersOf } from './json-members.ts'
 
 /** A broker's record of a decision, or the attest inputs inside one: evidence with all that it was judged by. */
 export const decisionRecord: EvidenceFormat = {
   name: 'decision record',
   options: [],
+  showOptions: ['pins'],
   recognises(bytes) {
     const members = membersOf(bytes)
     return (
       ['payloadType', 'payload'].every((m) => members.has(m)) || ['nonceState', 'evidence'].every((m) => members.has(m))
     )
   },
-  async show(file) {
-    const { evidence: shownEvidence } = readAttestInputs(file)
+  async show(file, options) {
+    const { evidence: shownEvidence, agreement } = readAttestInputs(file)
     if (shownEvidence.format !== 'tpm') return showHardware(shownEvidence)
-    const shown = show(shownEvidence)
+    // a record holds what its evidence was judged by
+    const agreed = agreement === null ? null : parseAgreement(fromBase64(agreement), nodeCrypto).body.environment
+    const shown = show(shownEvidence, options.pins === undefined ? agreed : readPins(options.pins))
     return { json: shown, text: textOf(shown) }
   },
   async verify(file) {
@@ -86,9 +91,11 @@ async function showHardware(shown: evidence.HardwareEvidence): Promise<Answer> {
   }
 }
 
-function show(evidence: TpmEvidence) {
+function show(evidence: TpmEvidence, pins: Pins | null) {
   const quote = parseTpmQuote(fromBase64Url(evidence.quote.attest))
   const boot = parseTcgLog(fromBase64Url(evidence.bootLog))
+  const values = new Map(Object.entries(evidence.registers).map(([n, value]) => [Number(n), value]))
+  const seen = bootTable(boot, 'sha256', values, pins)
   const kernel = evidence.imaLog === undefined ? [] : parseImaLog(fromBase64Url(evidence.imaLog))
   return {
     verified: false,
@@ -100,7 +107,8 @@ function show(evidence: TpmEvidence) {
       firmwareVersion: String(quote.firmwareVersion),
     },
     registers: evidence.registers,
-    boot: boot.events.map((e) => ({ register: e.register, type: eventTypeName(e.type) })),
+    boot: seen.events,
+    bootRegisters: seen.registers,
     kernel: kernel.map(({ register, template, violation, entry }) => ({
       register,
       path: entry?.path ?? `of template ${template}`,
@@ -123,17 +131,15 @@ function launchText(launch: LaunchClaims): string {
 function textOf(shown: ReturnType<typeof show>): string {
   const { launch } = shown
   return [
-    'NOT VERIFIED (vouchsafe evidence verify does that)',
+    NOT_VERIFIED,
     `quote      commits to ${shown.quote.extraData}`,
     `counters   ${shown.quote.resetCount} resets, ${shown.quote.restartCount} restarts, firmware ${shown.quote.firmwareVersion}`,
     launchText(launch),
-    `boot       ${shown.boot.length} events`,
-    table(shown.boot.map((e) => [`           register ${e.register}`, e.type])),
     `kernel     measured since: ${shown.kernel.length} (IMA)`,
     ...shown.kernel.map(
       (e) => `           register ${e.register}  ${JSON.stringify(e.path)}  ${e.digest ?? 'not measured reliably'}`,
     ),
-    'registers',
-    table(Object.entries(shown.registers).map(([n, value]) => [`           ${n}`, value])),
+    '',
+    bootText({ events: shown.boot, registers: shown.bootRegisters }),
   ].join('\n')
 }

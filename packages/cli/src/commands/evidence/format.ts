@@ -31,6 +31,14 @@ export interface VerifyOptions {
   readonly eventLog?: string
 }
 
+/** What `evidence show` was given beside the file. */
+export interface ShowOptions {
+  /** An agreement, or pins. */
+  readonly pins?: string
+  /** The CCEL log of a TD. */
+  readonly eventLog?: string
+}
+
 /** An answer, also when it is no. */
 export interface Answer {
   readonly json: object
@@ -49,10 +57,12 @@ export interface EvidenceFormat {
   readonly name: string
   /** The options that mean something for it. Others are refused: leaving out a check must not go unseen. */
   readonly options: readonly (keyof VerifyOptions)[]
+  /** Those of `show`. */
+  readonly showOptions: readonly (keyof ShowOptions)[]
   /** By content alone; believes nothing. */
   recognises(bytes: Uint8Array): boolean
   /** Everything it says, unverified. */
-  show(file: EvidenceFile): Answer | Promise<Answer>
+  show(file: EvidenceFile, options: ShowOptions): Answer | Promise<Answer>
   /** Throws on evidence that is malformed or not authentic. */
   verify(file: EvidenceFile, options: VerifyOptions, output: Output): Promise<Verdict>
 }

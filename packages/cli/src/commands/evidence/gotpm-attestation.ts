@@ -20,7 +20,9 @@ import type { TrustedHash } from '@vouchsafe/tpm/verify'
 import { UsageError } from '../../output.ts'
 import { parseBank, parseNonce, parsePcrList } from '../tpm/arguments.ts'
 import { type Trust, trustFor } from './anchor.ts'
-import type { EvidenceFile, EvidenceFormat, VerifyOptions } from './format.ts'
+import { type BootTable, bootTable, bootText, readPins } from './boot-table.ts'
+import type { EvidenceFile, EvidenceFormat, ShowOptions, VerifyOptions } from './format.ts'
+import { NOT_VERIFIED } from './hardware-evidence.ts'
 import { type HardwareAnswer, verifyTeeReport } from './tee-report.ts'
 
 /** What `gotpm attest` and `vouchsafe evidence collect` write, in either form. */
@@ -42,13 +44,14 @@ export const gotpmAttestation: EvidenceFormat = {
     'at',
     'dangerouslyTrustItsOwnKey',
   ],
+  showOptions: ['pins'],
   recognises(bytes) {
     const format = gotpmFormatOf(bytes)
     if (format === 'textproto')
       return /^\s*(?:#[^\n]*\n\s*)*(?:ak_pub|quotes|event_log)\s*[:{]/.test(beginningOf(bytes))
     return bytes[0] === 0x0a && isAttestation(bytes)
   },
-  show(file) {
+  show(file, options) {
     const attestation = read(file)
     const name = nameOf(attestation)
     const quotes = attestation.quotes.map(({ quote, pcrs }) => {
@@ -56,17 +59,28 @@ export const gotpmAttestation: EvidenceFormat = {
       const registers = Object.fromEntries([...values].map(([n, v]) => [n, toHex(v)]))
       return { bank, nonce: toHex(parseTpmQuote(quote).extraData), registers }
     })
-    const events = attestation.eventLog.length === 0 ? 0 : parseTcgLog(attestation.eventLog).events.length
+    const boot = bootOf(attestation.eventLog, quotes, options)
+    const events = boot?.events.length ?? 0
     const tee = teeReport(attestation)?.kind ?? 'none'
     const certified = attestation.akCert.length > 0
     return {
-      json: { verified: false, format: 'gotpm', key: name, certified, quotes, events, tee },
+      json: {
+        verified: false,
+        format: 'gotpm',
+        key: name,
+        certified,
+        quotes,
+        events,
+        tee,
+        ...(boot !== null && { boot: boot.events, bootRegisters: boot.registers }),
+      },
       text: [
-        'NOT VERIFIED (vouchsafe evidence verify does that)',
+        NOT_VERIFIED,
         `key        ${name}${certified ? ', with a certificate' : ''}`,
         ...quotes.map((q) => `quote      of ${q.bank}, over nonce ${q.nonce}`),
         `boot log   ${events} events`,
         `hardware   ${tee}`,
+        ...(boot === null ? [] : ['', bootText(boot)]),
       ].join('\n'),
     }
   },
@@ -107,6 +121,24 @@ export const gotpmAttestation: EvidenceFormat = {
       text: textOf(verified, trust, hardware, accepted),
     }
   },
+}
+
+interface ShownQuote {
+  readonly bank: string
+  readonly registers: Readonly<Record<string, string>>
+}
+
+/** The boot in the bank that agreements pin, where both log and quotes have it. */
+function bootOf(eventLog: Uint8Array, quotes: readonly ShownQuote[], { pins }: ShowOptions): BootTable | null {
+  const quote = quotes.find(({ bank }) => bank === 'sha256')
+  const log = eventLog.length === 0 ? null : parseTcgLog(eventLog)
+  if (log === null || quote === undefined || !log.banks.includes('sha256')) {
+    if (pins !== undefined)
+      throw new UsageError('there is no log and quote of SHA-256 to hold pins against', 'leave --pins out')
+    return null
+  }
+  const values = new Map(Object.entries(quote.registers).map(([n, value]) => [Number(n), value]))
+  return bootTable(log, 'sha256', values, pins === undefined ? null : readPins(pins))
 }
 
 /** A guess is made by the first page. */

@@ -23,6 +23,7 @@ const statementSchema = z.union([quoteSchema, certifySchema])
 export const tpmStatement: EvidenceFormat = {
   name: 'TPM quote or certify statement',
   options: ['nonce', 'trustKey', 'certifiedKeyOnly'],
+  showOptions: [],
   recognises(file) {
     const members = membersOf(file)
     return ['akPublic', 'attest', 'signature'].every((m) => members.has(m))

@@ -146,8 +146,34 @@ test('F17 explain tells what a policy on trial would have decided', async () => 
   writeFileSync(world.a.config, JSON.stringify({ ...config, shadows: file }))
   Object.assign(world.a, await startClinic('clinic-a', world.a.key, world.a.config, world.logged))
   actAs(world.a)
-  const { status, stdout } = await line.run('policy', 'explain', await ask(world.a), '--as', 'clinic-a.json')
+  const decision = await ask(world.a)
+  const { status, stdout } = await line.run('policy', 'explain', decision, '--as', 'clinic-a.json')
   expect(status).toBe(0)
   expect(stdout).toContain('RELEASE  release')
   expect(stdout).toContain('on trial: strict would deny, which is another answer')
+
+  const trials = await line.run('policy', 'trials', '--as', 'clinic-a.json')
+  expect(trials.status, trials.stderr).toBe(1)
+  expect(trials.stdout).toContain('strict would have decided 1 of 1 otherwise')
+  const saved = line.file('saved.json')
+  await line.run('why', decision, '--as', 'clinic-a.json', '--save', saved)
+  const told = await line.run('policy', 'trials', '--records', saved, '--key', world.a.pin.decisions, '--json')
+  expect(told.json()).toEqual({
+    decisions: 1,
+    trials: [
+      {
+        policy: 'strict',
+        asked: 1,
+        differing: [{ decision, at: expect.any(String), decided: 'release', would: 'deny' }],
+      },
+    ],
+  })
+  const stranger = await line.refusal('policy', 'trials', '--records', saved, '--key', world.b.pin.decisions)
+  expect(stranger).toMatchObject({ code: 'evidence.signature' })
+})
+
+test('trials says so where no policy is on trial', async () => {
+  const { status, stdout } = await line.run('policy', 'trials', '--as', 'clinic-b.json')
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/no policy on trial was asked in [1-9][0-9]* decisions/)
 })

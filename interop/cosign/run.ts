@@ -3,30 +3,18 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import {
-  buildImage,
-  type Descriptor,
-  type Digest,
-  ImageLayout,
-  parseReference,
-  pushImage,
-  RegistryClient,
-  type RegistryHost,
-} from '@vouchsafe/image'
+import type { Digest } from '@vouchsafe/image'
 import {
   attachBundle,
   attachCosign,
   attachEnvelope,
   cosignPayload,
-  decideBySignatures,
   dsseEnvelope,
   findStatements,
   generateSigningKey,
-  parsePolicy,
   parsePublicKey,
   parseSigningKey,
   PREDICATES,
-  readMaterialFrom,
   signBundle,
   signCosign,
   signingKey,
@@ -34,7 +22,7 @@ import {
   signStatement,
   writeStatement,
 } from '@vouchsafe/image/signing'
-import { DockerRegistry } from '../image-registry/peers.ts'
+import { type Case, type Published, runCases, SignedImages } from '../image-registry/signed-images.ts'
 import { Cosign, passphrase } from './cosign.ts'
 
 /*
@@ -42,27 +30,10 @@ import { Cosign, passphrase } from './cosign.ts'
  * which lacks the referrers API: both sides find bundles by the fallback tag.
  */
 const scratch = mkdtempSync(path.join(tmpdir(), 'vouchsafe-cosign-'))
-const local: RegistryHost = { plainHttp: true, privateNetwork: true }
-const registry = await DockerRegistry.start(path.join(scratch, 'registry'))
-const client = new RegistryClient({ hosts: { [registry.host]: local } })
+const images = await SignedImages.start(scratch)
+const { client } = images
+const publish = () => images.publish()
 const cosign = new Cosign()
-
-interface Published {
-  readonly reference: string
-  readonly name: { readonly registry: string; readonly path: string }
-  readonly digest: Digest
-  readonly descriptor: Descriptor
-}
-
-let count = 0
-async function publish(): Promise<Published> {
-  const directory = path.join(scratch, `image${count++}`)
-  const files = [{ kind: 'file', path: 'number', bytes: new TextEncoder().encode(String(count)) }] as const
-  const { digest, manifest } = await buildImage({ layers: [{ kind: 'files', files }], config: {} }, directory)
-  const name = { registry: registry.host, path: `app${count}` }
-  await pushImage(await ImageLayout.open(directory), digest, client.endpoint(name), { tag: 'v1' })
-  return { reference: `${registry.host}/app${count}`, name, digest, descriptor: manifest }
-}
 
 const insecure = ['--allow-http-registry', '--allow-insecure-registry'] as const
 const OLD = ['--new-bundle-format=false'] as const
@@ -96,19 +67,7 @@ async function oursAccepts(image: Published, publicPem: string, identity: string
     keyData: Buffer.from(publicPem).toString('base64'),
     signedIdentity: { type: identity },
   }
-  const { bytes } = await client.reader(image.name).readManifest(image.digest, 1e6)
-  const decision = await decideBySignatures(
-    {
-      asked: parseReference(`${image.reference}@${image.digest}`),
-      documents: [{ role: 'manifest', digest: image.digest, bytes }],
-    },
-    {
-      policy: parsePolicy(new TextEncoder().encode(JSON.stringify({ default: [requirement] }))),
-      client,
-      material: readMaterialFrom({}),
-      at: () => new Date(),
-    },
-  )
+  const decision = await images.decide(`${image.reference}@${image.digest}`, { default: [requirement] })
   return decision.kind === 'accept'
 }
 
@@ -148,7 +107,7 @@ const theirPublic = readFileSync(cosign.file('theirs.pub'), 'utf8')
 const stranger = ourKey('p256')
 writeFileSync(cosign.file('stranger.pub'), pemOf(stranger))
 
-const CASES: readonly (readonly [string, () => Promise<void>])[] = [
+const CASES: readonly Case[] = [
   ...(['p256', 'rsa', 'ed25519'] as const).flatMap((kind) => [
     [
       `signed by us under the tag (${kind}), verified by cosign; refused with another key`,
@@ -293,23 +252,10 @@ const CASES: readonly (readonly [string, () => Promise<void>])[] = [
   ),
 ]
 
-let failed = 0
 try {
-  for (const [name, run] of CASES) {
-    try {
-      await run()
-      console.log(`ok   ${name}`)
-    } catch (error) {
-      failed++
-      const said = (error as { stderr?: string }).stderr ?? ''
-      console.log(`FAIL ${name}\n     ${String(error)}\n${said}`)
-    }
-  }
+  await runCases(CASES)
 } finally {
-  client.close()
-  await registry.kill()
+  await images.stop()
   cosign.remove()
   rmSync(scratch, { recursive: true, force: true })
 }
-console.log(`${CASES.length - failed} of ${CASES.length}`)
-process.exitCode = failed === 0 ? 0 : 1

@@ -3,32 +3,21 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import {
-  buildImage,
-  type Digest,
-  digestOf,
-  ImageLayout,
-  parseReference,
-  pushImage,
-  RegistryClient,
-  type RegistryHost,
-} from '@vouchsafe/image'
+import { digestOf } from '@vouchsafe/image'
 import {
   attachCosign,
   cosignPayload,
-  decideBySignatures,
   generateSigningKey,
   mergeRegistriesD,
   parseKeyRing,
-  parsePolicy,
   parseSigningKey,
-  readMaterialFrom,
   signCosign,
+  type SigningKey,
   signSimple,
   verifySimpleSignature,
 } from '@vouchsafe/image/signing'
 import * as openpgp from 'openpgp'
-import { DockerRegistry } from '../image-registry/peers.ts'
+import { type Case, type Published, runCases, SignedImages } from '../image-registry/signed-images.ts'
 import { Skopeo } from '../skopeo/skopeo.ts'
 
 /*
@@ -38,9 +27,9 @@ import { Skopeo } from '../skopeo/skopeo.ts'
  */
 const scratch = mkdtempSync(path.join(tmpdir(), 'vouchsafe-signing-'))
 const file = (name: string) => path.join(scratch, name)
-const local: RegistryHost = { plainHttp: true, privateNetwork: true }
-const registry = await DockerRegistry.start(file('registry'))
-const client = new RegistryClient({ hosts: { [registry.host]: local } })
+const images = await SignedImages.start(scratch)
+const { client } = images
+const publish = () => images.publish()
 const passphrase = 'interop'
 new Skopeo(scratch)
 const program = process.env['VOUCHSAFE_SKOPEO'] ?? file('skopeo')
@@ -50,23 +39,6 @@ const registriesYaml = `default-docker:\n  use-sigstore-attachments: true\n  loo
 writeFileSync(file('registries.d/default.yaml'), registriesYaml)
 writeFileSync(file('passphrase'), passphrase)
 
-interface Published {
-  readonly reference: string
-  readonly name: { readonly registry: string; readonly path: string }
-  readonly digest: Digest
-  readonly directory: string
-}
-
-let count = 0
-async function publish(): Promise<Published> {
-  const directory = file(`image${count++}`)
-  const files = [{ kind: 'file', path: 'number', bytes: new TextEncoder().encode(String(count)) }] as const
-  const { digest } = await buildImage({ layers: [{ kind: 'files', files }], config: {}, name: 'v1' }, directory)
-  const name = { registry: registry.host, path: `app${count}` }
-  await pushImage(await ImageLayout.open(directory), digest, client.endpoint(name), { tag: 'v1' })
-  return { reference: `${registry.host}/app${count}`, name, digest, directory }
-}
-
 function skopeo(...args: readonly string[]): string {
   return execFileSync(program, ['--registries.d', file('registries.d'), ...args], {
     encoding: 'utf8',
@@ -75,26 +47,16 @@ function skopeo(...args: readonly string[]): string {
 }
 
 /** What both sides say of an image under one policy. They must agree. */
-async function bothSay(image: Published, requirement: object, tag = 'v1'): Promise<boolean> {
-  const policy = JSON.stringify({
-    default: [{ type: 'reject' }],
-    transports: { docker: { [registry.host]: [requirement] } },
-  })
-  writeFileSync(file('policy.json'), policy)
-  const asked = parseReference(`${image.reference}:${tag}`)
-  const { digest, bytes } = await client.reader(image.name).readTag(tag)
-  const decision = await decideBySignatures(
-    { asked, documents: [{ role: 'manifest', digest, bytes }] },
-    {
-      policy: parsePolicy(new TextEncoder().encode(policy)),
-      client,
-      material: readMaterialFrom({}),
-      registries: mergeRegistriesD([
-        { what: 'default.yaml', bytes: new TextEncoder().encode(registriesYaml.replace(/^ {2}lookaside.*\n/m, '')) },
-      ]),
-      at: () => new Date(),
-    },
-  )
+async function bothSay(image: Published, requirement: object, tag?: string): Promise<boolean> {
+  const transports = { docker: { [images.host]: [requirement] } }
+  return bothSayUnder(image, { default: [{ type: 'reject' }], transports }, tag)
+}
+
+async function bothSayUnder(image: Published, policy: object, tag = 'v1'): Promise<boolean> {
+  writeFileSync(file('policy.json'), JSON.stringify(policy))
+  const bytes = new TextEncoder().encode(registriesYaml.replace(/^ {2}lookaside.*\n/m, ''))
+  const registries = mergeRegistriesD([{ what: 'default.yaml', bytes }])
+  const decision = await images.decide(`${image.reference}:${tag}`, policy, { registries })
   let theirs = true
   try {
     const target = `dir:${mkdtempSync(file('pulled-'))}`
@@ -127,7 +89,7 @@ const byKey = (pub: string, identity: object = { type: 'matchRepository' }) => (
   signedIdentity: identity,
 })
 
-const CASES: readonly (readonly [string, () => Promise<void>])[] = [
+const CASES: readonly Case[] = [
   [
     'signed by us under the tag: one policy, both accept; another key, another name, no signature: both refuse',
     async () => {
@@ -144,12 +106,34 @@ const CASES: readonly (readonly [string, () => Promise<void>])[] = [
       assert.equal(await bothSay(image, byKey('ours.pub', { type: 'matchExact' })), false)
       await sign(`${image.reference}:v1`)
       assert.equal(await bothSay(image, byKey('ours.pub', { type: 'matchExact' })), true)
-      const remap = { type: 'remapIdentity', prefix: registry.host, signedPrefix: 'vendor.example' }
+      const remap = { type: 'remapIdentity', prefix: images.host, signedPrefix: 'vendor.example' }
       assert.equal(await bothSay(image, byKey('ours.pub', remap)), false)
-      await sign(`${image.reference.replace(registry.host, 'vendor.example')}:v1`)
+      await sign(`${image.reference.replace(images.host, 'vendor.example')}:v1`)
       assert.equal(await bothSay(image, byKey('ours.pub', remap)), true)
       const exact = { type: 'exactRepository', dockerRepository: 'r.example/another' }
       assert.equal(await bothSay(image, byKey('ours.pub', exact)), true)
+    },
+  ],
+  [
+    'GU-30 one policy file: an open repository unsigned, a protected one by our key; no signature and another key refused, as skopeo has it',
+    async () => {
+      const [open, protectedOne] = [await publish(), await publish()]
+      const sign = (by: SigningKey) =>
+        attachCosign(
+          client,
+          protectedOne.name,
+          protectedOne.digest,
+          signCosign(cosignPayload({ digest: protectedOne.digest, dockerReference: protectedOne.reference }), by),
+        )
+      const stranger = parseSigningKey(generateSigningKey('s').privatePem, { passphrase: 's' })
+      const docker = { [protectedOne.reference]: [byKey('ours.pub')] }
+      const policy = { default: [{ type: 'insecureAcceptAnything' }], transports: { docker } }
+      assert.equal(await bothSayUnder(open, policy), true)
+      assert.equal(await bothSayUnder(protectedOne, policy), false)
+      await sign(stranger)
+      assert.equal(await bothSayUnder(protectedOne, policy), false)
+      await sign(key)
+      assert.equal(await bothSayUnder(protectedOne, policy), true)
     },
   ],
   [
@@ -239,21 +223,9 @@ const CASES: readonly (readonly [string, () => Promise<void>])[] = [
   ],
 ]
 
-let failed = 0
 try {
-  for (const [name, run] of CASES) {
-    try {
-      await run()
-      console.log(`ok   ${name}`)
-    } catch (error) {
-      failed++
-      console.log(`FAIL ${name}\n     ${String(error)}\n${(error as { stderr?: string }).stderr ?? ''}`)
-    }
-  }
+  await runCases(CASES)
 } finally {
-  client.close()
-  await registry.kill()
+  await images.stop()
   rmSync(scratch, { recursive: true, force: true })
 }
-console.log(`${CASES.length - failed} of ${CASES.length}`)
-process.exitCode = failed === 0 ? 0 : 1

@@ -32,6 +32,7 @@ beforeAll(async () => {
   line.write('pass', 'open sesame\n')
   await line.answer('image', 'key', 'owner.key', '--passphrase-file', 'pass')
   await line.answer('image', 'key', 'other.key', '--passphrase-file', 'pass')
+  await line.answer('image', 'key', 'second', '--passphrase-file', 'pass')
   const published = await publish('team/app')
   reference = published.reference
   digest = published.digest
@@ -167,6 +168,26 @@ describe('vouchsafe image sign, verify, attach, sbom', () => {
     await answer('sign', `${at.reference}:v1`, ...owner)
     expect((await pull()).status).toBe(0)
     expect(readFileSync(line.file('rootfs/name'), 'utf8')).toBe('team/pulled')
+  })
+
+  test('GU-30 one policy: an open repository unsigned, a protected one by any key of its ring; the reason where refused', async () => {
+    const [open, guarded] = [await publish('open/app'), await publish('guarded/app')]
+    const ring = ['owner.key.pub', 'second.pub'].map((name) => readFileSync(line.file(name)).toString('base64'))
+    const requirement = { type: 'sigstoreSigned', keyDatas: ring, signedIdentity: { type: 'matchRepository' } }
+    const docker = { [`${server.host}/guarded`]: [requirement] }
+    line.write('two.json', JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }], transports: { docker } }))
+    const pull = async (from: { readonly reference: string }, to: string) => {
+      const { status, stderr } = await run('pull', `${from.reference}:v1`, '--policy', 'two.json', '--to', to)
+      return [status, existsSync(line.file(to)), stderr]
+    }
+    expect(await pull(open, 'of-open')).toEqual([0, true, expect.anything()])
+    const unsigned = await pull(guarded, 'of-guarded')
+    expect(unsigned).toEqual([1, false, expect.stringMatching(/policy\.refused.*carries no signature/s)])
+    await answer('sign', `${guarded.reference}:v1`, '--key', 'other.key', '--passphrase-file', 'pass')
+    const another = await pull(guarded, 'of-guarded')
+    expect(another).toEqual([1, false, expect.stringMatching(/policy\.refused.*signature\.unverified/s)])
+    await answer('sign', `${guarded.reference}:v1`, '--key', 'second', '--passphrase-file', 'pass')
+    expect(await pull(guarded, 'of-guarded')).toEqual([0, true, expect.anything()])
   })
 
   test('GU-29 files that cannot be used are named, with the exit status of bad input', async () => {

@@ -10,7 +10,7 @@ import { type MachineOptions, startMachine } from './machine/start-machine.ts'
 import { startProxy } from './machine/proxy.ts'
 import type { Report } from '../report.ts'
 import { type Stage, tell } from '../tell.ts'
-import { selfSigned } from './self-signed.ts'
+import { blobsOf, existing, identityOf } from './existing.ts'
 import { buildUsleepImage } from './usleep/build-image.ts'
 import { UWEAR_FOLDER, buildUwearImage } from './uwear/build-image.ts'
 import type { Settings } from './usleep/serve.ts'
@@ -25,12 +25,19 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   const rootSha256 = toHex(nodeCrypto.digest('sha256', authority.root))
   const page = await startRootPage(authority)
   atEnd(() => page.close())
-  const uwear = await selfSigned('UWear')
-  const balancer = await selfSigned('load balancer')
+  const { layout: named, identities } = existing(process.env)
+  const uwear = await identityOf('UWear', identities)
+  const balancer = await identityOf('load balancer', identities)
   const settings: Settings = { audience: 'uwear', senders: [uwear.sha256, balancer.sha256] }
-  const layout = path.join(directory, 'layout')
+  const ownLayout = path.join(directory, 'layout')
+  const layout = named ?? ownLayout
+  const before = blobsOf(layout)
   const approved = await buildUsleepImage(settings, layout)
-  report.say(`UWear reads USleep's source, builds it, and approves ${approved.digest}`)
+  const found = before.includes(approved.digest.slice('sha256:'.length))
+  report.say(
+    `UWear reads USleep's source, builds it, and approves ${approved.digest}${found ? ', which is there already' : ''}`,
+  )
+  report.answer({ approved: approved.digest, found, sender: uwear.sha256 })
   const config = new UwearConfig(path.join(directory, 'uwear'), uwear, {
     from: page.address,
     sha256: rootSha256,
@@ -38,7 +45,7 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   })
 
   report.title('The approved workload')
-  const good = await launch('m1', approved.digest)
+  const good = await launch('m1', approved.digest, layout)
   const first = await runUwear(config.write(good.port))
   tellRules(report, first)
   report.check('the root was downloaded and has the pinned SHA-256', 'root' in first && first.root === 'downloaded')
@@ -53,8 +60,8 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   )
 
   report.title('A workload that UWear has not approved: for another audience, and so another image')
-  const other = await buildUsleepImage({ ...settings, audience: 'another-company' }, layout)
-  const bad = await launch('m2', other.digest)
+  const other = await buildUsleepImage({ ...settings, audience: 'another-company' }, ownLayout)
+  const bad = await launch('m2', other.digest, ownLayout)
   const second = await runUwear(config.write(bad.port))
   tellRules(report, second)
   report.check('the root on disk was used again', 'root' in second && second.root === 'kept')
@@ -95,16 +102,16 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   report.say(logs.trim())
   report.check('launch and verdict, nothing of the night, no token, no key', !leaks(logs))
 
-  async function launch(name: string, digest: typeof approved.digest) {
-    const { workload: machine, stop } = await startMachine(machineOf('usleep', name, digest))
+  async function launch(name: string, digest: typeof approved.digest, from: string) {
+    const { workload: machine, stop } = await startMachine(machineOf('usleep', name, digest, from))
     atEnd(stop)
     return { machine, port: Number((await machine.line({ event: 'usleep.listening' }))['port']) }
   }
 
-  function machineOf(company: string, name: string, digest: typeof approved.digest): MachineOptions {
+  function machineOf(company: string, name: string, digest: typeof approved.digest, from: string): MachineOptions {
     return {
       directory: path.join(directory, name),
-      layout,
+      layout: from,
       digest,
       authority,
       instance: { project: `${company}-project`, zone: 'here-1', name: `${company}-1`, id: '1' },
@@ -115,8 +122,8 @@ async function story({ report, directory, atEnd }: Stage): Promise<void> {
   /** UWear on a machine of its own: started, heard, shown to an auditor, and taken away. */
   async function runAttestedUwear(variables: Readonly<Record<string, string>>) {
     const file = config.write('told at launch')
-    const { digest } = await buildUwearImage(path.basename(file), layout)
-    const machine = machineOf('uwear', 'm3', digest)
+    const { digest } = await buildUwearImage(path.basename(file), ownLayout)
+    const machine = machineOf('uwear', 'm3', digest, ownLayout)
     const logFile = path.join(directory, 'uwear.log')
     const mounts = { [UWEAR_FOLDER]: path.dirname(file) }
     const { workload, vouch, stop } = await startMachine({ ...machine, variables, mounts, logFile })

@@ -35,15 +35,20 @@ export const nodeCrypto = {
   },
 
   importPublicKey(spki: Uint8Array): PublicKey {
+    const usual = usualAlgorithm(spki)
     let object: KeyObject
     try {
-      object = createPublicKey(toPem(spki))
+      // OpenSSL reads the bare RSA key, which is all that follows the usual head, in half the time
+      const isUsualRsa = usual?.kind === 'rsa'
+      object = createPublicKey(
+        isUsualRsa ? toPem('RSA PUBLIC KEY', spki.subarray(RSA_HEAD_BYTES)) : toPem('PUBLIC KEY', spki),
+      )
     } catch (cause) {
       throw new VouchsafeError('input.malformed', 'SubjectPublicKeyInfo: not a public key', { cause })
     }
     const key: PublicKey = Object.freeze({
       spki: new Uint8Array(spki),
-      algorithm: usualAlgorithm(spki) ?? algorithmOf(object),
+      algorithm: usual ?? algorithmOf(object),
     })
     keyObjects.set(key, object)
     return key
@@ -105,9 +110,9 @@ function derInteger(unsigned: Uint8Array): readonly number[] {
  * As text, which Node takes for a key at once. Of an object it first asks whether it is one of four kinds of keys, and each
  * no is an exception with its stack: that takes twice as long as reading the key.
  */
-function toPem(spki: Uint8Array): string {
-  const { buffer, byteOffset, length } = spki
-  return `-----BEGIN PUBLIC KEY-----\n${Buffer.from(buffer, byteOffset, length).toString('base64')}\n-----END PUBLIC KEY-----\n`
+function toPem(label: string, der: Uint8Array): string {
+  const { buffer, byteOffset, length } = der
+  return `-----BEGIN ${label}-----\n${Buffer.from(buffer, byteOffset, length).toString('base64')}\n-----END ${label}-----\n`
 }
 
 /**
@@ -124,6 +129,9 @@ const USUAL_KEYS = (
     [{ kind: 'rsa', modulusBits: 4096 }, 550, '30820222300d06092a864886f70d01010105000382020f003082020a0282020100'],
   ] as const
 ).map(([algorithm, length, prefix]) => ({ algorithm, length, prefix: Buffer.from(prefix, 'hex') }))
+
+/** Of an RSA key's SubjectPublicKeyInfo: two lengths, the algorithm, and the bit string's head. */
+const RSA_HEAD_BYTES = 24
 
 /** What the encoding says: once OpenSSL has accepted it, asking OpenSSL would cost as much as the import did. */
 function usualAlgorithm(spki: Uint8Array): PublicKey['algorithm'] | undefined {

@@ -61,7 +61,9 @@ export class ByteReader {
   u64(field: string): bigint {
     const at = this.#advance(field, 8)
     const isBig = this.endian === 'big'
-    return (BigInt(this.#word(isBig ? at : at + 4)) << 32n) | BigInt(this.#word(isBig ? at + 4 : at))
+    const high = this.#word(isBig ? at : at + 4)
+    const low = this.#word(isBig ? at + 4 : at)
+    return high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low)
   }
 
   i32(field: string): number {

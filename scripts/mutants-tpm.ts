@@ -11,6 +11,7 @@ const quoteTest = 'packages/tpm/src/verify/verify-statements.test.ts'
 const replaysTest = 'packages/tpm/src/eventlog/verify-replays.test.ts'
 const replayTest = 'packages/tpm/src/eventlog/replay.test.ts'
 const imaTest = 'packages/tpm/src/eventlog/ima/ima.test.ts'
+const sessionTest = 'packages/tpm/src/session/session.test.ts'
 const never = 'if (false as boolean)'
 
 /** The checks of quotes, event logs, runtime lists and credentials, removed one at a time. */
@@ -310,5 +311,37 @@ export const TPM_MUTANTS: readonly Mutant[] = [
     replace: "from.kind === 'access-token'",
     testFile: 'packages/broker/src/distributor/distributor.test.ts',
     test: 'VT-0',
+  },
+  {
+    name: 'session-answer',
+    file: 'packages/tpm/src/session/protect.ts',
+    find: 'if (!constantTimeEqual(expected, answer.hmac))',
+    replace: never,
+    testFile: sessionTest,
+    test: 'is noticed when it changes any byte of an answer under a session',
+  },
+  {
+    name: 'session-key-of-password',
+    file: 'packages/tpm/src/session/session.ts',
+    find: 'if (last !== undefined && equalBytes(last.authValue, authValue)) return',
+    replace: 'if (last !== undefined) return',
+    testFile: sessionTest,
+    test: 'a wrong password is refused, with the place of its session',
+  },
+  {
+    name: 'session-nonce-twice',
+    file: 'packages/tpm/src/session/authorization.ts',
+    find: 'given += NONCE_BYTES',
+    replace: 'given = NONCE_BYTES',
+    testFile: 'packages/tpm/src/session/authorization.test.ts',
+    test: 'no nonce is given twice',
+  },
+  {
+    name: 'key-modulus-bits',
+    file: 'packages/core/node/crypto.ts',
+    find: '(spki[found.prefix.length] ?? 0) < 0x80',
+    replace: '(false as boolean)',
+    testFile: 'packages/core/node/usual-algorithm.test.ts',
+    test: 'a modulus of a bit less',
   },
 ]

@@ -76,8 +76,15 @@ function bundleSigner(
   image: SignedImage,
   identity: SignedIdentity,
 ): AcceptedSigner {
-  const { content, signer } = verifyBundle(found, bundleTrustOf(trust, found.place))
-  if (content.kind !== 'statement') throw otherKind(found, 'a signed statement')
+  const documents = image.documents.map(({ bytes }) => bytes)
+  const { content, signer } = verifyBundle(found, bundleTrustOf(trust, found.place), documents)
+  if (content.kind === 'artifact') {
+    // over the document itself, and by no name
+    const signed = image.documents.find(({ bytes }) => bytes === content.artifact)
+    if (signed === undefined || !matchesIdentity(identity, image.asked, undefined))
+      throw otherName(found.place, 'no name', identity)
+    return { key: signer.keyId, signed: signed.role, place: found.place }
+  }
   const { statement } = content
   if (statement.predicateType !== PREDICATES.sign)
     throw new ImageError(

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { utf8 } from '@vouchsafe/core'
 import { missingVectors, readVectorText } from '@vouchsafe/testkit'
 import * as openpgp from 'openpgp'
 import { describe, expect, test } from 'vitest'
@@ -8,7 +10,7 @@ import { isSignedBy } from '../signature/verification-key.ts'
 import { parseKeyRing, verifySimpleSignature } from '../signature/verify-simple.ts'
 import { at, keyData, newKey, published, said } from '../testing/signing.ts'
 import { attachBundle, attachCosign } from './attach.ts'
-import { generateSigningKey, parseSigningKey } from './private-key.ts'
+import { generateSigningKey, parseSigningKey, type SigningKey } from './private-key.ts'
 import { joinBundle, signBundle, signStatement, toBeSigned } from './sign-bundle.ts'
 import { CONFIDENTIAL_SPACE, cosignPayload, joinCosign, signCosign, signSimple } from './sign-payload.ts'
 import { PREDICATES } from '../statement/statement.ts'
@@ -172,6 +174,24 @@ describe('GU-10 CS-10 bundles that refer to the image', () => {
     expect(await findSigstoreSignatures(client.reader(name), digest)).toHaveLength(5)
   })
 
+  test('CS-06 H03 a bundle over the manifest’s own bytes counts, where names do not matter; over other bytes it does not', async () => {
+    const { client, name, digest, subject, decide } = await published()
+    const { bytes } = await client.reader(name).readManifest(digest, 1e6)
+    const [key, stranger] = [newKey(), newKey()]
+    const attach = (signed: Uint8Array, by: SigningKey, claimed = signed) =>
+      attachBundle(client, name, subject, messageBundle(signed, by, claimed), PREDICATES.sign, at)
+    const by = (type: string) => decide([{ type: 'sigstoreSigned', keyData: keyData(key), signedIdentity: { type } }])
+    await attach(utf8('other bytes'), key)
+    expect(said(await by('vouchsafeDigestOnly'))).toContain('is about another image')
+    await attach(utf8('other bytes'), key, bytes) // says that it is over the manifest, and is not
+    await attach(bytes, stranger)
+    const refused = await by('vouchsafeDigestOnly')
+    expect([refused.kind, said(refused)]).toEqual(['refuse', expect.stringContaining('signature.unverified')])
+    await attach(bytes, key)
+    expect((await by('vouchsafeDigestOnly')).kind).toBe('accept')
+    expect(said(await by('matchRepository'))).toContain('no name')
+  })
+
   test('H03 a statement of another kind is no signature, though key and digest are right', async () => {
     const { client, name, digest, reference, subject, decide } = await published()
     const key = newKey()
@@ -272,3 +292,19 @@ test('H03 a referrer that the registry lists, and that refers to another image, 
   const by = [{ type: 'sigstoreSigned', keyData: keyData(key), signedIdentity: byRepository }]
   expect(said(await decide(by))).toContain(`refers to ${other}`)
 })
+
+/** A bundle as `cosign sign-blob` makes it, made without the product's writers. */
+function messageBundle(signed: Uint8Array, key: SigningKey, claimed: Uint8Array): Uint8Array {
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
+  const digest = createHash('sha256').update(claimed).digest()
+  return utf8(
+    JSON.stringify({
+      mediaType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
+      verificationMaterial: { publicKey: { hint: '' } },
+      messageSignature: {
+        messageDigest: { algorithm: 'SHA2_256', digest: base64(digest) },
+        signature: base64(key.sign(signed)),
+      },
+    }),
+  )
+}

@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from 'node:crypto'
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto'
 import {
   type Bundle,
   BUNDLE_V03_LEGACY_MEDIA_TYPE,
@@ -41,8 +41,8 @@ export interface SigstoreRoot {
 /** What a bundle signs, after all checks. */
 export type BundleContent =
   | { readonly kind: 'statement'; readonly statement: Statement }
-  /** A signature over the bytes that the caller brought. */
-  | { readonly kind: 'artifact' }
+  /** A signature over bytes that the caller brought: which of them. */
+  | { readonly kind: 'artifact'; readonly artifact: Uint8Array }
 
 const MAX_BUNDLE_BYTES = MAX_STATEMENT_BYTES * 1.5
 const MAX_ENTRIES = 16
@@ -94,7 +94,7 @@ export function rootOf(parts: {
  *
  * What a statement is about is for the caller to compare: see `subjectFor` (H03).
  *
- * @param artifact - The bytes that a message signature is over. Without them such a bundle is refused.
+ * @param artifacts - What a message signature may be over. Without any such a bundle is refused.
  * @throws {ImageError} `signature.malformed`, `signature.unverified`, `signature.untrusted`, `signature.mismatch`,
  *   `statement.malformed`.
  * @source Sigstore bundle format v0.3; Sigstore client specification, verification
@@ -102,20 +102,35 @@ export function rootOf(parts: {
 export function verifyBundle(
   signature: BundleSignature,
   trust: BundleTrust,
-  artifact?: Uint8Array,
+  artifacts: readonly Uint8Array[] = [],
 ): { readonly content: BundleContent; readonly signer: Signer } {
   const { place } = signature
   const bundle = readBundle(signature)
-  if (bundle.content.$case === 'messageSignature' && artifact === undefined)
-    throw new ImageError('signature.mismatch', `${place}: signs bytes, and a statement is wanted`)
+  const artifact = bundle.content.$case === 'messageSignature' ? signedOf(bundle.content, artifacts, place) : undefined
   const entity = toEntity(bundle, artifact, place)
   const signer = trust.kind === 'keys' ? byKey(entity, trust, place) : byCertificate(entity, trust, place)
   for (const entry of entity.tlogEntries) assertLogged(entry, entity, signer.keyId, place)
-  if (bundle.content.$case === 'messageSignature') return { content: { kind: 'artifact' }, signer }
+  if (artifact !== undefined) return { content: { kind: 'artifact', artifact }, signer }
+  if (bundle.content.$case !== 'dsseEnvelope')
+    throw new ImageError('signature.malformed', `${place}: signs nothing known`)
   const { payload, payloadType } = bundle.content.dsseEnvelope
   if (payloadType !== IN_TOTO)
     throw new ImageError('signature.mismatch', `${place}: signs ${JSON.stringify(payloadType.slice(0, 80))}`)
   return { content: { kind: 'statement', statement: parseStatement(new Uint8Array(payload), place) }, signer }
+}
+
+/** The bundle's own digest only says which bytes to try: the signature is checked over the bytes. */
+function signedOf(
+  { messageSignature }: Extract<Bundle['content'], { $case: 'messageSignature' }>,
+  artifacts: readonly Uint8Array[],
+  place: string,
+): Uint8Array {
+  if (artifacts.length === 0)
+    throw new ImageError('signature.mismatch', `${place}: signs bytes, and a statement is wanted`)
+  const digest = messageSignature.messageDigest?.digest
+  const artifact = artifacts.find((bytes) => digest?.equals(createHash('sha256').update(bytes).digest()))
+  if (artifact === undefined) throw new ImageError('signature.mismatch', `${place}: is about another image`)
+  return artifact
 }
 
 function readBundle({ bundle, place }: BundleSignature): Bundle {

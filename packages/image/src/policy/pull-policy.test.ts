@@ -3,7 +3,8 @@ import path from 'node:path'
 import { missingVectors, readVectorText } from '@vouchsafe/testkit'
 import * as openpgp from 'openpgp'
 import { describe, expect, test } from 'vitest'
-import type { Digest } from '../oci/digest.ts'
+import { type Digest, parseDigest } from '../oci/digest.ts'
+import { MEDIA } from '../oci/media-types.ts'
 import { parseReference } from '../oci/reference.ts'
 import { pullToStore } from '../pull/pull-image.ts'
 import { attachCosign } from '../sign/attach.ts'
@@ -129,6 +130,61 @@ test('H02 where an index was asked for, either document may be signed, and a pol
   expect(await decide(onIndex, 'index')).toEqual(['accept', 'index'])
   expect(await decide(onIndex, 'manifest')).toEqual(['refuse', undefined])
   expect(await decide(onManifest, 'index')).toEqual(['refuse', undefined])
+})
+
+describe('GU-26 H02 pulled by an index of several platforms', () => {
+  const keys = { index: newKey(), manifest: newKey() } as const
+  /** Two requirements, both of which must hold. */
+  const both = (['index', 'manifest'] as const).map((signed) => ({
+    type: 'vouchsafeSigners',
+    threshold: 1,
+    signers: [{ name: `who signs ${signed}`, keyData: keyData(keys[signed]) }],
+    signedIdentity: byRepository,
+    signed,
+  }))
+
+  async function indexed() {
+    const image = await published()
+    const { digest, mediaType, size } = image.subject
+    const entry = (architecture: string) => ({ mediaType, digest, size, platform: { os: 'linux', architecture } })
+    const entries = [{ ...entry('arm64'), digest: `sha256:${'d'.repeat(64)}` }, entry('amd64')]
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests: entries }))
+    const index = parseDigest(image.server.put('team/app', 'multi', bytes, MEDIA.index))
+    const sign = (what: keyof typeof keys) => {
+      const at = what === 'index' ? index : digest
+      const payload = cosignPayload({ digest: at, dockerReference: image.reference })
+      return attachCosign(image.client, image.name, at, signCosign(payload, keys[what]))
+    }
+    const run = () => pull({ ...image, digest: index }, both)
+    return { ...image, index, sign, run }
+  }
+
+  test.each([
+    ['nothing', []],
+    ['the index alone', ['index']],
+    ['the manifest alone', ['manifest']],
+  ] as const)('refused where %s is signed', async (_what, signed) => {
+    const { sign, run } = await indexed()
+    for (const what of signed) await sign(what)
+    await expect(run()).rejects.toMatchObject({
+      code: 'policy.refused',
+      message: expect.stringContaining('0 of the 1 signers that are wanted'),
+    })
+  })
+
+  test('taken where both are, and each is what its digest says', async () => {
+    const { sign, run, server, index, digest } = await indexed()
+    await sign('index')
+    await sign('manifest')
+    expect((await run()).image.manifestDigest).toBe(digest)
+    for (const document of [index, digest]) {
+      const kept = server.manifests.get(`team/app:${document}`)!
+      server.manifests.set(`team/app:${document}`, { ...kept, bytes: Buffer.from(`${String(kept.bytes)} `) })
+      await expect(run(), document).rejects.toMatchObject({ code: 'digest.mismatch' })
+      server.manifests.set(`team/app:${document}`, kept)
+    }
+    expect((await run()).image.manifestDigest).toBe(digest)
+  })
 })
 
 describe('GU-30 one policy: an open repository, a protected one, and the two refusals', () => {

@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { MEDIA } from '../oci/media-types.ts'
 import { parseReference } from '../oci/reference.ts'
+import { image, openStore, request } from '../testing/pull.ts'
 import { registry, local, client, password, manifest } from '../testing/registry-client.ts'
+import { file } from '../testing/unpack.ts'
+import { pullToStore } from '../pull/pull-image.ts'
+import { HARDENED } from '../unpack/profile.ts'
 import { RegistryClient } from './client.ts'
 import type { RegistryHost } from './registry-config.ts'
+import { pushImage } from './transfer.ts'
 
 describe('H13 addresses', () => {
   test('a host that is not configured is not spoken to in plain HTTP, nor in a private network', async () => {
@@ -185,5 +190,45 @@ describe('H13 credentials', () => {
       message: expect.stringContaining('plain HTTP'),
     })
     expect(r.seen).toHaveLength(1)
+  })
+})
+
+describe('CS-02 an operator with pull rights', () => {
+  test('gets the image by the digest that was published, asks for no more than that, and can change nothing', async () => {
+    const r = await registry()
+    r.lie = (seen, response) => {
+      const { authorization = '' } = seen.headers
+      if (seen.path === '/token') {
+        const [user] = Buffer.from(authorization.slice('Basic '.length), 'base64').toString().split(':')
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ token: user }))
+        return true
+      }
+      const mayRead = authorization === 'Bearer operator' && ['GET', 'HEAD'].includes(seen.method)
+      if (authorization === 'Bearer owner' || mayRead) return undefined
+      const denied = authorization === 'Bearer operator'
+      const challenge = `Bearer realm="http://${r.host}/token",service="reg"`
+      response.writeHead(denied ? 403 : 401, denied ? {} : { 'www-authenticate': challenge }).end()
+      return true
+    }
+    const as = (username: string) =>
+      client({ [r.host]: local }, { credentials: () => ({ kind: 'password', username, password: 'p' }) })
+    const name = { registry: r.host, path: 'team/app' }
+    const { source, digest } = await image([[file('f')]])
+    await pushImage(source, digest, as('owner').endpoint(name))
+    expect([...r.manifests.keys()]).toEqual([`team/app:${digest}`])
+    const asked = parseReference(`${r.host}/team/app@${digest}`)
+    const operator = as('operator')
+    const before = r.seen.length
+    const report = await pullToStore(openStore(), HARDENED, { ...request(operator.reader(name), digest), asked })
+    expect(report.image.manifestDigest).toBe(digest)
+    const scopes = r.seen.slice(before).flatMap(({ query }) => query.getAll('scope'))
+    expect(scopes).toEqual(['repository:team/app:pull'])
+    const another = await image([[file('g')]])
+    await expect(
+      pushImage(another.source, another.digest, operator.endpoint(name), { tag: 'v1' }),
+    ).rejects.toMatchObject({
+      code: 'registry.denied',
+    })
+    expect([...r.manifests.keys()]).toEqual([`team/app:${digest}`])
   })
 })

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import * as openpgp from 'openpgp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pushImage } from '@vouchsafe/image'
+import { parseSigningKey } from '@vouchsafe/image/signing'
 import { FakeRegistry } from '../../../../image/src/testing/registry.ts'
 import { image } from '../../../../image/src/testing/pull.ts'
 import { client, local } from '../../../../image/src/testing/registry-client.ts'
@@ -99,6 +100,27 @@ describe('vouchsafe image sign, verify, attach, sbom', () => {
     expect((await attach('ben', '--scheme', 'bundle')).status).toBe(0)
     const yes = await verify()
     expect([yes.status, yes.stdout]).toEqual([0, expect.stringContaining('2 of the 2 signers that are wanted')])
+  })
+
+  test('CS-05 who builds has no key, who signs needs no registry, and who may read the public key cannot sign', async () => {
+    const at = await publish('team/apart')
+    mkdirSync(line.file('built'))
+    await answer('sign', `${at.reference}:v1`, '--payload-out', 'built/payload')
+    expect(readdirSync(line.file('built'))).toEqual(['payload'])
+    // the private half: for its owner's eyes, and under a passphrase
+    expect(statSync(line.file('owner.key')).mode & 0o777).toBe(0o600)
+    for (const [key, code] of [
+      ['owner.key', 'key.passphrase'],
+      ['owner.key.pub', 'key.malformed'],
+    ] as const)
+      expect((await run('sign', `${at.reference}:v1`, '--key', key)).stderr).toContain(code)
+    expect((await run('verify', `${at.reference}:v1`, '--key', 'owner.key.pub')).status).toBe(1)
+    const signer = parseSigningKey(readFileSync(line.file('owner.key'), 'utf8'), { passphrase: 'open sesame' })
+    const payload = new Uint8Array(readFileSync(line.file('built/payload')))
+    line.write('built/signature', Buffer.from(signer.sign(payload)).toString('base64'))
+    const brought = ['--payload', 'built/payload', '--signature', 'built/signature', '--public-key', 'owner.key.pub']
+    expect((await run('attach', `${at.reference}:v1`, ...brought)).status).toBe(0)
+    expect((await run('verify', `${at.reference}:v1`, '--key', 'owner.key.pub')).status).toBe(0)
   })
 
   test('a payload for another image is not attached', async () => {

@@ -5,14 +5,17 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { type Command, Option } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, seconds, verb } from '../options.ts'
+import { computeBoot } from './compute-boot.ts'
 import { addedText, addTo, type IntoOptions, intoOptions, type Unnamed } from './set-file.ts'
 
 interface ComputeOptions extends IntoOptions {
-  readonly firmware: string
+  readonly bootLog?: string
+  readonly memory?: number
+  readonly firmware?: string
   readonly kernel?: string
   readonly initrd?: string
   readonly append?: string
-  readonly vcpus: string
+  readonly vcpus?: string
   readonly cpu: evidence.SnpCpuModel
   readonly features: string
   readonly json?: boolean
@@ -20,12 +23,17 @@ interface ComputeOptions extends IntoOptions {
 
 /** `vouchsafe reference compute`: what an SEV-SNP guest will measure, before it is ever started. */
 export function computeCommand(done: Done): Command {
-  const command = verb('compute', 'what an SEV-SNP guest under QEMU will show, from what it is launched with')
-    .requiredOption('--firmware <file>', 'OVMF, as the hypervisor loads it')
+  const command = verb('compute', 'what a machine will show, from what it is launched with: an SEV-SNP guest, or a TPM')
+    .option(
+      '--boot-log <file>',
+      'a TPM: a log of the same firmware, accepted before; its parts below are measured anew',
+    )
+    .option('--memory <MiB>', 'a TPM: of a QEMU machine that boots its kernel directly', seconds)
+    .option('--firmware <file>', 'OVMF, as the hypervisor loads it')
     .option('--kernel <file>', 'for a measured direct boot')
     .option('--initrd <file>', 'initial RAM disk')
     .option('--append <text>', 'kernel command line, letter by letter')
-    .requiredOption('--vcpus <list>', 'numbers of processors, for example 1,2,4: each has a measurement of its own')
+    .option('--vcpus <list>', 'numbers of processors, for example 1,2,4: each has a measurement of its own')
     .addOption(
       new Option('--cpu <model>', 'what QEMU is told with -cpu')
         .choices(Object.keys(evidence.SNP_CPU_MODELS))
@@ -40,9 +48,16 @@ export function computeCommand(done: Done): Command {
         'Examples:',
         '  $ vouchsafe reference compute --firmware OVMF.fd --kernel vmlinuz --initrd initrd.img --append "console=ttyS0" --vcpus 4 --cpu EPYC-Milan',
         '  $ vouchsafe reference compute --firmware OVMF.fd --kernel vmlinuz --vcpus 1,2,4 --into guests.ref.json --key owner.pem',
+        '  $ vouchsafe reference compute --boot-log boot.bin --kernel vmlinuz --initrd initrd.img --append "console=ttyS0" --memory 2048',
       ].join('\n'),
     )
     .action(async (options: ComputeOptions) => {
+      if (options.bootLog !== undefined) {
+        await computeBoot(options.bootLog, options)
+        done(EXIT.yes)
+        return
+      }
+      if (options.memory !== undefined) throw new UsageError('--memory speaks of a boot log', 'name it with --boot-log')
       const values = compute(options)
       const set = await addTo(
         options,
@@ -66,7 +81,13 @@ function compute(options: ComputeOptions): readonly { readonly vcpus: number; re
     throw new UsageError('--initrd and --append speak of a direct boot', 'name its kernel with --kernel')
   if (!/^[0-9a-f]{1,16}$/.test(options.features))
     throw new UsageError(`--features ${options.features}`, 'write the bits in hexadecimal, for example 1')
-  const firmware = readFileSync(options.firmware)
+  if (options.firmware === undefined || options.vcpus === undefined)
+    throw new UsageError(
+      'what is to be computed?',
+      'an SEV-SNP guest from --firmware and --vcpus, or a TPM’s registers from --boot-log',
+    )
+  const source = options.firmware
+  const firmware = readFileSync(source)
   const image = evidence.parseFirmwareImage(new Uint8Array(firmware))
   const kernel = options.kernel === undefined ? undefined : readFileSync(options.kernel)
   const initrd = options.initrd === undefined ? Buffer.alloc(0) : readFileSync(options.initrd)
@@ -83,7 +104,7 @@ function compute(options: ComputeOptions): readonly { readonly vcpus: number; re
     const measurement = toHex(evidence.snpLaunchDigest({ firmware: image, ...boot, vcpus, cpu, features }, nodeCrypto))
     const provenance = {
       how: 'computed',
-      source: options.firmware,
+      source,
       inputs: { ...inputs, vcpus: String(vcpus) },
     } as const
     return { vcpus, value: { kind: 'snp', measurement, provenance } }

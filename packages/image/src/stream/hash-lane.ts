@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 
 /** A thread takes as long to start as hashing some ten megabytes: below this it does not pay. */
-const WORTH_A_THREAD = 32 * 1024 * 1024
+const WORTH_A_THREAD = 64 * 1024 * 1024
 /** As many hashes as one encrypted layer needs. Each thread holds about 16 MiB. */
 const MAX_THREADS = 3
 const SLOT_BYTES = 1024 * 1024

@@ -123,7 +123,7 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
 /** Measures or states the launch, and gives what every request is answered with from then on. */
 async function prepareEvidence(config: Config, launch: Launch) {
   if (config.evidence === 'cpu') {
-    const cpu = new HardwareAttester(kernelTsm(config.tsm))
+    const cpu = new HardwareAttester(kernelTsm(config.tsm), config.ccel)
     const launchLog = cpu.launchLog(launch)
     return { machine: await cpu.machine(), collect: (binding: Uint8Array) => cpu.collect(binding, launchLog) }
   }

@@ -24,6 +24,7 @@ describe('a configuration', () => {
     expect(await readConfig(written({ ...LEAST, data: { 'clinic-a/patients/key': 'a.age' } }))).toEqual({
       evidence: 'tpm',
       tsm: '/sys/kernel/config/tsm/report',
+      ccel: '/sys/firmware/acpi/tables/data/CCEL',
       tpm: 'device',
       bootLog: '/sys/kernel/security/tpm0/binary_bios_measurements',
       imaLog: '/sys/kernel/security/ima/binary_runtime_measurements',

@@ -42,6 +42,8 @@ export const configSchema = z.strictObject({
   evidence: z.enum(['tpm', 'cpu']).default('tpm'),
   /** Where the kernel offers reports of the CPU. Default: configfs-tsm. Read only where the CPU speaks. */
   tsm: file.default('/sys/kernel/config/tsm/report'),
+  /** The boot log of a TD, as the kernel shows it. Sent where it is there. */
+  ccel: file.default('/sys/firmware/acpi/tables/data/CCEL'),
   /** The TPM, as tpm2-tools name it. Default: this machine's. */
   tpm: z.string().min(1).max(512).default('device'),
   /** The boot log. Default: where Linux shows it. */
@@ -91,6 +93,7 @@ export async function readConfig(configFile: string): Promise<Config> {
   return Object.freeze({
     ...parsed,
     tsm: beside(parsed.tsm),
+    ccel: beside(parsed.ccel),
     bootLog: beside(parsed.bootLog),
     imaLog: beside(parsed.imaLog),
     agreement: beside(parsed.agreement),

@@ -3,7 +3,7 @@ import { openNamedSets } from './agreement/reference/named-set.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
 import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
 import type { Appraisal } from './appraisal/finding.ts'
-import { measuredIn } from './appraisal/measured.ts'
+import { measuredIn, measuredInTd } from './appraisal/measured.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
@@ -49,7 +49,13 @@ export async function attest(
     const reference = { agreement, distrust: input.distrust, sets }
     const appraisal =
       'hardware' in evidence
-        ? appraiseHardwareEvidence(evidence, claims, reference, new Date(input.at))
+        ? appraiseHardwareEvidence(
+            evidence,
+            claims,
+            reference,
+            new Date(input.at),
+            measuredInTd(evidence.hardware, crypto),
+          )
         : appraise(claims, { ...reference, counters: input.enrolment ?? refuse() }, measuredIn(evidence, crypto))
     enter('token')
     return { result: { claims, appraisal }, decision: accept({ claims, appraisal }) }

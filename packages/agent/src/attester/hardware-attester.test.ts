@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { GuestClient } from '@vouchsafe/client'
@@ -77,4 +77,15 @@ describe('KB-02 an agent on a CPU, from the kernel’s report to the secret', ()
     await expect(session.attest()).rejects.toThrow(expect.objectContaining({ code: 'appraisal.measurement' }))
     session.close()
   })
+})
+
+test('a TD sends its boot log where there is one, and does without where there is none', async () => {
+  const { tdx } = machines()
+  const file = path.join(directory, 'CCEL')
+  const collect = (bootLog: string) =>
+    new HardwareAttester(tdx, bootLog).collect(new Uint8Array(32), new Uint8Array([1]))
+  expect(await collect(file)).not.toHaveProperty('bootLog')
+  writeFileSync(file, 'a log')
+  expect(await collect(file)).toMatchObject({ format: 'tdx', bootLog: Buffer.from('a log').toString('base64url') })
+  await expect(collect(directory)).rejects.toMatchObject({ code: 'config.malformed' })
 })

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { evidence, toBase64Url, transcript } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { type Launch, launchEvents, launchRecord, writeCel } from '@vouchsafe/tpm/eventlog'
@@ -10,9 +11,12 @@ import { AgentError } from '../errors.ts'
  */
 export class HardwareAttester {
   readonly #tsm: TsmInterface
+  readonly #bootLog: string | null
 
-  constructor(tsm: TsmInterface) {
+  /** @param bootLog - The file of a TD's boot log (CCEL), sent where it is there; null for none. */
+  constructor(tsm: TsmInterface, bootLog: string | null = null) {
     this.#tsm = tsm
+    this.#bootLog = bootLog
   }
 
   /** The name under which brokers will know this guest. */
@@ -35,7 +39,21 @@ export class HardwareAttester {
    */
   async collect(binding: Uint8Array, launchLog: Uint8Array): Promise<evidence.HardwareEvidence> {
     const report = await readTsmReport(this.#tsm, evidence.hardwareReportData(binding, launchLog, nodeCrypto))
-    return { ...shownBy(report), launchLog: toBase64Url(launchLog) }
+    const shown = shownBy(report)
+    if (shown.format === 'snp') return { ...shown, launchLog: toBase64Url(launchLog) }
+    const bootLog = await this.#readBootLog()
+    return { ...shown, ...(bootLog !== null && { bootLog }), launchLog: toBase64Url(launchLog) }
+  }
+
+  /** Firmware that keeps no log is no reason to refuse: what a broker makes of registers without one is its own to say. */
+  async #readBootLog(): Promise<string | null> {
+    if (this.#bootLog === null) return null
+    try {
+      return toBase64Url(new Uint8Array(await readFile(this.#bootLog)))
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+      throw new AgentError('config.malformed', `boot log ${this.#bootLog}: ${(cause as Error).message}`, { cause })
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { PrincipalKey } from '@vouchsafe/client'
 import { decisionRecordSchema, fromBase64, fromUtf8, parseSchema, replayRecord, whatIf } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import * as kit from '@vouchsafe/testkit'
+import { bootEvents, measuredEvent, newTcgLog, replayTcgLog, writeTcgLog } from '@vouchsafe/tpm/eventlog'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSealed, releaseRequest } from 'vouchsafe/attack/raw-guest'
 import { initBroker } from '../init.ts'
@@ -13,6 +14,7 @@ import {
   MEASUREMENT,
   type Showing,
   startHardwareWorld,
+  TERMS,
 } from '../testing/hardware-world.ts'
 
 let world: HardwareWorld
@@ -311,5 +313,48 @@ describe('D15 D16 KB-31 kinds that are known and not judged are refused by their
     const nonce = await world.clinic.guest.nonce('attest', session)
     const { code } = await refusalOf(world.clinic.guest.attest({ ...wrong, session, nonce }))
     expect(code).toBe('input.malformed')
+  })
+})
+
+describe('B09 D12 a TD’s boot log is replayed to its registers, and names what made one that is not as agreed', () => {
+  const boot = (kernel: string) => {
+    const events = [
+      bootEvents.separator(1),
+      { ...bootEvents.file('/vmlinuz', new TextEncoder().encode(kernel)), register: 2 },
+    ].map((event) => measuredEvent(event, ['sha384'], nodeCrypto))
+    const log = { ...newTcgLog(['sha384'], events), space: 'ccmr' as const }
+    const { registers } = replayTcgLog(log, 'sha384', nodeCrypto)
+    const rtmrs = [1, 2, 3, 4].map((n) => registers.get(n) ?? new Uint8Array(48))
+    return { bootLog: writeTcgLog(log), td: { rtmrs } }
+  }
+  const good = boot('the kernel')
+  const hex = (n: number) => Buffer.from(good.td.rtmrs[n] ?? []).toString('hex')
+  let other: HardwareWorld
+  beforeAll(async () => {
+    const tdx = { mrTd: [MEASUREMENT], rtmr0: [hex(0)], rtmr1: [hex(1)], rtmr2: [hex(2)], rtmr3: [hex(3)] }
+    other = await startHardwareWorld({ chips: 'any-genuine', tdx } as unknown as typeof TERMS)
+  })
+  afterAll(() => other?.stop())
+  const reasonsOf = async (showing: Showing) => {
+    const { decision } = await refusalOf(attestByHardware(other, 'tdx', showing))
+    const { record } = await other.clinic.owner.decision(decision)
+    return (await replayRecord(record, other.clinic.pin.decisions, nodeCrypto)).verdict.reasons
+  }
+
+  test('with the log and without it the agreed boot is accepted', async () => {
+    expect((await attestByHardware(other, 'tdx', good)).id).toMatch(/^d-/)
+    expect((await attestByHardware(other, 'tdx', { td: good.td })).id).toMatch(/^d-/)
+  })
+
+  test('the log of another boot is refused, whatever the registers say', async () => {
+    const { bootLog } = boot('another kernel')
+    expect(await reasonsOf({ ...good, bootLog })).toMatchObject([{ code: 'evidence.log' }])
+    expect(await reasonsOf({ ...good, bootLog: bootLog.subarray(0, 40) })).toMatchObject([{ code: 'input.malformed' }])
+  })
+
+  test('another kernel is refused by its register, and the event is named', async () => {
+    expect(await reasonsOf(boot('another kernel'))).toMatchObject([
+      { code: 'appraisal.measurement', expected: `RTMR1 ${hex(1)}`, actual: expect.stringContaining('/vmlinuz') },
+    ])
   })
 })

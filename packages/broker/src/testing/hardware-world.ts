@@ -211,6 +211,8 @@ export interface Showing {
   readonly sentLaunch?: Partial<LaunchClaims>
   /** The chip's certificate, brought along. */
   readonly vek?: kit.TestCertificate
+  /** The boot log that a TD sends along. */
+  readonly bootLog?: Uint8Array
   /** Other hardware than the world's. */
   readonly vendors?: Vendors
 }
@@ -261,7 +263,8 @@ export async function attestByHardware(world: HardwareWorld, format: 'snp' | 'td
 function showOn({ vek, intel, pck }: Vendors, format: 'snp' | 'tdx', reportData: Uint8Array, showing: Showing) {
   if (format === 'tdx') {
     const td = { mrTd: measurement, reportData, ...showing.td }
-    return { format, quote: toBase64Url(kit.makeQuote({ authorities: intel, pck, td })) } as const
+    const bootLog = showing.bootLog === undefined ? {} : { bootLog: toBase64Url(showing.bootLog) }
+    return { format, quote: toBase64Url(kit.makeQuote({ authorities: intel, pck, td })), ...bootLog } as const
   }
   const signer = showing.vek ?? vek
   const report = kit.makeSnpReport({ product: 'Milan', measurement, reportData, ...showing.snp }, signer)

@@ -26,10 +26,11 @@ export function appraiseHardwareEvidence(
   claims: Claims,
   reference: Omit<ReferenceValues, 'counters'>,
   at: Date,
+  measured: Measured = () => [],
 ): Appraisal {
   const { environment } = reference.agreement.body
   const { findings, until } = appraiseUnderSets(environment, reference.sets ?? [], claims.format, (under) =>
-    appraiseHardware(evidence.hardware, under.hardware, at),
+    appraiseHardware(evidence.hardware, under.hardware, at, measured),
   )
   const appraisal = conclude([
     ...appraisePlatform(claims, environment),

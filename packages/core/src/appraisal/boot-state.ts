@@ -45,7 +45,7 @@ export function appraiseBootState(
 }
 
 /** A pin is of all events together, so which of them is another one cannot be told from it: every one is named. */
-function listed(events: readonly string[]): string {
+export function listed(events: readonly string[]): string {
   if (events.length === 0) return ''
   const more = events.length > MAX_EVENTS ? `; and ${events.length - MAX_EVENTS} more` : ''
   return `, made by ${events.slice(0, MAX_EVENTS).join('; ')}${more}`

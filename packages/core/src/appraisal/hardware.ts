@@ -4,6 +4,7 @@ import { tdxReferenceSchema } from '../agreement/reference/tdx-reference.ts'
 import type { HardwareFacts } from '../evidence/hardware/verify-hardware-evidence.ts'
 import { oneOf } from './check.ts'
 import type { Finding } from './finding.ts'
+import type { Measured } from './measured.ts'
 import { appraiseSnp } from './snp.ts'
 import { appraiseTdx } from './tdx.ts'
 
@@ -16,12 +17,13 @@ export function appraiseHardware(
   hardware: HardwareFacts['hardware'],
   terms: HardwareTerms | undefined,
   at: Date,
+  measured: Measured,
 ): readonly Finding[] {
   const chips = terms === undefined ? [] : terms.chips === 'any-genuine' ? 'any' : terms.chips
   const findings =
     hardware.format === 'snp'
       ? appraiseSnp(hardware, terms?.snp ?? NO_SNP)
-      : appraiseTdx(hardware, terms?.tdx ?? NO_TDX, at)
+      : appraiseTdx(hardware, terms?.tdx ?? NO_TDX, at, measured)
   return [oneOf('appraisal.chip', 'instance-identity', 'chip', chips, chipOf(hardware)), ...findings]
 }
 

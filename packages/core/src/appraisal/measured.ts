@@ -2,10 +2,18 @@ import { type ImaEvent, type TcgLog, describeEvent, proofIn } from '@vouchsafe/t
 import type { CryptoPort } from '../base/crypto.ts'
 import { toHex } from '../base/encoding.ts'
 import type { VerifiedTpmEvidence } from '../evidence/tpm/verify-tpm-evidence.ts'
+import type { HardwareFacts } from '../evidence/hardware/verify-hardware-evidence.ts'
 import { assertVerified } from '../evidence/verified.ts'
 
 /** What was measured into a register, in order: a phrase an event. */
 export type Measured = (register: number) => readonly string[]
+
+/** The same of a TD, by the log that replays to its registers: RTMR n is n + 1. Nothing where it showed no log. */
+export function measuredInTd(hardware: HardwareFacts['hardware'], crypto: CryptoPort): Measured {
+  if (hardware.format !== 'tdx' || hardware.eventLog === 'none') return () => []
+  const { log } = hardware.eventLog
+  return (register) => bootEvents(log, register, crypto, 'sha384')
+}
 
 const MAX_PHRASE = 240
 
@@ -23,8 +31,13 @@ export function measuredIn(evidence: VerifiedTpmEvidence, crypto: CryptoPort): M
   ]
 }
 
-function bootEvents(log: TcgLog, register: number, crypto: CryptoPort): readonly string[] {
-  const context = proofIn('sha256', crypto)
+function bootEvents(
+  log: TcgLog,
+  register: number,
+  crypto: CryptoPort,
+  bank: 'sha256' | 'sha384' = 'sha256',
+): readonly string[] {
+  const context = proofIn(bank, crypto)
   return log.events
     .filter((event) => event.register === register)
     .map((event) => ({ event, ...describeEvent(event, log.space, context) }))

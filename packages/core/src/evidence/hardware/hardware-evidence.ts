@@ -22,6 +22,8 @@ export const snpEvidenceSchema = z.strictObject({
 export const tdxEvidenceSchema = z.strictObject({
   format: z.literal('tdx'),
   quote: base64Url(16 * 1024),
+  /** The CCEL log of the boot, as the kernel shows it: must replay to RTMR0 to RTMR2. Left out: registers are values only. */
+  bootLog: base64Url(512 * 1024).exactOptional(),
   launchLog,
 })
 

@@ -100,6 +100,9 @@ function vekOf(fromGuest: string | undefined, fromVendor: string | null): Uint8A
   throw new VouchsafeError('endorsement.unavailable', 'SNP report: there is no certificate of the chip’s key')
 }
 
+/** The running system's own: no log of the boot tells what it measures. */
+const RUNTIME = 3
+
 async function verifyTdx(
   evidence: Extract<HardwareEvidence, { format: 'tdx' }>,
   { anchors, collateral, at, reportData }: Expected,
@@ -120,8 +123,14 @@ async function verifyTdx(
     rootCrl: fromBase64(intel.rootCrl, 'rootCrl'),
   }
   return verifyTdxQuote(
-    { quote },
-    { anchors, collateral: await verifyDcapCollateral(input, { anchors, at }, crypto), at, reportData },
+    { quote, ...(evidence.bootLog !== undefined && { eventLog: fromBase64Url(evidence.bootLog, 'bootLog') }) },
+    {
+      anchors,
+      collateral: await verifyDcapCollateral(input, { anchors, at }, crypto),
+      at,
+      reportData,
+      unexplainedRtmrs: [RUNTIME],
+    },
     crypto,
   )
 }

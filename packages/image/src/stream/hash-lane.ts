@@ -4,10 +4,12 @@ import { Worker } from 'node:worker_threads'
 
 /** A thread takes as long to start as hashing some ten megabytes: below this it does not pay. */
 const WORTH_A_THREAD = 64 * 1024 * 1024
-/** As many hashes as one encrypted layer needs. Each thread holds about 16 MiB. */
+/** As many hashes as one encrypted layer needs. Each thread holds about 11 MiB. */
 const MAX_THREADS = 3
-const SLOT_BYTES = 1024 * 1024
-const SLOTS = 4
+const SLOT_BYTES = 512 * 1024
+const SLOTS = 2
+/** All it holds is one hash: the engine's own defaults are made for programs. */
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
 
 let threads = 0
 
@@ -63,7 +65,13 @@ class ThreadLane implements HashLane {
     threads++
     const workerData: Job = { ring: this.#ring, slotBytes: SLOT_BYTES, algorithm, key }
     // by its text: beside a program that was bundled into one file there is no module to start
-    this.#worker = new Worker(`(${hashInThread.toString()})()`, { eval: true, workerData, execArgv: [], env: {} })
+    this.#worker = new Worker(`(${hashInThread.toString()})()`, {
+      eval: true,
+      workerData,
+      execArgv: [],
+      env: {},
+      resourceLimits: THREAD_LIMITS,
+    })
     this.#digest.promise.catch(() => undefined) // whoever asks for the digest hears of it
     this.#worker.on('message', (answer: Answer) => {
       if ('digest' in answer) this.#digest.resolve(answer.digest)

@@ -31,12 +31,13 @@ export function judgeCel(grant: Grant, claims: Claims): Judgement {
   return { findings, refusals }
 }
 
-function codeOf(answer: CelAnswer) {
+/** Why a term does not hold: its answer is no, or it has none. */
+export function codeOf(answer: CelAnswer) {
   if (answer.kind === 'bound') return 'policy.bound'
   return answer.kind === 'value' && answer.value === false ? 'policy.condition' : 'policy.error'
 }
 
-function describe(answer: CelAnswer): string {
+export function describe(answer: CelAnswer): string {
   switch (answer.kind) {
     case 'bound':
       return 'it takes more steps than a condition may'

@@ -7,6 +7,10 @@ const set = 'packages/core/src/agreement/reference/reference-set.ts'
 const referenceTest = 'packages/cli/src/commands/reference/reference.test.ts'
 const tsm = 'packages/agent/src/devices/configfs-tsm.ts'
 const tsmTest = 'packages/agent/src/devices/configfs-tsm.test.ts'
+const namedSet = 'packages/core/src/agreement/reference/named-set.ts'
+const setTest = 'packages/core/src/appraisal/reference-sets.test.ts'
+const filing = 'packages/broker/src/services/references.ts'
+const filingTest = 'packages/broker/src/http/references.test.ts'
 
 /** The checks of evidence of CPUs, of reference values and of what is distrusted, removed one at a time. */
 export const HARDWARE_MUTANTS: readonly Mutant[] = [
@@ -105,5 +109,53 @@ export const HARDWARE_MUTANTS: readonly Mutant[] = [
     replace: "return Number(text('generation')) > before ?",
     testFile: tsmTest,
     test: 'A06 another process that writes before read outblob',
+  },
+  {
+    name: 'set-of-any-age',
+    file: namedSet,
+    find: 'if (set.version < named.atLeast)',
+    replace: 'if (false as boolean)',
+    testFile: setTest,
+    test: 'F10 is older than agreed',
+  },
+  {
+    name: 'set-value-that-was-ended',
+    file: namedSet,
+    find: '.filter(({ id }) => !found.ended.includes(id))',
+    replace: '',
+    testFile: setTest,
+    test: 'has a value that its owner ended',
+  },
+  {
+    name: 'set-that-is-missing',
+    file: 'packages/core/src/appraisal/reference-sets.ts',
+    find: "return must('appraisal.reference', 'executables', version !== null,",
+    replace: "return must('appraisal.reference', 'executables', true,",
+    testFile: setTest,
+    test: 'a named set that is missing stands against',
+  },
+  {
+    name: 'nothing-pinned-at-all',
+    file: 'packages/core/src/appraisal/boot-state.ts',
+    find: 'if (Object.keys(environment.registers).length === 0)',
+    replace: 'if (false as boolean)',
+    testFile: setTest,
+    test: 'F02 a machine that measured nothing at all',
+  },
+  {
+    name: 'set-of-another-signer-filed',
+    file: filing,
+    find: 'if (before !== null && before.filing.signer !== signer)',
+    replace: 'if (false as boolean)',
+    testFile: filingTest,
+    test: 'a version by another signer is refused',
+  },
+  {
+    name: 'set-lease-outlives-value',
+    file: 'packages/broker/src/services/release.ts',
+    find: 'if (until !== undefined) ends.push(Date.parse(until))',
+    replace: 'if (false as boolean) ends.push(0)',
+    testFile: filingTest,
+    test: 'a lease ends no later than the value',
   },
 ]

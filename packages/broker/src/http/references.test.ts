@@ -106,7 +106,7 @@ async function refusalIn(decision: string) {
   return replay.verdict
 }
 
-describe('KB-11 KB-15 an agreement names a set and its signer; the set says which boots are good', () => {
+describe('KB-11 (partly: policies cannot ask for values) KB-15 (partly: no gRPC) an agreement names a set and its signer; the set says which boots are good', () => {
   test('F02 without the set nothing is accepted, and neither by a version before the one that is named (F10)', async () => {
     const none = await refused(attestByHardware(world, 'snp'))
     expect(none.code).toBe('appraisal.measurement')

@@ -52,7 +52,7 @@ async function judge(sets: readonly FiledSet[], agreed = agreedOn({}), more: Rec
 const against = ({ findings }: Awaited<ReturnType<typeof judge>>) =>
   [...new Set(findings.filter(({ tier }) => tier !== 'affirming').map(({ check }) => check))].sort()
 
-describe('KB-11 a boot is held against the values of a set that the agreement names', () => {
+describe('KB-11 (partly) a boot is held against the values of a set that the agreement names', () => {
   test('and is affirmed under one that fits, until that value ends', async () => {
     const appraisal = await judge([filed([entry('other', other), entry('mine', boot, '2026-07-01T00:00:00Z')])])
     expect(appraisal).toMatchObject({ tier: 'affirming', until: '2026-07-01T00:00:00Z' })
@@ -103,6 +103,11 @@ describe('KB-11 a boot is held against the values of a set that the agreement na
   test('B17 a register that was measured into and that the value leaves open is refused', async () => {
     const set = filed([entry('mine', boot)])
     expect(against(await judge([set], agreedOn({}), { '4': 'dd'.repeat(32) }))).toEqual(['appraisal.boot-state'])
+  })
+
+  test('F02 a machine that measured nothing at all is refused where nothing is pinned', async () => {
+    const nothing = Object.fromEntries(Object.keys(boot).map((n) => [n, '00'.repeat(32)]))
+    expect(against(await judge([filed([])], agreedOn({}), nothing))).toEqual(['appraisal.boot-state'])
   })
 
   test('F09 a set of another signer than the agreement names accepts nothing', async () => {

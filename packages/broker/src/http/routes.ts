@@ -24,7 +24,7 @@ const pathOf = (call: { readonly params: Readonly<Record<string, string>> }) =>
   parseSchema(resourcePathSchema, call.params['path'], 'resource path')
 
 const setOf = (call: { readonly params: Readonly<Record<string, string>> }) =>
-  parseSchema(referenceNameSchema, call.params['set'], 'reference set')
+  parseSchema(referenceNameSchema, call.params['path'], 'reference set')
 
 /** The native API, in the order in which a newcomer would meet it. */
 export const ROUTES: readonly Route[] = [
@@ -231,7 +231,7 @@ export const ROUTES: readonly Route[] = [
   }),
   route({
     method: 'GET',
-    path: `${tenant}/references/:set*`,
+    path: `${tenant}/references/:path*`,
     summary: 'One set as it was signed, with its history here',
     access: readers,
     maxBytes: 0,
@@ -241,7 +241,7 @@ export const ROUTES: readonly Route[] = [
   }),
   route({
     method: 'PUT',
-    path: `${tenant}/references/:set*`,
+    path: `${tenant}/references/:path*`,
     summary: 'File the next version of a set; its values hold where an agreement names set and signer',
     access: owner,
     maxBytes: 256 * KIB,
@@ -251,7 +251,7 @@ export const ROUTES: readonly Route[] = [
   }),
   route({
     method: 'POST',
-    path: `${tenant}/references/:set*`,
+    path: `${tenant}/references/:path*`,
     summary: 'End one value of a set here, before its time and for good',
     access: owner,
     maxBytes: 4 * KIB,

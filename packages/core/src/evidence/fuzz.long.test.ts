@@ -3,6 +3,7 @@ import * as kit from '@vouchsafe/testkit'
 import { expect, test } from 'vitest'
 import { nodeCrypto } from '../../node/crypto.ts'
 import { VouchsafeError } from '../base/errors.ts'
+import { bzImage } from '../testing/pe-image.ts'
 import { parseCertificate, parsePem, parseRevocationList, readEkCertificate } from '../x509/index.ts'
 import * as evidence from './index.ts'
 import { readProtobuf } from './gce-vtpm/protobuf.ts'
@@ -50,6 +51,8 @@ const PARSERS: readonly (readonly [string, Uint8Array, (bytes: Uint8Array) => un
     (bytes) => evidence.verifyCcaToken(bytes, cca, nodeCrypto),
   ],
   ['GPU reports', kit.makeGpu({ issuer: gpuRoot }).report, evidence.parseGpuReport],
+  ['programs of firmware', bzImage(), (bytes) => evidence.authenticodeDigest(bytes, 'sha256', nodeCrypto)],
+  ['kernels for QEMU', bzImage(), (bytes) => evidence.kernelFromQemu(bytes, 4096, 512)],
   ['evidence of any kind', kit.makeQuote({ authorities: intel, pck }), evidence.detectEvidence],
 ]
 

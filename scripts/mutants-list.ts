@@ -337,6 +337,38 @@ export const MUTANTS: readonly Mutant[] = [
     testFile: 'packages/core/src/base/strict-json.test.ts',
     test: 'E14 duplicate members',
   },
+  {
+    name: 'quick-json-dropped-members',
+    file: 'packages/core/src/base/quick-json.ts',
+    find: "=== timesIn(text, '\":')",
+    replace: '>= 0',
+    testFile: 'packages/core/src/base/quick-json.test.ts',
+    test: 'duplicate members',
+  },
+  {
+    name: 'quick-json-space-before-colon',
+    file: 'packages/core/src/base/quick-json.ts',
+    find: 'if (/"[ \\n\\r\\t]+:/.test(text)) return undefined',
+    replace: '',
+    testFile: 'packages/core/src/base/quick-json.test.ts',
+    test: 'one of them with space before its colon',
+  },
+  {
+    name: 'quick-json-escaped-surrogates',
+    file: 'packages/core/src/base/quick-json.ts',
+    find: "text.includes('\\\\ud') || ",
+    replace: '',
+    testFile: 'packages/core/src/base/quick-json.test.ts',
+    test: 'a high surrogate as an escape',
+  },
+  {
+    name: 'quick-json-depth',
+    file: 'packages/core/src/base/quick-json.ts',
+    find: 'if (depthLeft < 1) return NaN',
+    replace: '',
+    testFile: 'packages/core/src/base/quick-json.test.ts',
+    test: 'nesting past the limit',
+  },
 
   // the store, custody and the ledger
   {

@@ -1,15 +1,13 @@
 import { type Agreement, parseAgreement } from './agreement/agreement.ts'
 import { openNamedSets } from './agreement/reference/named-set.ts'
 import { type Statement, verifyStatement } from './agreement/statement.ts'
-import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
+import { appraiseEvidence } from './appraisal/appraise-evidence.ts'
 import type { Appraisal } from './appraisal/finding.ts'
-import { measuredIn, measuredInTd } from './appraisal/measured.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
 import { jwkThumbprint } from './base/keys.ts'
-import { claimsFromHardware } from './claims/from-hardware.ts'
-import { toClaims } from './claims/from-tpm.ts'
+import { claimsOf } from './claims/from-evidence.ts'
 import { verifyAnyEvidence } from './evidence/verify-any.ts'
 import { decide } from './policy/decide.ts'
 import { type Decision, type Stage, reason, reasonsAgainst } from './policy/decision.ts'
@@ -41,22 +39,13 @@ export async function attest(
     enter('evidence')
     const evidence = await verifyAnyEvidence(input, crypto)
     enter('claims')
-    const claims = 'hardware' in evidence ? claimsFromHardware(evidence) : toClaims(evidence)
+    const claims = claimsOf(evidence)
     enter('appraisal')
     const agreement = parseAgreement(agreementBytes(input), crypto)
     const named = agreement.body.environment.references ?? []
     const sets = await openNamedSets(named, input.references ?? [], valuesAt, crypto)
-    const reference = { agreement, distrust: input.distrust, sets }
-    const appraisal =
-      'hardware' in evidence
-        ? appraiseHardwareEvidence(
-            evidence,
-            claims,
-            reference,
-            new Date(input.at),
-            measuredInTd(evidence.hardware, crypto),
-          )
-        : appraise(claims, { ...reference, counters: input.enrolment ?? refuse() }, measuredIn(evidence, crypto))
+    const reference = { agreement, sets, distrust: input.distrust, counters: input.enrolment }
+    const appraisal = appraiseEvidence(evidence, claims, reference, new Date(input.at), crypto)
     enter('token')
     return { result: { claims, appraisal }, decision: accept({ claims, appraisal }) }
   })
@@ -152,10 +141,6 @@ function agreementBytes(input: AttestInputs): Uint8Array {
       `agreement ${input.agreementDigest} is not known to tenant ${input.tenant}`,
     )
   return fromBase64(input.agreement, 'agreement')
-}
-
-function refuse(): never {
-  throw new VouchsafeError('evidence.unenrolled', 'no counters are kept for this machine')
 }
 
 /** The verdict as it is recorded: decision and every finding, in one plain value. */

@@ -1,27 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { agentCommand } from './commands/agent.ts'
-import { agreementCommand } from './commands/agreement.ts'
-import { brokerCommand } from './commands/broker.ts'
-import { dataCommand } from './commands/data.ts'
-import { demoCommand } from './commands/demo.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { distributorCommand } from './commands/distributor.ts'
-import { distrustCommand } from './commands/distrust.ts'
-import { evidenceCommand } from './commands/evidence/index.ts'
-import { imageCommand } from './commands/image/index.ts'
-import { leaseCommand } from './commands/lease.ts'
-import { ledgerCommand } from './commands/ledger.ts'
-import { machineCommand } from './commands/machine.ts'
-import { ownerCommand } from './commands/owner.ts'
-import { policyCommand } from './commands/policy/index.ts'
-import { referenceCommand } from './commands/reference/index.ts'
-import { resourceCommand } from './commands/resource.ts'
-import { resultCommand } from './commands/result.ts'
-import { tokenCommand } from './commands/token.ts'
-import { tpmCommand } from './commands/tpm/index.ts'
-import { upCommand } from './commands/up.ts'
-import { whyCommand } from './commands/why.ts'
-import { EXIT, report } from './output.ts'
+import { NOUNS } from './commands/nouns.ts'
+import { EXIT } from './output.ts'
 
 /** Runs one command line. @returns The exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -36,39 +15,24 @@ export async function main(args: readonly string[]): Promise<number> {
     )
   let status: number = EXIT.yes
   const done = (exit: number) => void (status = exit)
-  for (const command of [
-    demoCommand,
-    upCommand,
-    doctorCommand,
-    whyCommand,
-    ownerCommand,
-    brokerCommand,
-    agentCommand,
-    agreementCommand,
-    resourceCommand,
-    dataCommand,
-    resultCommand,
-    machineCommand,
-    leaseCommand,
-    distrustCommand,
-    distributorCommand,
-    imageCommand,
-    evidenceCommand,
-    referenceCommand,
-    policyCommand,
-    tokenCommand,
-    ledgerCommand,
-    tpmCommand,
-  ])
-    program.addCommand(command(done))
+  const asked = nounOf(args)
+  for (const { name, description, load } of NOUNS)
+    program.addCommand(name === asked ? (await load())(done) : new Command(name).description(description))
   exitInsteadOfThrowing(program)
   try {
     await program.parseAsync([...args], { from: 'user' })
     return status
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage
+    const { report } = await import('./report.ts') // it knows every package's errors, so it takes long to read
     return report(error, args.includes('--json'))
   }
+}
+
+/** What a command line is about: its first word, or the word after `help`. No option that comes before it has a value. */
+function nounOf(args: readonly string[]): string | undefined {
+  const [first, second] = args.filter((arg) => !arg.startsWith('-'))
+  return first === 'help' ? second : first
 }
 
 function exitInsteadOfThrowing(command: Command): void {

@@ -6,16 +6,18 @@ import type { Appraisal } from './appraisal/finding.ts'
 import type { CryptoPort } from './base/crypto.ts'
 import { fromBase64 } from './base/encoding.ts'
 import { VouchsafeError } from './base/errors.ts'
-import { type Once, remembering } from './base/once.ts'
-import { rememberingCrypto } from './base/remembering-crypto.ts'
+import { remembering } from './base/once.ts'
+import { rememberingKeys } from './base/remembering-keys.ts'
 import { claimsFromHardware } from './claims/from-hardware.ts'
 import type { Claims } from './claims/claims.ts'
 import { toClaims } from './claims/from-tpm.ts'
+import type { Reuse } from './evidence/tpm/verify-tpm-evidence.ts'
 import { verifyEvidence } from './evidence/verify.ts'
 import { verifyAnyEvidence } from './evidence/verify-any.ts'
 import { type Reason, reasonsAgainst } from './policy/decision.ts'
 import { judgeGrant } from './policy/judge-grant.ts'
 import type { AttestInputs } from './wire/decision-record.ts'
+import { EndorsementMemo } from './x509/index.ts'
 
 /** What is to be different. What is left out stays as it was recorded. */
 export interface Supposition {
@@ -53,8 +55,9 @@ export function whatIf(
   supposition: Supposition,
   crypto: CryptoPort,
 ): (recorded: AttestInputs) => Promise<WhatIf | null> {
-  const remembered = rememberingCrypto(crypto)
+  const remembered = rememberingKeys(crypto)
   const once = remembering()
+  const reuse = { once, memo: new EndorsementMemo() }
   const judged = new Map<string, WhatIf>()
   const bothOf = (text: string) =>
     once('agreements', text, () => {
@@ -64,7 +67,7 @@ export function whatIf(
       return { agreement, supposed, readTime: [agreement, supposed].some(mayReadTime) }
     })
   return async (recorded) => {
-    const shown = await shownIn(recorded, remembered, once)
+    const shown = await shownIn(recorded, remembered, reuse)
     if (shown === null || recorded.agreement === null) return null
     const { claims } = shown
     const { agreement, supposed, readTime } = bothOf(recorded.agreement)
@@ -102,12 +105,12 @@ interface Shown {
   appraise(agreement: Agreement, distrust: readonly DistrustRule[], sets: readonly OpenedSet[]): Appraisal
 }
 
-async function shownIn(recorded: AttestInputs, crypto: CryptoPort, once: Once): Promise<Shown | null> {
+async function shownIn(recorded: AttestInputs, crypto: CryptoPort, reuse: Reuse): Promise<Shown | null> {
   const { evidence, enrolment } = recorded
   try {
     const verified =
       evidence.format === 'tpm'
-        ? await verifyEvidence({ ...recorded, evidence }, crypto, once)
+        ? await verifyEvidence({ ...recorded, evidence }, crypto, reuse)
         : await verifyAnyEvidence(recorded, crypto)
     if ('hardware' in verified) {
       const claims = claimsFromHardware(verified)

@@ -2,12 +2,12 @@ import type { CryptoPort } from '../base/crypto.ts'
 import { fromBase64 } from '../base/encoding.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { type P256Jwk, jwkThumbprint } from '../base/keys.ts'
-import { type Once, anew } from '../base/once.ts'
+import { anew } from '../base/once.ts'
 import { parseDigest } from '../base/digest.ts'
 import { evidenceBinding } from './binding.ts'
 import { type AnchorClass, parseCertificate } from '../x509/index.ts'
 import type { Enrolment, TpmEvidence } from './tpm/tpm-evidence.ts'
-import { type VerifiedTpmEvidence, verifyTpmEvidence } from './tpm/verify-tpm-evidence.ts'
+import { type Reuse, type VerifiedTpmEvidence, verifyTpmEvidence } from './tpm/verify-tpm-evidence.ts'
 
 /** What was asked and shown. Everything is required; the guest's part and the broker's part are kept apart by name. */
 export interface EvidenceRequest {
@@ -29,14 +29,15 @@ export interface EvidenceRequest {
  * Is the evidence well formed, authentic and made for this very request? What it must commit to is computed here from
  * the request, never read from the evidence.
  *
- * @param once - For many records of the same machines; left out, all is read anew.
+ * @param reuse - For many records of the same machines; left out, all is read and checked anew.
  * @throws {VouchsafeError} `evidence.*`, `endorsement.*`, `input.malformed`
  */
 export async function verifyEvidence(
   input: EvidenceRequest,
   crypto: CryptoPort,
-  once: Once = anew,
+  reuse?: Reuse,
 ): Promise<VerifiedTpmEvidence> {
+  const { once } = reuse ?? { once: anew }
   const binding = freshBinding(input, crypto)
   if (input.enrolment === null)
     throw new VouchsafeError(
@@ -50,7 +51,7 @@ export async function verifyEvidence(
   }))
   return verifyTpmEvidence(
     input.evidence,
-    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at), once },
+    { enrolment: input.enrolment, anchors, binding, at: new Date(input.at), ...(reuse && { reuse }) },
     crypto,
   )
 }

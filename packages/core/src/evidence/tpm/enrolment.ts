@@ -3,6 +3,7 @@ import { toBase64Url } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
 import { transcript } from '../../base/transcript.ts'
 import {
+  type EndorsementMemo,
   type Anchor,
   type Certificate,
   type EkCertificate,
@@ -54,6 +55,7 @@ export async function verifyEkChain(
   anchors: readonly Anchor[],
   at: Date,
   crypto: CryptoPort,
+  memo?: EndorsementMemo,
 ): Promise<VerifiedEndorsement> {
   const { anchor } = await verifyChain({
     leaf: ek.certificate,
@@ -65,6 +67,7 @@ export async function verifyEkChain(
     extendedKeyUsage: TCG_KP_EK_CERTIFICATE,
     revocation: 'not-checked', // makers publish no lists that a guest could carry; distrust rules do that work
     handledCritical: EK_HANDLED_CRITICAL,
+    ...(memo && { memo }),
   })
   const simulated =
     ek.tpm?.manufacturer === SWTPM_MANUFACTURER ||

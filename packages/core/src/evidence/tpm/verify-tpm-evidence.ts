@@ -17,7 +17,7 @@ import type { CryptoPort } from '../../base/crypto.ts'
 import { fromBase64Url, fromHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
 import { type Once, anew } from '../../base/once.ts'
-import { type Anchor, parseCertificate, readEkCertificate } from '../../x509/index.ts'
+import { type Anchor, type EndorsementMemo, parseCertificate, readEkCertificate } from '../../x509/index.ts'
 import { type Verified, markVerified } from '../verified.ts'
 import { machineId, verifyEkChain } from './enrolment.ts'
 import type { Enrolment, TpmEvidence } from './tpm-evidence.ts'
@@ -44,8 +44,13 @@ export interface TpmEvidenceTrust {
   /** 32 bytes from `evidenceBinding`. */
   readonly binding: Uint8Array
   readonly at: Date
-  /** For many records of the same machines: what was read of the same text before. Left out: all is read anew. */
-  readonly once?: Once
+  readonly reuse?: Reuse
+}
+
+/** For many records of the same machines: what was read of the same text before, and whose certificates were checked. */
+export interface Reuse {
+  readonly once: Once
+  readonly memo: EndorsementMemo
 }
 
 /**
@@ -60,7 +65,8 @@ export async function verifyTpmEvidence(
   trust: TpmEvidenceTrust,
   crypto: CryptoPort,
 ): Promise<VerifiedTpmEvidence> {
-  const { enrolment, once = anew } = trust
+  const { enrolment, reuse } = trust
+  const once = reuse?.once ?? anew
   if (evidence.akPublic !== enrolment.akPublic)
     throw new VouchsafeError(
       'evidence.unenrolled',
@@ -77,6 +83,7 @@ export async function verifyTpmEvidence(
     trust.anchors,
     trust.at,
     crypto,
+    reuse?.memo,
   )
   return translated(async () => {
     const name = once('akName', enrolment.akPublic, () => tpmName(parseTpmPublic(akPublic), crypto.digest))

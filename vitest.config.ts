@@ -31,6 +31,7 @@ export default defineConfig({
             'packages/core/{node,web}/**/*.test.ts',
             'scripts/**/*.test.ts',
             'examples/**/*.test.ts',
+            'e2e/**/*.test.ts',
           ],
           exclude,
         },

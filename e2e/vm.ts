@@ -5,6 +5,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { SimulatorManufacturer } from '@vouchsafe/simulator'
 import { type TcgLog, bootAggregate, compareBoots, parseImaLog, parseTcgLog } from '@vouchsafe/tpm/eventlog'
 import { type Stage, tell } from '../examples/tell.ts'
+import { COMMAND_LINE } from './vm/command-line.ts'
 import { debianKernel, installMissing } from './vm/debian.ts'
 import { makeInitramfs } from './vm/initramfs.ts'
 import { type GuestEvent, VirtualMachine } from './vm/machine.ts'
@@ -16,7 +17,6 @@ import { WORKLOAD_ARGS, buildWorkload } from './vm/workload.ts'
  * measure into, and the agent inside attests to a broker outside. Three boots: one to see what it measures, one that the
  * owner agreed to, one with another command line. Minutes, since the processor is emulated; not part of CI.
  */
-const COMMAND_LINE = 'console=ttyS0 quiet panic=-1 ima_policy=tcb ima_hash=sha256'
 const OTHER_COMMAND_LINE = `${COMMAND_LINE} mitigations=off`
 const PATIENTS = 42
 

@@ -81,7 +81,7 @@ let digest: Digest | null = null
 let version = 0
 beforeAll(async () => {
   world = await startHardwareWorld(
-    { ...chips, snp: rest } as typeof TERMS,
+    { ...chips, snp: rest, tdx: {} } as typeof TERMS,
     {},
     {
       references: [{ set: 'guests', signer: signer.key, atLeast: 2 }],

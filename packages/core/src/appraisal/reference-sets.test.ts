@@ -8,7 +8,9 @@ import { formatOwnerKey } from '../base/keys.ts'
 import { nodeCrypto } from '../../node/index.ts'
 import { agreementBody, goodClaims } from '../testing/agreement-fixture.ts'
 import { generateKeyPairSync, sign } from 'node:crypto'
+import { hardwareTermsSchema } from '../agreement/reference/hardware-terms.ts'
 import { appraise } from './appraise.ts'
+import { appraiseUnderSets } from './reference-sets.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const signer = formatOwnerKey(new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)))
@@ -127,6 +129,33 @@ describe('KB-11 (partly) a boot is held against the values of a set that the agr
     const { findings } = appraise(goodClaims(agreed), reference)
     expect(findings.filter((f) => f.tier !== 'affirming').map((f) => f.check)).toEqual(['appraisal.reference'])
   })
+
+  test.each(['snp', 'tdx'] as const)(
+    'F02 a value for %s opens no agreement that does not speak of it',
+    async (kind) => {
+      const common = { id: 'mine', notAfter: '2027-01-01T00:00:00Z', provenance }
+      const m = 'aa'.repeat(48)
+      const value: ReferenceEntry =
+        kind === 'snp'
+          ? { kind, ...common, measurement: m }
+          : { kind, ...common, mrTd: m, rtmr0: m, rtmr1: m, rtmr2: m, rtmr3: m }
+      const asked = async (terms: object) => {
+        const { environment } = agreedOn({}).body
+        const opened = await openNamedSets(environment.references ?? [], [filed([value])], at, nodeCrypto)
+        const hardware = hardwareTermsSchema.parse({ chips: 'any-genuine', ...terms })
+        const judged: unknown[] = []
+        appraiseUnderSets(
+          { ...environment, hardware },
+          opened,
+          kind,
+          (under) => (judged.push(under.hardware?.[kind]), []),
+        )
+        return judged
+      }
+      expect(await asked({})).toEqual([undefined])
+      expect(await asked({ [kind]: {} })).toHaveLength(2)
+    },
+  )
 
   test('an agreement names a set once', () => {
     const body = agreementBody()

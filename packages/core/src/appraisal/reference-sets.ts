@@ -1,8 +1,6 @@
 import type { AgreementBody } from '../agreement/agreement.ts'
 import type { NamedSet, OpenedSet } from '../agreement/reference/named-set.ts'
 import type { ReferenceEntry } from '../agreement/reference/reference-set.ts'
-import { snpReferenceSchema } from '../agreement/reference/snp-reference.ts'
-import { tdxReferenceSchema } from '../agreement/reference/tdx-reference.ts'
 import type { Claims } from '../claims/claims.ts'
 import { must } from './check.ts'
 import type { Finding } from './finding.ts'
@@ -78,15 +76,15 @@ function withPins(environment: Environment, entry: ReferenceEntry): Environment 
       return { ...environment, registers: { ...registers, ...Object.fromEntries(pinned) } }
     }
     case 'snp': {
-      if (hardware === undefined) return null
-      const snp = { ...(hardware.snp ?? snpReferenceSchema.parse({})), measurements: [entry.measurement] }
+      if (hardware?.snp === undefined) return null
+      const snp = { ...hardware.snp, measurements: [entry.measurement] }
       return { ...environment, hardware: { ...hardware, snp } }
     }
     case 'tdx': {
-      if (hardware === undefined) return null
+      if (hardware?.tdx === undefined) return null
       const { mrTd, rtmr0, rtmr1, rtmr2, rtmr3 } = entry
       const tdx = {
-        ...(hardware.tdx ?? tdxReferenceSchema.parse({})),
+        ...hardware.tdx,
         mrTd: [mrTd],
         ...(rtmr0 !== undefined && { rtmr0: [rtmr0] }),
         ...(rtmr1 !== undefined && { rtmr1: [rtmr1] }),

@@ -15,9 +15,9 @@ export async function main(args: readonly string[]): Promise<number> {
     )
   let status: number = EXIT.yes
   const done = (exit: number) => void (status = exit)
-  const asked = nounOf(args)
+  const [asked, verb] = wordsOf(args)
   for (const { name, description, load } of NOUNS)
-    program.addCommand(name === asked ? (await load())(done) : new Command(name).description(description))
+    program.addCommand(name === asked ? (await load(verb))(done) : new Command(name).description(description))
   exitInsteadOfThrowing(program)
   try {
     await program.parseAsync([...args], { from: 'user' })
@@ -29,10 +29,10 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What a command line is about: its first word, or the word after `help`. No option that comes before it has a value. */
-function nounOf(args: readonly string[]): string | undefined {
-  const [first, second] = args.filter((arg) => !arg.startsWith('-'))
-  return first === 'help' ? second : first
+/** What a command line is about: its words, without a `help` before them. No option that comes before a noun has a value. */
+function wordsOf(args: readonly string[]): readonly string[] {
+  const words = args.filter((arg) => !arg.startsWith('-'))
+  return words[0] === 'help' ? words.slice(1) : words
 }
 
 function exitInsteadOfThrowing(command: Command): void {

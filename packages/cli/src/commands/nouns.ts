@@ -6,8 +6,12 @@ export interface Noun {
   readonly name: string
   /** As its command says it too: lists of commands are shown without reading them. */
   readonly description: string
-  /** Reads its modules: those of all nouns take longer to read than most commands take to run. */
-  load(): Promise<(done: Done) => Command>
+  /**
+   * Reads its modules: those of all nouns take longer to read than most commands take to run.
+   *
+   * @param verb - The word after it, if there is one; some read the modules of that verb only.
+   */
+  load(verb?: string): Promise<(done: Done) => Command>
 }
 
 /** In the order of the help page. */
@@ -105,7 +109,7 @@ export const NOUNS: readonly Noun[] = [
   {
     name: 'policy',
     description: 'write, check and try out the conditions of agreements',
-    load: async () => (await import('./policy/index.ts')).policyCommand,
+    load: async (verb) => (await import('./policy/index.ts')).policyCommand(verb),
   },
   { name: 'token', description: 'attestation results', load: async () => (await import('./token.ts')).tokenCommand },
   {

@@ -1,30 +1,62 @@
 import { existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { type ErrorCode, VouchsafeError } from '@vouchsafe/core'
-import { takingTurns } from './records.ts'
-import { type WhatIfJob, whatIfOfTaken } from './what-if-job.ts'
+import type { ErrorCode } from '@vouchsafe/core'
+import type { WhatIfJob } from './what-if-job.ts'
 import type { WhatIfReport, WhatIfTotals } from './what-if-report.ts'
 
 /** A thread takes about a second to start: below this much of records it does not pay. */
 const BYTES_A_THREAD = 32 * 1024 * 1024
 const MAX_THREADS = 8
 
-type Answer = { readonly totals: WhatIfTotals } | { readonly code: ErrorCode; readonly message: string }
+/** What each thread is given: the job, and how many batches of its records were taken by all of them. */
+export interface SharedJob {
+  readonly job: WhatIfJob
+  readonly taken: Int32Array<SharedArrayBuffer>
+}
 
-/** Judges all records of a job, on as many threads as there are processors when there are very many. */
-export async function whatIfOfFiles(job: WhatIfJob, threads = threadsFor(job.files)): Promise<WhatIfReport> {
-  if (threads <= 1) return whatIfOfTaken(job)
-  const taken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-  const others = Array.from({ length: threads - 1 }, () => startOn({ job, taken }))
-  try {
-    // this thread takes its part as well: all modules are there already
-    const mine = whatIfOfTaken(job, takingTurns(taken))
-    const [report, ...totals] = await Promise.all([mine, ...others.map((w) => answerOf(w))])
-    for (const t of totals) report.merge(t)
+/** What each answers, once. */
+export type Answer = { readonly totals: WhatIfTotals } | { readonly code: ErrorCode; readonly message: string }
+
+interface Helper {
+  readonly worker: Worker
+  readonly answer: Promise<Answer>
+}
+
+/**
+ * Judges the records of files on several threads. Make it before anything else is read: to read the modules takes each
+ * thread a second, and this one as well. Close it in any case.
+ */
+export class WhatIfPool implements AsyncDisposable {
+  readonly #helpers: readonly Helper[]
+
+  /** @param threads - This one among them. As many as there are processors when there is very much to read. */
+  constructor(files: readonly string[], threads = threadsFor(files)) {
+    this.#helpers = Array.from({ length: threads - 1 }, startHelper)
+  }
+
+  /** @throws {VouchsafeError} what refuses a record, whichever thread comes upon it. */
+  async judge(job: WhatIfJob): Promise<WhatIfReport> {
+    const taken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+    for (const { worker } of this.#helpers) worker.postMessage({ job, taken } satisfies SharedJob)
+    const [{ VouchsafeError }, { takingTurns }, { whatIfOfTaken }] = await Promise.all([
+      import('@vouchsafe/core'),
+      import('./records.ts'),
+      import('./what-if-job.ts'),
+    ])
+    const [report, ...answers] = await Promise.all([
+      whatIfOfTaken(job, takingTurns(taken)),
+      ...this.#helpers.map(({ answer }) => answer),
+    ])
+    for (const answer of answers) {
+      if ('code' in answer) throw new VouchsafeError(answer.code, answer.message)
+      report.merge(answer.totals)
+    }
     return report
-  } finally {
-    for (const worker of others) await worker.terminate()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#helpers.map(({ worker }) => worker.terminate()))
   }
 }
 
@@ -35,21 +67,18 @@ const WORKER = ['./what-if-worker.ts', './what-if-worker.mjs']
 
 function threadsFor(files: readonly string[]): number {
   if (WORKER === undefined) return 1
-  const bytes = files.reduce((sum, f) => sum + statSync(f).size, 0)
-  return Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD))
+  const bytes = files.reduce((sum, f) => sum + (statSync(f, { throwIfNoEntry: false })?.size ?? 0), 0)
+  return Math.max(1, Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD)))
 }
 
-function startOn(workerData: { readonly job: WhatIfJob; readonly taken: Int32Array<SharedArrayBuffer> }): Worker {
-  if (WORKER === undefined) throw new VouchsafeError('internal', 'there is no program for a second thread')
-  return new Worker(WORKER, { workerData })
-}
-
-async function answerOf(worker: Worker): Promise<WhatIfTotals> {
-  const answer = await new Promise<Answer>((resolve, reject) => {
+function startHelper(): Helper {
+  if (WORKER === undefined) throw new Error('there is no program for a second thread')
+  const worker = new Worker(WORKER)
+  const answer = new Promise<Answer>((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)
     worker.once('exit', (status) => reject(new Error(`a thread ended with ${status} and no answer`)))
   })
-  if ('code' in answer) throw new VouchsafeError(answer.code, answer.message)
-  return answer.totals
+  answer.catch(() => undefined) // whoever waits for the answer hears of it
+  return { worker, answer }
 }

@@ -12,7 +12,8 @@ import {
   agreementOf,
   recordAttestations,
 } from '../../policy/testing/recorded-attestations.ts'
-import { whatIfOfFiles } from '../../policy/what-if-pool.ts'
+import type { WhatIfJob } from '../../policy/what-if-job.ts'
+import { WhatIfPool } from '../../policy/what-if-pool.ts'
 import { CommandLine } from '../testing/command-line.ts'
 
 const MACHINES = 3
@@ -217,13 +218,17 @@ describe('what-if', () => {
     const { workload, launch, grants } = recorded.agreement.body
     const supposition = { agreement: { workload, launch, grants, environment: accepting(recorded.registers.slice(1)) } }
     const job = { files: [line.file('records.jsonl')], key: recorded.decisionKey, supposition }
-    const one = await whatIfOfFiles(job, 1)
-    const three = await whatIfOfFiles(job, 3)
+    const judged = async (asked: WhatIfJob, threads: number) => {
+      await using pool = new WhatIfPool(asked.files, threads)
+      return await pool.judge(asked)
+    }
+    const one = await judged(job, 1)
+    const three = await judged(job, 3)
     expect(three.judged).toBe(MACHINES * TIMES)
     expect(three.rows()).toEqual(one.rows())
     expect(three.text()).toBe(one.text())
     const foreign = { ...job, key: agreementBody().owners[0]!.keys[0]! }
-    await expect(whatIfOfFiles(foreign, 2)).rejects.toMatchObject({ code: 'evidence.signature' })
+    await expect(judged(foreign, 2)).rejects.toMatchObject({ code: 'evidence.signature' })
   })
 
   test('what is remembered of other records changes no outcome, whatever they have in common', async () => {

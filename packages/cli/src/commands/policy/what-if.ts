@@ -1,30 +1,8 @@
-import { readFileSync } from 'node:fs'
-import {
-  type Supposition,
-  distrustRuleSchema,
-  ownerKeySchema,
-  parseAgreement,
-  parseSchema,
-  parseStrictJson,
-} from '@vouchsafe/core'
-import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Command } from 'commander'
-import { z } from 'zod'
-import { withOwner } from '../../files.ts'
-import { EXIT, type Output, UsageError } from '../../output.ts'
-import { judgeInto } from '../../policy/what-if-job.ts'
-import { whatIfOfFiles } from '../../policy/what-if-pool.ts'
-import { WhatIfReport } from '../../policy/what-if-report.ts'
+import { EXIT } from '../../output.ts'
+import { WhatIfPool } from '../../policy/what-if-pool.ts'
 import { type Done, outputOf, ownerVerb } from '../options.ts'
-
-interface WhatIfOptions {
-  readonly as?: string
-  readonly json?: boolean
-  readonly agreement?: string
-  readonly distrust?: string
-  readonly records?: readonly string[]
-  readonly key?: string
-}
+import type { WhatIfOptions } from './what-if-run.ts'
 
 /** `vouchsafe policy what-if`: who would gain and who would lose access, by evidence that was recorded. */
 export function whatIfVerb(done: Done): Command {
@@ -41,49 +19,11 @@ export function whatIfVerb(done: Done): Command {
       '\nExamples:\n  $ vouchsafe policy what-if --agreement overlap-v2.json\n  $ vouchsafe policy what-if --agreement overlap-v2.json --records records.jsonl --key ed25519:…\n\nExit status 0: nobody loses access. 1: somebody does.',
     )
     .action(async (options: WhatIfOptions) => {
-      const supposition = readSupposition(options)
+      await using pool = new WhatIfPool(options.records ?? []) // before the modules that take a second to read
+      const { reportOf } = await import('./what-if-run.ts')
       const output = outputOf(options)
-      const key = options.key === undefined ? null : parseSchema(ownerKeySchema, options.key, '--key')
-      const report =
-        options.records === undefined
-          ? await atBroker(options.as, supposition, output)
-          : await whatIfOfFiles({ files: options.records, key, supposition })
-      if (report.judged + report.refused === 0)
-        throw new UsageError(
-          'there is no recorded attestation',
-          'name records with --records, or an owner file with --as',
-        )
-      const rows = report.rows()
+      const report = await reportOf(options, pool, output)
       output.answer(report.totals(), report.text())
-      done(rows.some((r) => r.change === 'loses') ? EXIT.no : EXIT.yes)
+      done(report.rows().some((r) => r.change === 'loses') ? EXIT.no : EXIT.yes)
     })
-}
-
-/** All attestations of the owner's own broker. */
-async function atBroker(as: string | undefined, supposition: Supposition, output: Output): Promise<WhatIfReport> {
-  const report = new WhatIfReport()
-  const add = judgeInto(report, supposition)
-  await withOwner(as, async (client, { broker }) => {
-    const { decisions } = await client.listDecisions()
-    output.talk(`${decisions.length} decisions at ${broker.tenant}`)
-    for (const { id } of decisions) await add((await client.decision(id)).record, broker.decisions)
-  })
-  return report
-}
-
-function readSupposition({ agreement, distrust }: WhatIfOptions): Supposition {
-  if (agreement === undefined && distrust === undefined)
-    throw new UsageError('nothing is supposed', 'name what would change: --agreement FILE, --distrust FILE')
-  const rules = z.array(distrustRuleSchema).max(1024)
-  return {
-    ...(agreement === undefined ? {} : { agreement: candidate(agreement) }),
-    ...(distrust === undefined
-      ? {}
-      : { distrust: parseSchema(rules, parseStrictJson(readFileSync(distrust), { maxBytes: 1 << 20 }), distrust) }),
-  }
-}
-
-function candidate(file: string): NonNullable<Supposition['agreement']> {
-  const { workload, launch, environment, grants } = parseAgreement(new Uint8Array(readFileSync(file)), nodeCrypto).body
-  return { workload, launch, environment, grants }
 }

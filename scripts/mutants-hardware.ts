@@ -9,6 +9,8 @@ const tsm = 'packages/agent/src/devices/configfs-tsm.ts'
 const tsmTest = 'packages/agent/src/devices/configfs-tsm.test.ts'
 const namedSet = 'packages/core/src/agreement/reference/named-set.ts'
 const setTest = 'packages/core/src/appraisal/reference-sets.test.ts'
+const query = 'packages/core/src/agreement/reference/query-reference.ts'
+const queryTest = 'packages/core/src/policy/reference-values.test.ts'
 const filing = 'packages/broker/src/services/references.ts'
 const filingTest = 'packages/broker/src/http/references.test.ts'
 
@@ -157,5 +159,29 @@ export const HARDWARE_MUTANTS: readonly Mutant[] = [
     replace: 'if (false as boolean) ends.push(0)',
     testFile: filingTest,
     test: 'a lease ends no later than the value',
+  },
+  {
+    name: 'query-a-closed-set',
+    file: query,
+    find: 'if (closed !== undefined)',
+    replace: 'if ((false as boolean) && closed !== undefined)',
+    testFile: queryTest,
+    test: 'when another set is missing, whatever this one says there is no answer',
+  },
+  {
+    name: 'query-two-answers',
+    file: query,
+    find: 'if (other !== undefined)',
+    replace: 'if ((false as boolean) && other !== undefined)',
+    testFile: queryTest,
+    test: 'when two sets say two things there is no answer',
+  },
+  {
+    name: 'query-stands-for-evidence',
+    file: 'packages/core/src/policy/judge-rego.ts',
+    find: 'if (queries.answers.size > 0 && saysYesToNothing(policy, allow, at, sets))',
+    replace: 'if ((false as boolean) && saysYesToNothing(policy, allow, at, sets))',
+    testFile: queryTest,
+    test: 'a rule that they make true of a guest that shows nothing releases nothing',
   },
 ]

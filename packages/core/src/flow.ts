@@ -47,7 +47,8 @@ export async function attest(
     const reference = { agreement, sets, distrust: input.distrust, counters: input.enrolment }
     const appraisal = appraiseEvidence(evidence, claims, reference, new Date(input.at), crypto)
     enter('token')
-    return { result: { claims, appraisal }, decision: accept({ claims, appraisal }) }
+    const result = { claims, appraisal, sets }
+    return { result, decision: accept(result) }
   })
 }
 

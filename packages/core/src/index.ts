@@ -119,11 +119,12 @@ export type { AttestationResult } from './token/attestation-result.ts'
 export { type ConditionFinding, type Decision, type Reason, type Stage } from './policy/decision.ts'
 export { type Judgement, judgeGrant } from './policy/judge-grant.ts'
 export { type PolicyFinding } from './policy/policy-finding.ts'
-export { checkGrant, placeText } from './policy/check-grant.ts'
+export { type GrantFinding, checkGrant, checkGrants, placeText } from './policy/check-grant.ts'
 export { assertPolicies } from './policy/assert-policies.ts'
 export { type AttributeRules, type Principal, parseAttributeRules, principalOf } from './policy/attribute-rules.ts'
 export { compileRego, REGO_BOUNDS } from './policy/rego/compile-rego.ts'
-export { type RegoAnswer, evaluateRego } from './policy/judge-rego.ts'
+export { REFERENCE_FUNCTION, ReferenceQueries, referenceFunction } from './policy/rego/reference-function.ts'
+export { type RegoAnswer, type RegoContext, evaluateRego } from './policy/judge-rego.ts'
 export { type Shadow, type ShadowFinding, shadowSchema } from './policy/shadow.ts'
 export { type Standing, judgeStanding } from './policy/standing.ts'
 
@@ -155,8 +156,11 @@ export {
   filedSetSchema,
   type NamedSet,
   namedSetSchema,
+  type OpenedSet,
   openNamedSets,
 } from './agreement/reference/named-set.ts'
+export { type ReferenceAnswer, queryReference } from './agreement/reference/query-reference.ts'
+export { type ReferenceJson, referenceJsonSchema } from './agreement/reference/reference-json.ts'
 export { type Component, type Covered, coverageOf } from './agreement/reference/coverage.ts'
 export { type CorimValue, readCorim } from './agreement/reference/corim.ts'
 export { type HardwareTerms, hardwareTermsSchema } from './agreement/reference/hardware-terms.ts'

@@ -145,7 +145,7 @@ function accessOf(
   const resources = new Set<string>()
   const refusals = new Map<string, readonly Reason[]>()
   for (const grant of agreement.body.grants) {
-    const judged = judgeGrant(grant, claims, new Date(recorded.at))
+    const judged = judgeGrant(grant, claims, new Date(recorded.at), sets)
     for (const path of grant.resources) {
       const resource = `${grant.owner}/${path}`
       if (judged.refusals.length === 0) resources.add(resource)

@@ -10,6 +10,7 @@ import {
   replayRecord,
   signEnvelope,
   utf8,
+  whatIf,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -106,7 +107,7 @@ async function refusalIn(decision: string) {
   return replay.verdict
 }
 
-describe('KB-11 (partly: policies cannot ask for values) KB-15 (partly: no gRPC) an agreement names a set and its signer; the set says which boots are good', () => {
+describe('KB-11 an agreement names a set and its signer; the set says which boots are good', () => {
   test('F02 without the set nothing is accepted, and neither by a version before the one that is named (F10)', async () => {
     const none = await refused(attestByHardware(world, 'snp'))
     expect(none.code).toBe('appraisal.measurement')
@@ -264,5 +265,81 @@ describe('F09 reference values are filed by the owner, signed by whoever vouches
     expect(await refused(world.clinic.owner.fileReference('guests', body()))).toMatchObject({ code })
     const { sets } = await world.clinic.owner.listReferences()
     expect(sets).toMatchObject([{ version }])
+  })
+})
+
+describe('KB-11 a policy asks for the values that are filed', () => {
+  const rego = `package release
+allow if {
+	input.platform.measurement in query_reference_value("guest")
+	input.platform.family in query_reference_value("families")
+}`
+  const value = (id: string, json: string[], notAfter = later(DAY_MS)): ReferenceEntry => ({
+    kind: 'value',
+    id,
+    value: json,
+    notAfter,
+    provenance,
+  })
+  let asking: HardwareWorld
+  let filed: Digest | null = null
+  let n = 0
+  beforeAll(async () => {
+    const grant = { id: 'g', owner: 'clinic-a', resources: ['patients/key'], when: [] }
+    asking = await startHardwareWorld(
+      TERMS,
+      {},
+      { references: [{ set: 'guests', signer: signer.key, atLeast: 1 }] },
+      { grants: [{ ...grant, rego: { modules: { 'release.rego': rego }, allow: 'data.release.allow' } }] },
+    )
+  })
+  afterAll(() => asking?.stop())
+
+  async function fileNext(...entries: readonly ReferenceEntry[]) {
+    const next = versionOf('guests', ++n, filed, entries)
+    filed = next.digest
+    await asking.clinic.owner.fileReference('guests', next.body)
+  }
+  const release = async () =>
+    (await releaseRequest(asking.clinic.guest, await attestByHardware(asking, 'snp'), ['patients/key'])).send()
+  async function replayed(decision: string) {
+    const { record } = await asking.clinic.owner.decision(decision)
+    const replay = await replayRecord(record, asking.clinic.pin.decisions, nodeCrypto)
+    expect(replay).toMatchObject({ signed: true, reproduced: true })
+    return replay
+  }
+  const asked = ({ verdict }: Awaited<ReturnType<typeof replayed>>) =>
+    verdict.conditions?.filter((c) => c.rule.startsWith('query')).map((c) => [c.rule, c.held])
+
+  test('the record tells what was asked and answered, replays alike, and judges alike under what-if', async () => {
+    const soon = later(6000)
+    await fileNext(snp('guest', MEASUREMENT), value('families', ['Milan'], soon))
+    const { decision, lease } = await release()
+    expect(lease.expires).toBe(soon)
+    const replay = await replayed(decision)
+    expect(asked(replay)).toEqual([
+      ['query_reference_value("guest")', true],
+      ['query_reference_value("families")', true],
+    ])
+    const { record } = replay
+    if (record.operation !== 'release' || record.inputs.attest === null) throw new Error('no release')
+    const told = await whatIf({}, nodeCrypto)(record.inputs.attest)
+    expect(told).toMatchObject({
+      before: { resources: ['clinic-a/patients/key'] },
+      after: { resources: ['clinic-a/patients/key'] },
+    })
+  })
+
+  test('a value that its owner ended, or that is gone, answers no longer', async () => {
+    await fileNext(snp('guest', MEASUREMENT), value('families', ['Milan']))
+    await asking.clinic.owner.endReference('guests', { value: 'families', reason: 'withdrawn' })
+    const ended = await refused(release())
+    expect(ended.code).toBe('policy.condition')
+    expect(asked(await replayed(ended.decision))).toEqual([
+      ['query_reference_value("guest")', true],
+      ['query_reference_value("families")', false],
+    ])
+    await fileNext(value('families', ['Milan']))
+    expect((await refused(release())).code).toBe('policy.condition')
   })
 })

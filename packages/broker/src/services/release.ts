@@ -325,6 +325,8 @@ function endOf(inputs: ReleaseInputs, walk: Walk, at: Date): Date {
   const ends = [at.getTime() + body.leaseSeconds * 1000, Date.parse(body.expires)]
   const until = walk.result?.appraisal.until
   if (until !== undefined) ends.push(Date.parse(until)) // of the reference value that the boot was held against
+  const asked = walk.decision.until // of those that policies asked for
+  if (asked !== undefined) ends.push(Date.parse(asked))
   for (const { payload } of inputs.statements) {
     const statement = JSON.parse(fromUtf8(fromBase64(payload))) as { says: string; expires?: string }
     if (statement.says === 'approve' && statement.expires !== undefined && Date.parse(statement.expires) > at.getTime())

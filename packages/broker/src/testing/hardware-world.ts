@@ -150,6 +150,7 @@ export async function startHardwareWorld(
   terms: AgreementBody['environment']['hardware'] = TERMS,
   published: Published = {},
   more: Partial<AgreementBody['environment']> = {},
+  changes: Partial<AgreementBody> = {},
 ): Promise<HardwareWorld> {
   const directory = mkdtempSync(path.join(tmpdir(), 'vs-hardware-'))
   const vendors = makeVendors()
@@ -183,7 +184,7 @@ export async function startHardwareWorld(
   const body = agreementOf([clinic], {})
   const hardware = terms === undefined ? {} : { hardware: terms }
   const environment = { ...body.environment, hostExcluded: true, ...hardware, ...more }
-  const agreement = parseAgreement(utf8(JSON.stringify({ ...body, environment })), nodeCrypto)
+  const agreement = parseAgreement(utf8(JSON.stringify({ ...body, environment, ...changes })), nodeCrypto)
   await clinic.owner.putResource('patients/key', utf8('data key'), 0)
   await clinic.owner.proposeAgreement(agreement.bytes)
   await approve(clinic, agreement, [clinic])

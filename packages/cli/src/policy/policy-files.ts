@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import {
+  type AgreementBody,
   type Grant,
   VouchsafeError,
   compileRego,
@@ -26,8 +27,22 @@ export interface PolicyOptions {
  * and each `.cel` file as an expression. Folders are searched for `.rego` and `.cel` files; Rego tests are left out.
  */
 export function readGrants(files: readonly string[], options: PolicyOptions): readonly Grant[] {
+  const { agreements, own } = readPolicies(files, options)
+  return [...agreements.flatMap(({ grants }) => grants), ...own]
+}
+
+export interface Policies {
+  readonly agreements: readonly AgreementBody[]
+  /** The grant that loose modules and expressions make together; none where there are none. */
+  readonly own: readonly Grant[]
+}
+
+/** The same, apart: what holds of an agreement's grants may depend on its other parts. */
+export function readPolicies(files: readonly string[], options: PolicyOptions): Policies {
   const found = files.flatMap(filesBelow)
-  const agreements = found.filter((f) => f.endsWith('.json'))
+  const agreements = found
+    .filter((f) => f.endsWith('.json'))
+    .map((f) => parseAgreement(new Uint8Array(readFileSync(f)), nodeCrypto).body)
   const rego = regoOf(found, options)
   const cel = found.filter((f) => f.endsWith('.cel')).map((f) => readFileSync(f, 'utf8').trim())
   const strange = found.find((f) => !/\.(?:json|rego|cel)$/.test(f))
@@ -49,13 +64,9 @@ export function readGrants(files: readonly string[], options: PolicyOptions): re
             'policy',
           ),
         ]
-  const grants = [
-    ...agreements.flatMap((f) => parseAgreement(new Uint8Array(readFileSync(f)), nodeCrypto).body.grants),
-    ...own,
-  ]
-  if (grants.length === 0)
+  if (agreements.length + own.length === 0)
     throw new UsageError('no policy was found', 'name an agreement, .rego or .cel files, or a folder')
-  return grants
+  return { agreements, own }
 }
 
 /** Rego modules by file name, tests left out. */

@@ -5,6 +5,7 @@ import {
   type Claims,
   type DecisionRecord,
   type Envelope,
+  type OpenedSet,
   type PublicKey,
   MAX_RECORD_BYTES,
   RECORD_TYPE,
@@ -144,12 +145,14 @@ export function attestationOf(record: DecisionRecord): AttestInputs | null {
   }
 }
 
-/** The claims of a record's evidence, verified again. */
-export async function claimsOfRecord(record: DecisionRecord): Promise<Claims> {
+/** What policies read of a record: the claims of its evidence, verified again, and the reference sets as they stood. */
+export async function shownInRecord(
+  record: DecisionRecord,
+): Promise<{ readonly claims: Claims; readonly sets: readonly OpenedSet[] }> {
   const recorded = attestationOf(record)
   if (recorded === null) throw new VouchsafeError('input.malformed', `decision ${record.id} rests on no evidence`)
-  const { result, decision } = await attest(recorded, nodeCrypto)
-  if (result !== null) return result.claims
+  const { result, decision } = await attest(recorded, nodeCrypto, new Date(record.inputs.at))
+  if (result !== null) return { claims: result.claims, sets: result.sets ?? [] }
   const [first] = 'reasons' in decision ? decision.reasons : []
   throw new VouchsafeError(
     'input.malformed',

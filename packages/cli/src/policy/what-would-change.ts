@@ -1,4 +1,12 @@
-import { type Claims, type Grant, type RegoAnswer, compileRego, evaluateRego } from '@vouchsafe/core'
+import {
+  type Claims,
+  type Grant,
+  type OpenedSet,
+  ReferenceQueries,
+  type RegoAnswer,
+  compileRego,
+  evaluateRego,
+} from '@vouchsafe/core'
 import { RegoError, formatValue } from '@vouchsafe/rego'
 
 const MAX_TRIES = 2_000
@@ -11,11 +19,17 @@ export interface WouldChange {
 }
 
 /** The smallest set of claims that would change the answer of a grant's Rego rule; null when none was found. */
-export function whatWouldChange(grant: Grant, claims: Claims, at: Date): readonly WouldChange[] | null {
+export function whatWouldChange(
+  grant: Grant,
+  claims: Claims,
+  at: Date,
+  sets: readonly OpenedSet[],
+): readonly WouldChange[] | null {
   if (grant.rego === undefined) return null
   let flip: RegoAnswer['explanation']['flip']
   try {
-    flip = evaluateRego(compileRego(grant.rego), grant.rego.allow, claims, at, MAX_TRIES).explanation.flip
+    const context = { at, queries: new ReferenceQueries(sets), tries: MAX_TRIES }
+    flip = evaluateRego(compileRego(grant.rego), grant.rego.allow, claims, context).explanation.flip
   } catch (error) {
     if (error instanceof RegoError) return null // no answer, so none to change
     throw error

@@ -54,7 +54,7 @@ async function judge(sets: readonly FiledSet[], agreed = agreedOn({}), more: Rec
 const against = ({ findings }: Awaited<ReturnType<typeof judge>>) =>
   [...new Set(findings.filter(({ tier }) => tier !== 'affirming').map(({ check }) => check))].sort()
 
-describe('KB-11 (partly) a boot is held against the values of a set that the agreement names', () => {
+describe('KB-11 a boot is held against the values of a set that the agreement names', () => {
   test('and is affirmed under one that fits, until that value ends', async () => {
     const appraisal = await judge([filed([entry('other', other), entry('mine', boot, '2026-07-01T00:00:00Z')])])
     expect(appraisal).toMatchObject({ tier: 'affirming', until: '2026-07-01T00:00:00Z' })

@@ -70,6 +70,7 @@ function withPins(environment: Environment, entry: ReferenceEntry): Environment 
   const { hardware, registers } = environment
   switch (entry.kind) {
     case 'component':
+    case 'value':
       return null
     case 'tpm': {
       const pinned = Object.entries(entry.registers).map(([n, value]) => [n, [value]])

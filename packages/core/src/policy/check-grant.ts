@@ -1,9 +1,9 @@
-import type { Grant } from '../agreement/agreement.ts'
+import type { AgreementBody, Grant } from '../agreement/agreement.ts'
 import type { Claims } from '../claims/claims.ts'
 import { checkCel } from './check-cel.ts'
 import { checkPlain } from './check-plain.ts'
 import { checkRego } from './check-rego.ts'
-import type { ClaimUse } from './claim-use.ts'
+import type { ClaimUse, ReferenceUse } from './claim-use.ts'
 import { isFact } from './claim-use.ts'
 import { type Reason, reason } from './decision.ts'
 import type { PolicyFinding } from './policy-finding.ts'
@@ -13,6 +13,8 @@ export interface FormCheck {
   readonly findings: readonly PolicyFinding[]
   /** The claims that its answer can depend on. */
   readonly reads: readonly ClaimUse[]
+  /** The reference values that it may ask for. Left out: its form has no such question. */
+  readonly asks?: readonly ReferenceUse[]
 }
 
 /**
@@ -23,6 +25,39 @@ export function checkGrant(grant: Grant): readonly PolicyFinding[] {
   const forms = [checkPlain(grant), checkRego(grant), checkCel(grant)]
   const findings = forms.flatMap((f) => f.findings)
   return findings.some((f) => f.severity === 'refuse') ? findings : [...findings, ...checkEvidence(grant, forms)]
+}
+
+/**
+ * The same of the grants of an agreement, with what they need of its other parts: whoever asks for reference values must
+ * name somebody who gives them.
+ */
+export function checkGrants({
+  grants,
+  environment,
+}: Pick<AgreementBody, 'grants' | 'environment'>): readonly GrantFinding[] {
+  const named = environment.references ?? []
+  return grants.flatMap((grant) =>
+    [...checkGrant(grant), ...(named.length > 0 ? [] : (checkRego(grant).asks ?? []).map(asksNobody))].map(
+      (finding) => ({
+        grant: grant.id,
+        ...finding,
+      }),
+    ),
+  )
+}
+
+export interface GrantFinding extends PolicyFinding {
+  readonly grant: string
+}
+
+function asksNobody({ place }: ReferenceUse): PolicyFinding {
+  return {
+    severity: 'refuse',
+    check: 'reference',
+    message: 'the agreement names no set of reference values, so there is nobody to ask',
+    hint: 'name a set and its signer under environment.references',
+    place,
+  }
 }
 
 /** Conditions must stand on something that was measured; names only narrow (F18). */

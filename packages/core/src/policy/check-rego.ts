@@ -1,36 +1,40 @@
 import { type Policy, RegoError, parseModule } from '@vouchsafe/rego'
 import type { Grant, RegoCondition } from '../agreement/agreement.ts'
+import { referenceNameSchema } from '../agreement/reference/reference-set.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import type { FormCheck } from './check-grant.ts'
-import { checkUses } from './claim-use.ts'
+import { type ReferenceUse, checkUses } from './claim-use.ts'
 import type { PolicyFinding } from './policy-finding.ts'
 import { REGO_BOUNDS, compileRego } from './rego/compile-rego.ts'
+import { NO_VALUES, answering } from './rego/reference-function.ts'
 import { negationTraps } from './rego/rego-traps.ts'
 import { usesOfRego } from './rego/rego-uses.ts'
 
 /** The Rego condition of a grant: it compiles, has its entry, knows its claims, and avoids the known traps. */
 export function checkRego({ id, rego }: Pick<Grant, 'id' | 'rego'>): FormCheck {
-  if (rego === undefined) return { findings: [], reads: [] }
+  if (rego === undefined) return { findings: [], reads: [], asks: [] }
   let policy: Policy
   try {
     policy = compileRego(rego)
   } catch (error) {
     if (!(error instanceof VouchsafeError) || error.code !== 'policy.invalid') throw error
-    return { findings: compileFindings(error, id), reads: [] }
+    return { findings: compileFindings(error, id), reads: [], asks: [] }
   }
   const place = { file: `${id}.rego`, row: 0, text: rego.allow }
   if (!policy.rules.includes(rego.allow)) {
     const message = `there is no rule ${rego.allow}`
     const hint = `its rules are ${policy.rules.join(', ') || 'none'}`
-    return { findings: [{ severity: 'refuse', check: 'entry', message, hint, place }], reads: [] }
+    return { findings: [{ severity: 'refuse', check: 'entry', message, hint, place }], reads: [], asks: [] }
   }
   const uses = usesOfRego(policy, rego.allow.split('.').slice(1))
   const findings = [
     ...checkUses(uses),
+    ...uses.asks.flatMap(checkName),
     ...Object.entries(rego.modules).flatMap(([file, text]) => negationTraps(parseModule(file, text))),
     ...shadowed(rego, policy),
   ]
-  if (!saysYesToNothing(policy, rego.allow)) return { findings, reads: uses.reads }
+  const { reads, asks } = uses
+  if (!saysYesToNothing(policy, rego.allow)) return { findings, reads, asks }
   const open: PolicyFinding = {
     severity: 'warn',
     check: 'negation',
@@ -39,14 +43,22 @@ export function checkRego({ id, rego }: Pick<Grant, 'id' | 'rego'>): FormCheck {
     place,
   }
   // and so it is no condition on what it reads
-  return { findings: [...findings, open], reads: [] }
+  return { findings: [...findings, open], reads: [], asks }
+}
+
+/** A name that no set can hold is a slip of the pen, and would be null for ever. */
+function checkName({ name, place }: ReferenceUse): readonly PolicyFinding[] {
+  if (name === null || referenceNameSchema.safeParse(name).success) return []
+  const message = `no reference value can be called ${JSON.stringify(name)}`
+  const hint = 'names are of letters, digits and . _ / - and at most 128 long'
+  return [{ severity: 'refuse', check: 'reference', message, hint, place }]
 }
 
 /** Asked without claims, with none, and with null: whatever is true then reads no evidence, or takes its absence for good. */
 function saysYesToNothing(policy: Policy, allow: string): boolean {
   return [undefined, {}, null].some((input) => {
     try {
-      return policy.eval(allow, input, { ...REGO_BOUNDS, timeNs: 0n }).value === true
+      return answering(NO_VALUES, () => policy.eval(allow, input, { ...REGO_BOUNDS, timeNs: 0n })).value === true
     } catch (error) {
       if (error instanceof RegoError) return false // no answer is no release
       throw error

@@ -17,6 +17,12 @@ export interface ClaimComparison {
   readonly place: Place
 }
 
+/** A reference value that a policy asks for; null where the name is not written out. */
+export interface ReferenceUse {
+  readonly name: string | null
+  readonly place: Place
+}
+
 export interface Uses {
   readonly reads: readonly ClaimUse[]
   readonly comparisons: readonly ClaimComparison[]

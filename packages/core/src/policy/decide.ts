@@ -1,6 +1,6 @@
 import type { Agreement } from '../agreement/agreement.ts'
 import type { AttestationResult } from '../token/attestation-result.ts'
-import { type ConditionFinding, type Decision, type Reason, reason, reasonsAgainst } from './decision.ts'
+import { type ConditionFinding, type Decision, type Reason, earliest, reason, reasonsAgainst } from './decision.ts'
 import { judgeGrant } from './judge-grant.ts'
 import { type Standing, judgeStanding } from './standing.ts'
 
@@ -38,6 +38,7 @@ export function decide(
     )
 
   const grants: string[] = []
+  const ends: string[] = []
   const conditions: ConditionFinding[] = []
   if (request.resources.length === 0)
     denials.push(reason('policy', 'policy.resource', 'at least one resource', 'none was asked for'))
@@ -53,10 +54,13 @@ export function decide(
       denials.push(reason('policy', 'release.unknown', `a resource ${path}`, 'there is none'))
       continue
     }
-    const judged = candidates.map((g) => ({ id: g.id, ...judgeGrant(g, result.claims, at) }))
+    const judged = candidates.map((g) => ({ id: g.id, ...judgeGrant(g, result.claims, at, result.sets) }))
     const met = judged.find((j) => j.refusals.length === 0)
     if (met === undefined) denials.push(...judged.flatMap((j) => j.refusals))
-    else grants.push(met.id)
+    else {
+      grants.push(met.id)
+      if (met.until !== undefined) ends.push(met.until)
+    }
     conditions.push(...judged.flatMap((j) => j.findings))
   }
 
@@ -78,5 +82,6 @@ export function decide(
   const [granted, ...more] = grants
   if (granted === undefined)
     return { kind: 'deny', reasons: [reason('policy', 'policy.no-condition', 'a grant', 'none applied')], conditions }
-  return { kind: 'release', grants: [granted, ...more], conditions }
+  const until = earliest(ends)
+  return { kind: 'release', grants: [granted, ...more], conditions, ...(until !== undefined && { until }) }
 }

@@ -31,6 +31,8 @@ export type Decision =
       readonly kind: 'release'
       readonly grants: readonly [string, ...string[]]
       readonly conditions?: readonly ConditionFinding[]
+      /** When the first of the reference values ends that its grants asked for. Left out where they asked for none. */
+      readonly until?: string
     }
   | {
       readonly kind: 'wait'
@@ -52,6 +54,11 @@ export function reason(stage: Stage, code: ErrorCode, expected: string, actual: 
     actual,
     advice: ADVICE[code] ?? 'Show this decision’s id to the owner, who can see the full record with `vouchsafe why`.',
   }
+}
+
+/** The first of some moments; undefined when there is none. */
+export function earliest(ends: readonly string[]): string | undefined {
+  return [...ends].sort((a, b) => Date.parse(a) - Date.parse(b))[0]
 }
 
 /**

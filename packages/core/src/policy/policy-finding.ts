@@ -21,6 +21,7 @@ export interface PolicyFinding {
     | 'names-only'
     | 'negation'
     | 'shadowed'
+    | 'reference'
   readonly message: string
   readonly hint: string
   readonly place: Place

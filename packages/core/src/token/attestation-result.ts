@@ -1,3 +1,4 @@
+import type { OpenedSet } from '../agreement/reference/named-set.ts'
 import type { Appraisal, Tier, TrustAspect } from '../appraisal/finding.ts'
 import type { Claims } from '../claims/claims.ts'
 
@@ -5,6 +6,8 @@ import type { Claims } from '../claims/claims.ts'
 export interface AttestationResult {
   readonly claims: Claims
   readonly appraisal: Appraisal
+  /** The reference sets that the agreement names, as they were found: policies may ask them. Left out: there are none. */
+  readonly sets?: readonly OpenedSet[]
 }
 
 /** EAR spells tiers as numbers in trust vectors. @source draft-ietf-rats-ar4si section 2.3.2 */

@@ -1,6 +1,6 @@
-import { checkGrant } from '@vouchsafe/core'
+import { checkGrant, checkGrants } from '@vouchsafe/core'
 import type { Command } from 'commander'
-import { readGrants } from '../../policy/policy-files.ts'
+import { readPolicies } from '../../policy/policy-files.ts'
 import { policyFindingsText } from '../../policy/finding-text.ts'
 import { EXIT } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
@@ -17,8 +17,12 @@ export function checkVerb(done: Done): Command {
       '\nExamples:\n  $ vouchsafe policy check overlap.json\n  $ vouchsafe policy check release.rego --allow data.release.allow --data lists.json',
     )
     .action((files: string[], options: { json?: boolean; allow?: string; data?: string; strict?: boolean }) => {
-      const grants = readGrants(files, options)
-      const findings = grants.flatMap((g) => checkGrant(g).map((f) => ({ grant: g.id, ...f })))
+      const { agreements, own } = readPolicies(files, options)
+      const findings = [
+        ...agreements.flatMap(checkGrants),
+        ...own.flatMap((g) => checkGrant(g).map((f) => ({ grant: g.id, ...f }))),
+      ]
+      const count = own.length + agreements.reduce((n, { grants }) => n + grants.length, 0)
       const refused = findings.some((f) => f.severity === 'refuse' || options.strict === true)
       const conclusion = refused
         ? 'refused'
@@ -27,10 +31,7 @@ export function checkVerb(done: Done): Command {
           : 'may come into force'
       outputOf(options).answer(
         { refused, findings },
-        [
-          ...(findings.length === 0 ? [] : [policyFindingsText(findings)]),
-          `${grants.length} grants: ${conclusion}`,
-        ].join('\n'),
+        [...(findings.length === 0 ? [] : [policyFindingsText(findings)]), `${count} grants: ${conclusion}`].join('\n'),
       )
       done(refused ? EXIT.no : EXIT.yes)
     })

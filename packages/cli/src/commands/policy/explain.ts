@@ -14,7 +14,7 @@ import type { Command } from 'commander'
 import { withOwner } from '../../files.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { conditionsText, reasonsText } from '../../policy/finding-text.ts'
-import { attestationOf, claimsOfRecord, readEnvelopes } from '../../policy/records.ts'
+import { attestationOf, readEnvelopes, shownInRecord } from '../../policy/records.ts'
 import { type WouldChange, whatWouldChange } from '../../policy/what-would-change.ts'
 import { type Done, outputOf, ownerVerb } from '../options.ts'
 
@@ -66,9 +66,9 @@ export function explainVerb(done: Done): Command {
 async function flips(
   record: DecisionRecord,
 ): Promise<readonly { readonly grant: string; readonly wouldChange: readonly WouldChange[] }[]> {
-  const claims = await claimsOfRecord(record)
+  const { claims, sets } = await shownInRecord(record)
   return grantsOf(record).flatMap((grant) => {
-    const wouldChange = whatWouldChange(grant, claims, new Date(record.inputs.at))
+    const wouldChange = whatWouldChange(grant, claims, new Date(record.inputs.at), sets)
     return wouldChange === null ? [] : [{ grant: grant.id, wouldChange }]
   })
 }

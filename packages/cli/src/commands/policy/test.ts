@@ -1,4 +1,4 @@
-import { VouchsafeError, REGO_BOUNDS } from '@vouchsafe/core'
+import { REFERENCE_FUNCTION, REGO_BOUNDS, VouchsafeError, referenceFunction } from '@vouchsafe/core'
 import { RegoError, type TestReport, type TestResult, runTests } from '@vouchsafe/rego'
 import { type Command, InvalidArgumentError } from 'commander'
 import pc from 'picocolors'
@@ -55,7 +55,8 @@ async function run(
   try {
     return await runTests(
       modules,
-      { data: readData(options.data), host: {} },
+      // there are no sets here: tests say what it answers, with `with query_reference_value as …`
+      { data: readData(options.data), host: {}, functions: { [REFERENCE_FUNCTION]: referenceFunction } },
       { ...REGO_BOUNDS, coverage, ...(only === undefined ? {} : { filter: (path: string) => path.includes(only) }) },
     )
   } catch (error) {

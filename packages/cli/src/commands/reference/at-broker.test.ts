@@ -42,7 +42,7 @@ function add(id: string) {
   return line.answer('reference', 'add', 'value.json', '--into', 'guests.json', '--key', 'vendor.pem')
 }
 
-test('KB-11 (partly) a set is pushed with all its versions, listed with who vouches for it, and a value ended', async () => {
+test('KB-11 a set is pushed with all its versions, listed with who vouches for it, and a value ended', async () => {
   await add('one')
   await add('two')
   const push = () => line.answer('reference', 'push', 'guests.json', '--signer', vendor.key, ...AS)

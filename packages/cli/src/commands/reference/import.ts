@@ -1,4 +1,11 @@
-import { parseSchema, parseStrictJson, readCorim, referenceEntrySchema, VouchsafeError } from '@vouchsafe/core'
+import {
+  parseSchema,
+  parseStrictJson,
+  readCorim,
+  referenceEntrySchema,
+  referenceJsonSchema,
+  VouchsafeError,
+} from '@vouchsafe/core'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { readInput } from '../../files.ts'
@@ -27,7 +34,7 @@ export function addCommand(done: Done): Command {
 export function importCommand(done: Done): Command {
   const command = verb('import', 'take the values of a manifest: CoRIM with CoMID, or JSON of an RVPS').argument(
     '<file>',
-    'unsigned CoRIM (CBOR), or JSON: {"name": ["digest", …], …}',
+    'unsigned CoRIM (CBOR), or JSON: {"name": ["digest", …], "other": any value but null, …}',
   )
   return filing(command, done, 'imported', readManifest).addHelpText(
     'after',
@@ -72,8 +79,8 @@ function readNamed(bytes: Uint8Array, source: string, how: 'added' | 'imported')
   })
 }
 
-const digests = z.array(z.string()).min(1)
-const rvps = z.record(z.string(), z.union([digests, z.string()]))
+const rvps = z.record(z.string(), referenceJsonSchema)
+const digests = z.array(z.string().regex(/^(?:[0-9a-fA-F]{2}){32,64}$/)).min(1)
 
 /** CBOR begins with a tag, JSON with a brace. */
 function readManifest(bytes: Uint8Array, source: string): readonly Imported[] {
@@ -85,7 +92,10 @@ function readManifest(bytes: Uint8Array, source: string): readonly Imported[] {
   const first = bytes.find((byte) => ![0x20, 0x09, 0x0a, 0x0d].includes(byte))
   if (first === 0x7b) {
     const members = parseSchema(rvps, parseStrictJson(bytes, { maxBytes: MAX_BYTES }), source)
-    return Object.entries(members).map(([id, value]) => component(id, typeof value === 'string' ? [value] : value))
+    return Object.entries(members).map(([id, value]) => {
+      const listed = digests.safeParse(value)
+      return listed.success ? component(id, listed.data) : { id, value: { kind: 'value', value, provenance } }
+    })
   }
   const byName = new Map<string, string[]>()
   for (const { name, digests: found } of readCorim(bytes)) byName.set(name, [...(byName.get(name) ?? []), ...found])

@@ -122,7 +122,7 @@ describe('D12 B17 coverage says what is pinned, and what is left to whoever runs
   })
 })
 
-describe('KB-11 (partly: no broker) F09 F10 a set is signed, ends, and has a history', () => {
+describe('KB-11 F09 F10 a set is signed, ends, and has a history', () => {
   test('F09 what another key signed, or nobody, is refused', async () => {
     await compute(...DIRECT, '--vcpus', '1', '--into', 'signed.ref.json', ...SIGNED)
     expect(await line.refusal('reference', 'list', 'signed.ref.json')).toMatchObject({ code: 'usage' })
@@ -260,6 +260,27 @@ describe('values from evidence and manifests', () => {
     expect(await line.answer('reference', 'import', 'rvps.json')).toMatchObject({
       values: [{ id: 'kernel', kind: 'component' }],
     })
+  })
+
+  test('KB-15 (partly: no gRPC) what a reference value provider registers is taken name by name, whatever it is', async () => {
+    const registered = { measurement: ['ab'.repeat(32)], svn: 3, smt: false, families: ['Milan', 'Genoa'] }
+    line.write('rvps.json', JSON.stringify(registered))
+    const { values } = await line.answer<{ values: { id: string; kind: string; value?: unknown }[] }>(
+      'reference',
+      'import',
+      'rvps.json',
+      '--into',
+      'rvps.ref.json',
+      ...SIGNED,
+    )
+    expect(values.map(({ id, kind, value }) => [id, kind, value])).toEqual([
+      ['measurement', 'component', undefined],
+      ['svn', 'value', 3],
+      ['smt', 'value', false],
+      ['families', 'value', ['Milan', 'Genoa']],
+    ])
+    line.write('null.json', JSON.stringify({ svn: null }))
+    expect(await line.refusal('reference', 'import', 'null.json')).toMatchObject({ code: 'input.malformed' })
   })
 })
 

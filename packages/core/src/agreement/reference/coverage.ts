@@ -35,6 +35,12 @@ export function coverageOf(entry: ReferenceEntry): readonly Covered[] {
         state: 'free',
         by: 'a component’s digest stands for itself alone: it pins no boot',
       }))
+    case 'value':
+      return COMPONENTS.map((component) => ({
+        component,
+        state: 'free',
+        by: 'only policies ask for this value: it pins no boot',
+      }))
   }
 }
 

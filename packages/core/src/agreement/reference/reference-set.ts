@@ -7,6 +7,7 @@ import { parseOwnerKey } from '../../base/keys.ts'
 import { parseSchema } from '../../base/schema.ts'
 import { parseStrictJson } from '../../base/strict-json.ts'
 import { type Envelope, envelopeSchema, openEnvelope } from '../envelope.ts'
+import { referenceJsonSchema } from './reference-json.ts'
 
 /** DSSE payload type of one version of a set. */
 export const REFERENCE_TYPE = 'application/vnd.vouchsafe.reference.v1+json'
@@ -56,6 +57,8 @@ export const referenceEntrySchema = z.discriminatedUnion('kind', [
       .min(1)
       .max(64),
   }),
+  /** Whatever a policy asks for by this name; it pins no boot. */
+  z.strictObject({ ...common, kind: z.literal('value'), value: referenceJsonSchema }),
 ])
 export type ReferenceEntry = z.infer<typeof referenceEntrySchema>
 

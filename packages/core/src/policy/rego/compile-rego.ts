@@ -1,6 +1,7 @@
 import { type Policy, RegoError, compile } from '@vouchsafe/rego'
 import type { RegoCondition } from '../../agreement/agreement.ts'
 import { VouchsafeError } from '../../base/errors.ts'
+import { REFERENCE_FUNCTION, referenceFunction } from './reference-function.ts'
 
 /** Built-ins that reach out, or whose answers differ from one evaluation to the next (F06). */
 const FORBIDDEN = [
@@ -44,7 +45,12 @@ export function compileRego(rego: RegoCondition): Policy {
   if (known !== undefined) return known
   let policy: Policy
   try {
-    policy = compile(rego.modules, { host: {}, forbidden: [...FORBIDDEN, ...SIGNATURES], data: rego.data ?? {} })
+    policy = compile(rego.modules, {
+      host: {},
+      functions: { [REFERENCE_FUNCTION]: referenceFunction },
+      forbidden: [...FORBIDDEN, ...SIGNATURES],
+      data: rego.data ?? {},
+    })
   } catch (error) {
     if (!(error instanceof RegoError)) throw error
     throw new VouchsafeError('policy.invalid', error.message, { cause: error })

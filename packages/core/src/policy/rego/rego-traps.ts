@@ -1,5 +1,6 @@
 import { parseModule } from '@vouchsafe/rego'
 import type { PolicyFinding } from '../policy-finding.ts'
+import { REFERENCE_FUNCTION } from './reference-function.ts'
 
 type Module = ReturnType<typeof parseModule>
 type Rule = Module['rules'][number]
@@ -25,6 +26,14 @@ export function negationTraps(module: Module): readonly PolicyFinding[] {
         hint: 'write import future.keywords.not, or a rule that says what must be there',
         place: { file: e.loc.file, row: e.loc.row, text: e.loc.text },
       })
+    if (holdsWithoutValue(e))
+      found.push({
+        severity: 'warn',
+        check: 'negation',
+        message: `a name without a value is null, and then ${JSON.stringify(e.loc.text)} holds`,
+        hint: 'say what must be among the reference values: a list of what must not ends with its last value',
+        place: { file: e.loc.file, row: e.loc.row, text: e.loc.text },
+      })
     if (e.kind === 'every' || e.kind === 'not') for (const inner of e.body) expr(inner)
     if (e.kind === 'and' || e.kind === 'or') for (const inner of [...e.lhs, ...e.rhs]) expr(inner)
     for (const t of termsOf(e)) term(t)
@@ -47,6 +56,25 @@ function isTrap(e: Expr): boolean {
   const name = head.kind === 'var' && path.length === 0 ? head.name : ''
   const nested = call.args.some((a) => a.kind === 'call')
   return (!STAYS_INSIDE.has(name) || nested) && call.args.some(readsDocument)
+}
+
+/** `not input.x in query_reference_value("denied")`, `input.x != query_reference_value("denied")`: open once the value ends. */
+function holdsWithoutValue(e: Expr): boolean {
+  if (e.kind === 'not') return e.body.some((inner) => termsOf(inner).some(asksReference) || isAsking(inner))
+  const call = e.kind === 'call' ? e : e.kind === 'term' && e.term.kind === 'call' ? e.term : null
+  if (call === null || !call.args.some(asksReference)) return false
+  const { head, path } = call.op
+  return e.negated || (head.kind === 'var' && head.name === 'neq' && path.length === 0)
+}
+
+function isAsking(e: Expr): boolean {
+  return e.kind === 'term' && asksReference(e.term)
+}
+
+function asksReference(t: Term): boolean {
+  if (t.kind !== 'call') return false
+  const { head } = t.op
+  return (head.kind === 'var' && head.name === REFERENCE_FUNCTION) || t.args.some(asksReference)
 }
 
 /** Something that can be missing. */

@@ -1,7 +1,8 @@
 import type { Policy } from '@vouchsafe/rego'
 import type { ClaimStep } from '../../claims/claim-paths.ts'
-import type { ClaimComparison, ClaimUse, Uses } from '../claim-use.ts'
+import type { ClaimComparison, ClaimUse, ReferenceUse, Uses } from '../claim-use.ts'
 import type { Place } from '../policy-finding.ts'
+import { REFERENCE_FUNCTION } from './reference-function.ts'
 
 type Program = Policy['program']
 type Node = Program['root']
@@ -15,11 +16,15 @@ type Scope = Map<string, Path>
 
 const ORDER = new Set(['lt', 'lte', 'gt', 'gte'])
 
-/** Which claims the rules behind an entry read, and what they compare them with. Read off the compiled form, where every name is resolved. */
-export function usesOfRego({ program }: Policy, entry: readonly string[]): Uses {
+/** Which claims the rules behind an entry read, what they compare them with, and which reference values they ask for. Read off the compiled form, where every name is resolved. */
+export function usesOfRego({ program }: Policy, entry: readonly string[]): RegoUses {
   const walk = new Walk()
   for (const node of behind(program, entry)) for (const rule of node.rules) walk.rule(rule)
   return walk
+}
+
+export interface RegoUses extends Uses {
+  readonly asks: readonly ReferenceUse[]
 }
 
 /** The nodes whose rules can have a part in the entry's value: itself, what is below it, and all that those need. */
@@ -38,6 +43,7 @@ function behind(program: Program, entry: readonly string[]): ReadonlySet<Node> {
 class Walk {
   readonly reads: ClaimUse[] = []
   readonly comparisons: ClaimComparison[] = []
+  readonly asks: ReferenceUse[] = []
 
   rule(rule: Rule): void {
     for (let clause: Rule | undefined = rule; clause !== undefined; clause = clause.else) {
@@ -82,6 +88,7 @@ class Walk {
     const name = nameOf(expr.op)
     const place = placeOf(expr)
     for (const arg of expr.args) this.#term(arg, scope)
+    this.#asked(name, expr.args, place)
     const [left, right, third] = expr.args
     if (left === undefined || right === undefined) return
     if (name === 'eq' || name === 'assign') {
@@ -104,6 +111,11 @@ class Walk {
     this.#compare(right, left, 'member', scope, place)
     if (right.kind === 'set' || right.kind === 'array')
       for (const item of right.items) this.#compare(left, item, 'equal', scope, place)
+  }
+
+  #asked(name: string, [asked]: readonly Term[], place: Place): void {
+    if (name === REFERENCE_FUNCTION && asked !== undefined)
+      this.asks.push({ name: asked.kind === 'string' ? asked.value : null, place })
   }
 
   /** `object.get(input.launch, "image", …)` reads a claim by a text. */
@@ -133,7 +145,7 @@ class Walk {
       }
       case 'call':
         for (const arg of term.args) this.#term(arg, scope)
-        return
+        return this.#asked(nameOf(term.op), term.args, placeOf(term))
       case 'array':
       case 'set':
         for (const item of term.items) this.#term(item, scope)

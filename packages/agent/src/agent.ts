@@ -3,7 +3,6 @@ import path from 'node:path'
 import { GuestClient, sealResult } from '@vouchsafe/client'
 import { type Agreement, VouchsafeError, parseAgreement, toBase64Url } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import type { LayerDecryptor } from '@vouchsafe/image'
 import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { Attester } from './attester/attester.ts'
 import { enrol } from './attester/enrol.ts'
@@ -19,13 +18,11 @@ import { Checkpoints } from './session/checkpoints.ts'
 import { type OwnersRelease, discard, gatherReleases, resourcesOf } from './session/gather.ts'
 import { Container } from './workload/container.ts'
 import { MemoryFile, layOut } from './workload/handover.ts'
-import { assertInMemory, imageKeys, releasedKeys } from './workload/image-keys.ts'
-import type { ImageUser } from './workload/image-user.ts'
 import { type ReleasedInput, prepareInputs } from './workload/inputs.ts'
 import { ownProcessName } from './workload/own-process.ts'
-import { prepareImage } from './workload/prepare-image.ts'
 import { readResult } from './workload/result.ts'
 import { findTools } from './workload/tools.ts'
+import { WorkloadImage } from './workload/workload-image.ts'
 import { type Workspace, newWorkspace, removeLeftovers } from './workload/workspace.ts'
 
 const MAX_AGREEMENT_FILE = 256 * 1024
@@ -73,22 +70,10 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
   for (const container of await removeLeftovers(config.workspace, tools)) emit({ event: 'leftover.removed', container })
   const isolation = process.getuid?.() === 0 ? 'runc' : 'runc-rootless'
   const launch = planLaunch(agreement, config.overrides, isolation)
-  const keys = await imageKeys(launch, config.imageLayout, agreement)
-  assertDataIsNoImage(config, keys)
-  if (keys.size > 0) await assertInMemory(config.workspace)
   const workspace = await newWorkspace(config.workspace)
   try {
-    const { imageLayout, limits } = config
-    const unpack = (decryptor?: LayerDecryptor) =>
-      prepareImage(launch, {
-        imageLayout,
-        bundle: workspace.bundle,
-        limits,
-        signal,
-        ...(decryptor === undefined ? {} : { decryptor }),
-      })
-    // what can be refused without asking anybody is refused first; an encrypted image needs its owners
-    const prepared = keys.size === 0 ? await unpack() : undefined
+    // what can be refused without asking anybody is refused first; some images need their owners
+    using image = await WorkloadImage.open({ config, agreement, launch, emit, signal }, workspace.bundle)
     const { machine, collect } = await prepareEvidence(config, launch)
     emit({ event: 'launch.measured', agreement: agreement.digest, image: launch.image, isolation })
     const checkpoints = await openCheckpoints(config)
@@ -110,8 +95,7 @@ export async function runWorkload(config: Config, emit: Emit, signal: AbortSigna
     try {
       const waitMs = config.waitSeconds * 1000
       const releases = await gatherReleases({ agreement, sessions, machine, waitMs, emit, signal })
-      const getUser = async () => prepared ?? (await unpack(releasedKeys(releases)))
-      await compute({ config, agreement, launch, machine, keys, getUser, workspace, emit, signal }, releases)
+      await compute({ config, agreement, launch, machine, image, workspace, emit, signal }, releases)
     } finally {
       for (const session of sessions) session.close()
     }
@@ -138,10 +122,7 @@ interface Run {
   readonly agreement: Agreement
   readonly launch: Launch
   readonly machine: string
-  /** Released resources that open the image, and are none of the workload's. */
-  readonly keys: ReadonlySet<string>
-  /** Who the workload runs as: known once the image is unpacked, which an encrypted one is now. */
-  readonly getUser: () => Promise<ImageUser>
+  readonly image: WorkloadImage
   readonly workspace: Workspace
   readonly emit: Emit
   readonly signal: AbortSignal
@@ -151,13 +132,13 @@ interface Run {
 async function compute(run: Run, releases: readonly OwnersRelease[]): Promise<void> {
   const files: MemoryFile[] = []
   try {
-    const user = await run.getUser()
+    const user = await run.image.unpack(run.workspace.bundle, releases)
     const newFile = () => {
       const file = new MemoryFile(ownProcessName(), user)
       files.push(file)
       return file
     }
-    const released = inputsOf(run.config, releases).filter(({ name }) => !run.keys.has(name))
+    const released = inputsOf(run.config, releases).filter(({ name }) => !run.image.resources.has(name))
     const inputs = await prepareInputs(released, newFile)
     const result = newFile()
     await runContainer(run, releases, layOut(inputs, result, newFile))
@@ -247,13 +228,6 @@ function assertDataIsGranted(config: Config, agreement: Agreement): void {
   const granted = agreement.body.owners.flatMap(({ id }) => resourcesOf(agreement, id).map((path) => `${id}/${path}`))
   const stray = Object.keys(config.data).find((name) => !granted.includes(name))
   if (stray !== undefined) throw new AgentError('data.missing', `data ${stray}: the agreement grants no such resource`)
-}
-
-/** The key of the image is not handed on, so data under it would silently be left out. */
-function assertDataIsNoImage(config: Config, keys: ReadonlySet<string>): void {
-  const name = Object.keys(config.data).find((data) => keys.has(data))
-  if (name !== undefined)
-    throw new AgentError('data.missing', `data ${name}: that resource opens the image, and no data`)
 }
 
 function openCheckpoints(config: Config): Promise<Checkpoints> {

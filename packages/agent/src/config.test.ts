@@ -29,7 +29,7 @@ describe('a configuration', () => {
       bootLog: '/sys/kernel/security/tpm0/binary_bios_measurements',
       imaLog: '/sys/kernel/security/ima/binary_runtime_measurements',
       agreement: path.join(directory, 'a.json'),
-      imageLayout: path.join(directory, 'image'),
+      image: { kind: 'layout', directory: path.join(directory, 'image') },
       data: { 'clinic-a/patients/key': path.join(directory, 'a.age') },
       results: path.join(directory, 'out'),
       state: '/var/lib/agent',

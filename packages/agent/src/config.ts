@@ -14,6 +14,7 @@ import {
 import { LAUNCH_NETWORKS, LAUNCH_OUTPUTS } from '@vouchsafe/tpm/eventlog'
 import { z } from 'zod'
 import { AgentError } from './errors.ts'
+import { type ImageOrigin, pullSchema, registryOrigin } from './workload/image-origin.ts'
 
 const MAX_CONFIG_BYTES = 256 * 1024
 const MAX_TICKETS_BYTES = 64 * 1024
@@ -52,8 +53,10 @@ export const configSchema = z.strictObject({
   imaLog: file.default('/sys/kernel/security/ima/binary_runtime_measurements'),
   /** The agreement's file, byte for byte as the owners approved it. */
   agreement: file,
-  /** OCI image layout directory that holds the workload. */
-  imageLayout: file,
+  /** OCI image layout directory that holds the workload. Either this or `pull`. */
+  imageLayout: file.exactOptional(),
+  /** The registry that the workload is pulled from, and by whose word. */
+  pull: pullSchema.exactOptional(),
   /** Encrypted data files, by the resource that is their key: `owner/resource/path`. */
   data: z.record(inputName, file).default({}),
   /** Directory for sealed results, one file a recipient. Made when it is not there. */
@@ -80,7 +83,10 @@ export const configSchema = z.strictObject({
   timeoutSeconds: z.number().int().min(1).max(600).default(30),
 })
 
-export type Config = Readonly<Omit<z.output<typeof configSchema>, 'workspace'>> & { readonly workspace: string }
+export type Config = Readonly<Omit<z.output<typeof configSchema>, 'workspace' | 'imageLayout' | 'pull'>> & {
+  readonly workspace: string
+  readonly image: ImageOrigin
+}
 
 /**
  * Reads a configuration file once; nothing else reads configuration or environment.
@@ -88,7 +94,7 @@ export type Config = Readonly<Omit<z.output<typeof configSchema>, 'workspace'>> 
  * @throws {AgentError} `config.malformed`, also for a member that is not known
  */
 export async function readConfig(configFile: string): Promise<Config> {
-  const parsed = parse(configFile, configSchema, await read(configFile, MAX_CONFIG_BYTES))
+  const { imageLayout, pull, ...parsed } = parse(configFile, configSchema, await read(configFile, MAX_CONFIG_BYTES))
   const beside = (name: string) => path.resolve(path.dirname(configFile), name)
   return Object.freeze({
     ...parsed,
@@ -97,12 +103,23 @@ export async function readConfig(configFile: string): Promise<Config> {
     bootLog: beside(parsed.bootLog),
     imaLog: beside(parsed.imaLog),
     agreement: beside(parsed.agreement),
-    imageLayout: beside(parsed.imageLayout),
+    image: originOf(imageLayout, pull, configFile, beside),
     data: Object.fromEntries(Object.entries(parsed.data).map(([name, value]) => [name, beside(value)])),
     results: beside(parsed.results),
     state: beside(parsed.state),
     workspace: beside(parsed.workspace ?? tmpdir()),
   })
+}
+
+function originOf(
+  imageLayout: string | undefined,
+  pull: z.output<typeof pullSchema> | undefined,
+  configFile: string,
+  beside: (name: string) => string,
+): ImageOrigin {
+  if (imageLayout !== undefined && pull === undefined) return { kind: 'layout', directory: beside(imageLayout) }
+  if (pull !== undefined && imageLayout === undefined) return registryOrigin(pull, beside)
+  throw new AgentError('config.malformed', `${configFile}: exactly one of imageLayout and pull is wanted`)
 }
 
 const ticketsSchema = z.record(nameSchema, z.string().min(1).max(256))

@@ -14,7 +14,9 @@ export const AGENT_ERROR_CODES = {
   'workload.image':
     'The image asks for something that the launcher does not give: an unknown user, a relative directory.',
   'workload.image-key': 'A layer of the image is encrypted, and the agreement grants no resource that opens it.',
-  'workload.storage': 'The image is encrypted, and would be unpacked where the host can read it.',
+  'workload.storage': 'The image is encrypted or pulled, and would be unpacked where the host can read or change it.',
+  'workload.other-image': 'The reference to pull names another digest than the one that is launched.',
+  'workload.material': 'What an image is pulled by shall be released, and the agreement grants it not, or twice.',
   'workload.failed': 'The workload ended without success.',
   'result.missing': 'The workload wrote no result.',
   'result.malformed': 'The result is not a JSON object with a count.',

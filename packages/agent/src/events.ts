@@ -1,6 +1,23 @@
 /** What the agent tells whoever started it. One JSON object a line; no event ever carries a secret. */
 export type AgentEvent =
   | { readonly event: 'enrolled'; readonly owner: string; readonly machine: string; readonly class: string }
+  | { readonly event: 'image.pulling'; readonly reference: string; readonly policy: string }
+  | {
+      readonly event: 'image.accepted'
+      readonly image: string
+      /** Which words of the policy decided. */
+      readonly scope: string
+      readonly signers: readonly string[]
+    }
+  | {
+      readonly event: 'image.unpacking'
+      readonly layer: number
+      readonly layers: number
+      /** Of this layer, as it is stored. */
+      readonly bytes: number
+      readonly size: number
+    }
+  | { readonly event: 'image.unpacked'; readonly image: string; readonly layers: number }
   | {
       readonly event: 'launch.measured'
       readonly agreement: string

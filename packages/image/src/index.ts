@@ -15,7 +15,7 @@ export { launchPolicyLabels, type LaunchPolicyLabels, loadsCode } from './build/
 export { type TarEntry, TarReader, type TarVisitor } from './tar/read-tar.ts'
 export { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from './unpack/limits.ts'
 export { FAITHFUL, HARDENED, type UnpackProfile } from './unpack/profile.ts'
-export { unpackImage, type UnpackOptions, type UnpackReport } from './unpack/unpack-image.ts'
+export { unpackImage, type UnpackOptions, type UnpackReport, unpackResolved } from './unpack/unpack-image.ts'
 export { type ImageReference, parseReference, referenceText, type RepositoryName } from './oci/reference.ts'
 export { type PinnedReference, RegistryClient, type RegistryClientOptions } from './registry/client.ts'
 export type { Credentials, Mirror, RegistryHost } from './registry/registry-config.ts'
@@ -24,9 +24,11 @@ export { RepositoryReader } from './registry/repository.ts'
 export { listReferrers, putManifest } from './registry/referrers.ts'
 export { uploadBlob, type UploadOptions, type UploadSource } from './registry/upload.ts'
 export { parseAuthFile } from './registry/auth-file.ts'
+export { parseRegistries } from './registry/registries-file.ts'
 export { copyToLayout, pushImage, type TransferOptions } from './registry/transfer.ts'
 export type { EncryptionRules, LayerDecryptor, OpenedLayer } from './unpack/open-layer.ts'
 export {
+  acceptImage,
   type PullAnswer,
   type PullPolicy,
   type PullProgress,

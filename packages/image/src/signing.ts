@@ -1,46 +1,5 @@
-/** Signatures, policies and statements. Apart from the index: OpenPGP and Sigstore's verifier take time to load. */
-export {
-  parsePublicKey,
-  type SignatureAlgorithm,
-  type VerificationKey,
-  verificationKey,
-} from './signature/verification-key.ts'
-export { parsePayload, type Payload } from './signature/payload.ts'
-export {
-  ANNOTATION,
-  type BundleSignature,
-  type CosignSignature,
-  parseSignatureFile,
-  type SimpleSignature,
-  type StoredSignature,
-  writeSignatureFile,
-} from './signature/stored-signature.ts'
-export { type Signer, type SignerTrust, verifyCosignSignature } from './signature/verify-cosign.ts'
-export { type KeyRing, parseKeyRing, type SimpleTrust, verifySimpleSignature } from './signature/verify-simple.ts'
-export {
-  type BundleContent,
-  type BundleTrust,
-  parseTrustedRoot,
-  rootOf,
-  type SigstoreRoot,
-  verifyBundle,
-} from './signature/verify-bundle.ts'
-export {
-  findLookasideSignatures,
-  findSigstoreSignatures,
-  type FoundSignature,
-  type LookasideReader,
-  signatureTag,
-} from './signature/find-signatures.ts'
-export { claimSignatures, type ImageSignatureClaim } from './signature/confidential-space.ts'
-export { type ImagePolicy, parsePolicy, REJECT_ALL, writePolicy } from './policy/parse-policy.ts'
-export { chooseScope } from './policy/scope.ts'
-export { matchesIdentity, type SignedIdentity } from './policy/signed-identity.ts'
-export { type MaterialReader, readMaterialFrom } from './policy/material.ts'
-export { mergeRegistriesD, readRegistriesD, type RegistriesD, storesFor } from './policy/registries-d.ts'
-export { decideImage, type ImageDecision, type RequirementFinding } from './policy/decide-image.ts'
-export type { AcceptedSigner, SignedDocument, SignedImage } from './policy/judge-signature.ts'
-export { decideBySignatures, explainRefusal, type PolicyPorts, pullPolicy } from './policy/pull-policy.ts'
+/** Signatures, policies and statements: made as well as checked. */
+export * from './verifying.ts'
 export { generateSigningKey, parseSigningKey, signingKey, type SigningKey } from './sign/private-key.ts'
 export {
   CONFIDENTIAL_SPACE,

@@ -2,11 +2,13 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fromUtf8, utf8 } from '@vouchsafe/core'
+import { ImageLayout, parseDigest, resolveImage } from '@vouchsafe/image'
 import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { afterAll, describe, expect, test } from 'vitest'
 import { SHELL_ARGS, buildShellImage } from '../testing/shell-image.ts'
 import { Container, listContainers } from './container.ts'
 import { type Handed, MemoryFile, layOut } from './handover.ts'
+import { THIS_PLATFORM } from './image-keys.ts'
 import { ownProcessName } from './own-process.ts'
 import { prepareImage } from './prepare-image.ts'
 import { findTools } from './tools.ts'
@@ -51,7 +53,10 @@ async function runScript(
   }
   const bundle = path.join(at, 'bundle')
   const { signal } = new AbortController()
-  const user = await prepareImage(launch, { imageLayout: path.join(at, 'layout'), bundle, limits, signal })
+  const source = await ImageLayout.open(path.join(at, 'layout'))
+  const resolved = await resolveImage(source, parseDigest(image), { platform: THIS_PLATFORM })
+  const admitted = { image: resolved, source, [Symbol.dispose]: () => undefined }
+  const user = await prepareImage(launch, admitted, { bundle, limits, signal, emit: () => undefined })
   const files: MemoryFile[] = []
   const newFile = () => {
     const file = new MemoryFile(ownProcessName(), user)

@@ -3,14 +3,11 @@ import type { Agreement } from '@vouchsafe/core'
 import {
   guestKeyResources,
   guestKeys,
-  ImageLayout,
   type LayerDecryptor,
   layerDecryptor,
-  parseDigest,
   type Platform,
-  resolveImage,
+  type ResolvedImage,
 } from '@vouchsafe/image'
-import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { AgentError } from '../errors.ts'
 import { type OwnersRelease, resourcesOf } from '../session/gather.ts'
 
@@ -26,17 +23,11 @@ const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
  * Which of the resources that an agreement grants open the image's layers, as `owner/resource/path`. They are for the
  * agent: the workload is not handed them. Empty for an image in the clear.
  *
- * @throws {ImageError} when its documents are not what their digests say
- * @throws {AgentError} `workload.image-key` when there is a layer that nothing granted could open: known before anything is
- *   measured or asked for
+ * @throws {ImageError} when the annotations of an encrypted layer break their form
+ * @throws {AgentError} `workload.image-key` when there is a layer that nothing granted could open: known before anything of
+ *   it is unpacked
  */
-export async function imageKeys(
-  launch: Launch,
-  imageLayout: string,
-  agreement: Agreement,
-): Promise<ReadonlySet<string>> {
-  const source = await ImageLayout.open(imageLayout)
-  const { layers } = await resolveImage(source, parseDigest(launch.image), { platform: THIS_PLATFORM })
+export function imageKeys({ layers }: ResolvedImage, agreement: Agreement): ReadonlySet<string> {
   const keys = new Set<string>()
   for (const { descriptor, form } of layers) {
     if (!form.encrypted) continue
@@ -60,16 +51,17 @@ export function releasedKeys(releases: readonly OwnersRelease[]): LayerDecryptor
 }
 
 /**
- * A decrypted image may lie in the guest's memory only: disks belong to the host (H12). Swap is the host's matter, as it is
- * for secrets.
+ * A decrypted image, and one that was pulled, may lie in the guest's memory only: disks belong to the host (H12). Swap is
+ * the host's matter, as it is for secrets.
  *
+ * @param why - What is special about the image, for the message.
  * @throws {AgentError} `workload.storage`
  */
-export async function assertInMemory(directory: string): Promise<void> {
+export async function assertInMemory(directory: string, why: string): Promise<void> {
   const { type } = await statfs(directory)
   if (!IN_MEMORY.includes(type))
     throw new AgentError(
       'workload.storage',
-      `the image is encrypted, and ${directory} is on a disk: set workspace to a directory on tmpfs, like /dev/shm`,
+      `the image: ${why}, and ${directory} is on a disk: set workspace to a directory on tmpfs, like /dev/shm`,
     )
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { ImageError } from '../errors.ts'
+import type { ImagePolicy } from './parse-policy.ts'
 
 /** Reads what a policy names: a path, a `file://` URL, or a `kbs://` resource of the guest's broker. */
 export type MaterialReader = (location: string) => Promise<Uint8Array>
@@ -29,6 +30,20 @@ export function readMaterialFrom(ports: { readonly resource?: (uri: string) => P
     }
     throw new ImageError('policy.material', `${location}: over ${MAX_MATERIAL_BYTES} bytes`)
   }
+}
+
+/** Every place that a policy takes keys or certificates from: the members whose names end in `Path` or `Paths`. */
+export function materialNamedBy(policy: ImagePolicy): readonly string[] {
+  const lists = [policy.default, ...[...policy.transports.values()].flatMap((scopes) => [...scopes.values()])]
+  return [...new Set(lists.flat().flatMap(placesIn))]
+}
+
+function placesIn(value: object): readonly string[] {
+  return Object.entries(value).flatMap(([name, member]: [string, unknown]) => {
+    if (typeof member === 'string') return name.endsWith('Path') ? [member] : []
+    if (Array.isArray(member) && name.endsWith('Paths')) return member as string[]
+    return typeof member === 'object' && member !== null ? placesIn(member) : []
+  })
 }
 
 async function readLocal(location: string): Promise<Uint8Array> {

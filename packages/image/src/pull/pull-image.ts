@@ -135,7 +135,7 @@ export async function pullToDirectory(
   targetDir: string,
   request: PullRequest & Pick<UnpackOptions, 'profile'>,
 ): Promise<UnpackReport> {
-  const { image } = await admit(request)
+  const image = await acceptImage(request)
   const layers = image.layers.length
   const { onProgress, ...rest } = request
   return unpackResolved(request.source, image, targetDir, {
@@ -147,13 +147,25 @@ export async function pullToDirectory(
 
 /** Manifest, policy, configuration, keys: in that order, and each only when the one before it agreed. */
 async function admit(request: PullRequest): Promise<{ image: ResolvedImage; layers: readonly ReadableLayer[] }> {
+  const image = await acceptImage(request)
+  return { image, layers: await openLayers(image.layers, request) }
+}
+
+/**
+ * The first half of a pull: manifest by digest, policy, and only where that accepts the configuration. No layer was
+ * fetched and no key was asked for. `unpackResolved` is the second half.
+ *
+ * @throws {ImageError} `policy.refused` with all reasons, and what the steps throw.
+ */
+export async function acceptImage(
+  request: Pick<PullRequest, 'source' | 'asked' | 'digest' | 'policy' | 'platform'>,
+): Promise<ResolvedImage> {
   const platform = request.platform ?? { os: 'linux', architecture: 'amd64' }
   const at = await resolveManifest(request.source, request.digest, platform)
   const answer = await request.policy({ ...at, asked: request.asked })
   if (answer.kind !== 'accept')
     throw new ImageError('policy.refused', `${referenceText(request.asked)}: ${answer.reasons.join('; ')}`)
-  const image = await resolveConfig(request.source, at)
-  return { image, layers: await openLayers(image.layers, request) }
+  return resolveConfig(request.source, at)
 }
 
 interface Work {

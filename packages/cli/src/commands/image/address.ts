@@ -9,13 +9,11 @@ import {
   parseDigest,
   parseAuthFile,
   parseReference,
+  parseRegistries,
   type Platform,
   RegistryClient,
-  type RegistryHost,
 } from '@vouchsafe/image'
-import { parseStrictJson, parseSchema } from '@vouchsafe/core'
 import type { Command } from 'commander'
-import { z } from 'zod'
 import { UsageError } from '../../output.ts'
 
 /** An image as people name it: `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…`, or `registry.example/app:v1@sha256:…`. */
@@ -108,28 +106,9 @@ export async function openTarget(text: string): Promise<{ writer: LayoutWriter; 
   }
 }
 
-const hostSchema = z.strictObject({
-  plainHttp: z.boolean().optional(),
-  privateNetwork: z.boolean().optional(),
-  certificateAuthorities: z.array(z.string()).optional(),
-  clientCertificate: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
-  realmHosts: z.array(z.string()).optional(),
-  redirectHosts: z.array(z.string()).optional(),
-  mirrors: z.array(z.strictObject({ registry: z.string(), pathPrefix: z.string().optional() })).optional(),
-  blocked: z.boolean().optional(),
-})
-
 function registryClient({ authFile, registries }: RegistryOptions): RegistryClient {
-  const hosts =
-    registries === undefined
-      ? {}
-      : parseSchema(
-          z.record(z.string(), hostSchema),
-          parseStrictJson(readFileSync(registries), { maxBytes: 1024 * 1024 }),
-          registries,
-        )
   return new RegistryClient({
-    hosts: hosts as Readonly<Record<string, RegistryHost>>,
+    hosts: registries === undefined ? {} : parseRegistries(new Uint8Array(readFileSync(registries)), registries),
     ...(authFile === undefined ? {} : { credentials: parseAuthFile(new Uint8Array(readFileSync(authFile)), authFile) }),
   })
 }

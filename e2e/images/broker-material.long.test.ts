@@ -1,0 +1,42 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { World } from '../../packages/agent/src/testing/world.ts'
+import { LoopbackRegistry } from './loopback-registry.ts'
+import { OwnersMaterial } from './released-material.ts'
+
+let world: World
+let registry: LoopbackRegistry
+let owner: OwnersMaterial
+const memory = mkdtempSync('/dev/shm/vsa-released-')
+
+beforeAll(async () => {
+  chmodSync(memory, 0o711)
+  world = await World.start()
+  registry = await LoopbackRegistry.start(path.join(world.directory, 'registry'), { password: true })
+  owner = await OwnersMaterial.keep(world, registry, memory)
+})
+afterAll(async () => {
+  await registry?.stop()
+  await world?.stop()
+  rmSync(memory, { recursive: true, force: true })
+})
+
+test('GU-30 the released policy takes an unsigned image from an open repository, and none from a protected one', async () => {
+  const open = await owner.story('open/app')
+  expect(open.status, open.agent.said()).toBe(0)
+  expect(await open.scenario.result()).toMatchObject({ count: 42 })
+  const guarded = await owner.story('guarded/unsigned')
+  expect(guarded.status).toBe(1)
+  expect(guarded.agent.events.at(-1)).toMatchObject({
+    code: 'policy.refused',
+    message: expect.stringContaining('the image carries no signature'),
+  })
+  expect(guarded.events).not.toContain('workload.started')
+  expect(readdirSync(memory)).toEqual([])
+})
+
+test('GU-30 each key of the released ring counts', async () => {
+  const story = await owner.story('guarded/first', owner.ann)
+  expect(story.status, story.agent.said()).toBe(0)
+})

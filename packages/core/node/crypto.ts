@@ -60,11 +60,11 @@ export const nodeCrypto = {
     try {
       switch (scheme.kind) {
         case 'rsa-pkcs1':
-          return key.algorithm.kind === 'rsa' && verify(scheme.hash, data, object, signature) // this is their default
+          return key.algorithm.kind === 'rsa' && verify(scheme.hash, data, padded(object, PKCS1), signature)
         case 'rsa-pss': {
           const saltLength = scheme.saltBytes ?? constants.RSA_PSS_SALTLEN_DIGEST
-          const options = { key: object, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }
-          return key.algorithm.kind === 'rsa' && verify(scheme.hash, data, options, signature)
+          const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }
+          return key.algorithm.kind === 'rsa' && verify(scheme.hash, data, padded(object, padding), signature)
         }
         case 'ecdsa': {
           if (key.algorithm.kind !== 'ec') return false
@@ -84,26 +84,56 @@ export const nodeCrypto = {
   },
 } satisfies CryptoPort
 
+const PKCS1 = { padding: constants.RSA_PKCS1_PADDING, saltLength: undefined }
+
+/**
+ * The key with the padding written on it, each time anew. Node reads both of whatever object it is given as key; of an
+ * object with the key inside it first asks whether that is itself a key, twice, and each no is an exception with its stack:
+ * a quarter of what a check costs. A Node that would not read them here takes PKCS #1, and refuses everything of AMD.
+ */
+function padded(object: KeyObject, padding: { padding: number; saltLength: number | undefined }): KeyObject {
+  return Object.assign(object, padding)
+}
+
 const FIELD_BYTES = { 'P-256': 32, 'P-384': 48, 'P-521': 66 } as const
 
 /**
- * r and s as DER writes them. Node takes them raw as well, but only from a key among options, where it looks for the key
- * by an exception or two: a third of what a check costs.
+ * r and s as DER writes them. Node takes them raw as well, but only from a key among options: see `padded`.
  *
  * @source RFC 3279 section 2.2.3 (ECDSA-Sig-Value)
  */
 function derOfRaw(raw: Uint8Array, field: number): Uint8Array | null {
   if (raw.length !== 2 * field) return null
-  const body = [...derInteger(raw.subarray(0, field)), ...derInteger(raw.subarray(field))]
-  const length = body.length < 0x80 ? [body.length] : [0x81, body.length]
-  return Uint8Array.of(0x30, ...length, ...body)
+  const [r, s] = [significant(raw, 0, field), significant(raw, field, raw.length)]
+  const [rBytes, sBytes] = [integerBytes(raw, r, field), integerBytes(raw, s, raw.length)]
+  const length = 4 + rBytes + sBytes
+  const head = length < 0x80 ? 2 : 3
+  const der = new Uint8Array(head + length)
+  der[0] = 0x30
+  der[1] = 0x81 // stands where the length is too long for one byte
+  der[head - 1] = length
+  putInteger(der, head, raw, r, field, rBytes)
+  putInteger(der, head + 2 + rBytes, raw, s, raw.length, sBytes)
+  return der
 }
 
-function derInteger(unsigned: Uint8Array): readonly number[] {
-  const first = unsigned.findIndex((byte) => byte !== 0)
-  const digits = first === -1 ? [0] : [...unsigned.subarray(first)]
-  const positive = (digits[0] ?? 0) < 0x80 ? digits : [0, ...digits]
-  return [0x02, positive.length, ...positive]
+/** Where the number that ends before `end` begins: past leading zeros, its last byte at the latest. */
+function significant(raw: Uint8Array, from: number, end: number): number {
+  let at = from
+  while (at < end - 1 && raw[at] === 0) at++
+  return at
+}
+
+/** One more where the first bit is set, since that would make it negative. */
+function integerBytes(raw: Uint8Array, from: number, end: number): number {
+  return end - from + ((raw[from] ?? 0) >> 7)
+}
+
+function putInteger(der: Uint8Array, at: number, raw: Uint8Array, from: number, end: number, bytes: number): void {
+  der[at] = 0x02
+  der[at + 1] = bytes
+  const to = at + 2 + bytes - (end - from)
+  for (let i = from; i < end; i++) der[to + i - from] = raw[i] ?? 0
 }
 
 /**
@@ -135,11 +165,14 @@ const RSA_HEAD_BYTES = 24
 
 /** What the encoding says: once OpenSSL has accepted it, asking OpenSSL would cost as much as the import did. */
 function usualAlgorithm(spki: Uint8Array): PublicKey['algorithm'] | undefined {
-  const found = USUAL_KEYS.find(
-    ({ length, prefix }) => spki.length === length && prefix.every((byte, i) => spki[i] === byte),
-  )
+  const found = USUAL_KEYS.find(({ length, prefix }) => spki.length === length && startsWith(spki, prefix))
   if (found?.algorithm.kind === 'rsa' && (spki[found.prefix.length] ?? 0) < 0x80) return undefined
   return found?.algorithm
+}
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false
+  return true
 }
 
 function algorithmOf(object: KeyObject): PublicKey['algorithm'] {

@@ -13,5 +13,6 @@ export function parsed<T>(run: () => T): T {
 
 /** True when every byte is zero. */
 export function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0)
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false
+  return true
 }

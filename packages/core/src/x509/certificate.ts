@@ -1,9 +1,10 @@
 import { toHex } from '../base/encoding.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { readSignatureAlgorithm, type SignatureAlgorithm } from './algorithm.ts'
-import { contextTag, DerReader, sameBytes, TAG } from './der.ts'
+import { contextTag, DerReader, TAG } from './der.ts'
 import { readExtensions, readStandardExtensions, type Extension, type StandardExtensions } from './extensions.ts'
 import { readName, type Name } from './name.ts'
+import { sameBytes } from './same-bytes.ts'
 
 /** An X.509 v3 certificate as parsed. Nothing in it is authenticated: see `verifyChain`. */
 export interface Certificate extends StandardExtensions {

@@ -1,10 +1,11 @@
 import { toHex } from '../base/encoding.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { readSignatureAlgorithm, type SignatureAlgorithm } from './algorithm.ts'
-import { contextTag, DerReader, sameBytes, TAG } from './der.ts'
+import { contextTag, DerReader, TAG } from './der.ts'
 import { readExtensions, type Extension } from './extensions.ts'
 import { readName, type Name } from './name.ts'
 import { OID } from './oids.ts'
+import { sameBytes } from './same-bytes.ts'
 
 /** A version 2 revocation list as parsed. Nothing in it is authenticated: `verifyChain` checks it. */
 export interface RevocationList {

@@ -1,4 +1,5 @@
 import { VouchsafeError } from '../base/errors.ts'
+import { knownOid, rememberOid } from './oid-text.ts'
 
 /** Identifier octets of the universal types that certificates use. */
 export const TAG = {
@@ -45,21 +46,28 @@ const MAX_DEPTH = 16
  */
 export class DerReader {
   readonly what: string
+  // children read the same array between bounds of their own: a view for each element costs more than reading it
   readonly #bytes: Uint8Array
   readonly #base: number
   readonly #depth: number
-  #at = 0
+  readonly #end: number
+  #at: number
+  /** Where the content of the last element begins; it ends at `#at`. */
+  #content = 0
 
-  constructor(what: string, bytes: Uint8Array, base = 0, depth = 0) {
+  /** @param base - Where `bytes` begins in the outermost input: offsets in errors count from there. */
+  constructor(what: string, bytes: Uint8Array, base = 0, depth = 0, from = 0, end: number = bytes.length) {
     this.what = what
     this.#bytes = bytes
     this.#base = base
     this.#depth = depth
+    this.#end = end
+    this.#at = from
     if (depth > MAX_DEPTH) throw this.malformed('depth', `nested deeper than ${MAX_DEPTH}`)
   }
 
   get done(): boolean {
-    return this.#at === this.#bytes.length
+    return this.#at === this.#end
   }
 
   /** The error to throw when a field has a value that it may not have. */
@@ -72,43 +80,19 @@ export class DerReader {
 
   /** The identifier octet of the next element, undefined at the end. */
   peek(): number | undefined {
-    return this.#bytes[this.#at]
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined
   }
 
   /** The next element, whatever it is. */
   any(field: string): DerElement {
-    const bytes = this.#bytes
     const start = this.#at
-    const tag = bytes[start]
-    if (tag === undefined) throw this.malformed(field, 'missing')
-    if ((tag & 0x1f) === 0x1f) throw this.malformed(field, 'tag of more than one octet')
-    const first = bytes[start + 1]
-    if (first === undefined) throw this.malformed(field, 'cut short')
-    let at = start + 2
-    let length = first
-    if (first >= 0x80) {
-      const octets = first & 0x7f
-      if (octets === 0) throw this.malformed(field, 'indefinite length')
-      if (octets > 4) throw this.malformed(field, `length of ${octets} octets`)
-      length = 0
-      for (let i = 0; i < octets; i++) length = length * 256 + (bytes[at++] ?? 0)
-      const minimal = octets === 1 ? 0x80 : 2 ** (8 * (octets - 1))
-      if (at > bytes.length) throw this.malformed(field, 'cut short')
-      if (length < minimal) throw this.malformed(field, 'length is not minimal')
-    }
-    const end = at + length
-    if (end > bytes.length) throw this.malformed(field, `wants ${length} bytes, ${bytes.length - at} are left`)
-    this.#at = end
-    return { tag, content: bytes.subarray(at, end), raw: bytes.subarray(start, end) }
+    const tag = this.#step(field)
+    return { tag, content: this.#view(), raw: this.#bytes.subarray(start, this.#at) }
   }
 
   /** The next element, which must carry `tag`. */
   take(field: string, tag: number): DerElement {
-    const found = this.peek()
-    if (found !== tag) {
-      const is = found === undefined ? 'missing' : `tag 0x${found.toString(16)}`
-      throw this.malformed(field, `${is}, wanted tag 0x${tag.toString(16)}`)
-    }
+    this.#expect(field, tag)
     return this.any(field)
   }
 
@@ -117,10 +101,10 @@ export class DerReader {
     return this.peek() === tag ? this.any(field) : undefined
   }
 
-  /** A reader over the content of the next element. */
+  /** A reader over the content of the next element, with offsets that still count from the outermost input. */
   inside(field: string, tag: number): DerReader {
-    const element = this.take(field, tag)
-    return this.#child(element)
+    this.#enter(field, tag)
+    return new DerReader(this.what, this.#bytes, this.#base, this.#depth + 1, this.#content, this.#at)
   }
 
   /** A reader over the content of the next element if it carries `tag`. */
@@ -138,21 +122,18 @@ export class DerReader {
 
   /** Content octets of a minimal two's-complement integer. */
   integer(field: string, tag: number = TAG.integer): Uint8Array {
-    const content = this.take(field, tag).content
-    const [first, second] = content
-    if (first === undefined) throw this.malformed(field, 'integer without octets')
-    if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)))
-      throw this.malformed(field, 'integer is not minimal')
-    return content
+    this.#enterInteger(field, tag)
+    return this.#view()
   }
 
   /** A non-negative integer that fits a JavaScript number exactly. */
   smallInteger(field: string, max: number = Number.MAX_SAFE_INTEGER): number {
-    const content = this.integer(field)
-    if ((content[0] ?? 0) >= 0x80) throw this.malformed(field, 'negative')
-    if (content.length > 8) throw this.malformed(field, `integer of ${content.length} octets`)
+    this.#enterInteger(field, TAG.integer)
+    if (this.#octet(this.#content) >= 0x80) throw this.malformed(field, 'negative')
+    const length = this.#at - this.#content
+    if (length > 8) throw this.malformed(field, `integer of ${length} octets`)
     let value = 0
-    for (const octet of content) value = value * 256 + octet
+    for (let i = this.#content; i < this.#at; i++) value = value * 256 + this.#octet(i)
     // past 2^53 the value is not exact, but it is past every maximum all the same
     if (value > max) throw this.malformed(field, `${value} is over ${max}`)
     return value
@@ -167,37 +148,52 @@ export class DerReader {
   }
 
   boolean(field: string): boolean {
-    const content = this.take(field, TAG.boolean).content
-    if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff))
+    this.#enter(field, TAG.boolean)
+    const octet = this.#octet(this.#content)
+    if (this.#at - this.#content !== 1 || (octet !== 0 && octet !== 0xff))
       throw this.malformed(field, 'boolean is neither 00 nor FF')
-    return content[0] === 0xff
+    return octet === 0xff
   }
 
   /** Dotted decimal. */
   oid(field: string): string {
-    const content = this.take(field, TAG.oid).content
-    if (content.length === 0 || content.length > 64) throw this.malformed(field, `OID of ${content.length} octets`)
-    let group = 0
-    let widest = 0
+    this.#enter(field, TAG.oid)
+    const length = this.#at - this.#content
+    if (length === 0 || length > 64) throw this.malformed(field, `OID of ${length} octets`)
+    return knownOid(this.#bytes, this.#content, this.#at) ?? this.#newOid(field)
+  }
+
+  /** The last number of an OID directly below `arc`, whose octets are given; undefined for any other OID. Up to 127. */
+  oidBelow(field: string, arc: Uint8Array): number | undefined {
+    this.#enter(field, TAG.oid)
+    if (this.#at - this.#content !== arc.length + 1) return undefined
+    for (let i = 0; i < arc.length; i++) if (this.#bytes[this.#content + i] !== arc[i]) return undefined
+    const last = this.#octet(this.#at - 1)
+    return last < 0x80 ? last : undefined
+  }
+
+  #newOid(field: string): string {
+    const content = this.#view()
+    let begins = true
     for (const octet of content) {
-      if (group === 0 && octet === 0x80) throw this.malformed(field, 'OID arc is not minimal')
-      group = octet >= 0x80 ? group + 1 : 0
-      if (group > widest) widest = group
+      if (begins && octet === 0x80) throw this.malformed(field, 'OID arc is not minimal')
+      begins = octet < 0x80
     }
-    if (group !== 0) throw this.malformed(field, 'OID is cut short')
-    // seven groups of seven bits fit a number exactly; UUID-based arcs have 128 bits
-    return widest < 7 ? oidText(content) : wideOidText(content)
+    if (!begins) throw this.malformed(field, 'OID is cut short')
+    return rememberOid(content)
   }
 
   octetString(field: string): Uint8Array {
-    return this.take(field, TAG.octetString).content
+    this.#enter(field, TAG.octetString)
+    return this.#view()
   }
 
   /** A bit string of whole octets: keys and signatures. */
   bitStringOctets(field: string): Uint8Array {
-    const content = this.take(field, TAG.bitString).content
-    if (content[0] !== 0) throw this.malformed(field, 'bit string is not of whole octets')
-    return content.subarray(1)
+    this.#enter(field, TAG.bitString)
+    if (this.#content === this.#at || this.#octet(this.#content) !== 0)
+      throw this.malformed(field, 'bit string is not of whole octets')
+    return this.#bytes.subarray(this.#content + 1, this.#at)
   }
 
   /**
@@ -205,7 +201,8 @@ export class DerReader {
    * tolerated, since it changes no meaning. Padding bits must be zero.
    */
   bitNames(field: string): readonly number[] {
-    const content = this.take(field, TAG.bitString).content
+    this.#enter(field, TAG.bitString)
+    const content = this.#view()
     const unused = content[0]
     if (unused === undefined || unused > 7 || (content.length === 1 && unused !== 0) || content.length > 5)
       throw this.malformed(field, 'not a bit list')
@@ -219,80 +216,113 @@ export class DerReader {
   }
 
   null(field: string): void {
-    if (this.take(field, TAG.null).content.length !== 0) throw this.malformed(field, 'NULL with content')
+    this.#enter(field, TAG.null)
+    if (this.#at !== this.#content) throw this.malformed(field, 'NULL with content')
   }
 
   /** UTCTime or GeneralizedTime, to the second, in UTC. UTCTime means 1950 to 2049. */
   time(field: string): Date {
     const tag = this.peek()
     if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw this.malformed(field, 'neither form of time')
-    const text = latin1(this.any(field).content)
-    const form = tag === TAG.utcTime ? /^(\d{2})(\d{10})Z$/ : /^(\d{4})(\d{10})Z$/
-    const match = form.exec(text)
-    if (match === null) throw this.malformed(field, `time is not ${tag === TAG.utcTime ? 'YY' : 'YYYY'}MMDDHHMMSSZ`)
-    const digits = match[2] ?? ''
-    const year = Number(match[1]) + (tag === TAG.generalizedTime ? 0 : Number(match[1]) < 50 ? 2000 : 1900)
-    const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = [0, 2, 4, 6, 8].map((i) =>
-      Number(digits.slice(i, i + 2)),
-    )
+    this.#step(field)
+    const yearDigits = tag === TAG.utcTime ? 2 : 4
+    const digits = this.#at - 1 - this.#content
+    if (digits !== yearDigits + 10 || this.#octet(this.#at - 1) !== 0x5a || !this.#areDigits())
+      throw this.malformed(field, `time is not ${tag === TAG.utcTime ? 'YY' : 'YYYY'}MMDDHHMMSSZ`)
+    const from = this.#content + yearDigits
+    const [month, day] = [this.#twoDigits(from), this.#twoDigits(from + 2)]
+    const [hour, minute, second] = [this.#twoDigits(from + 4), this.#twoDigits(from + 6), this.#twoDigits(from + 8)]
+    const [high, low] = [this.#twoDigits(this.#content), this.#twoDigits(from - 2)]
+    const year = tag === TAG.generalizedTime ? high * 100 + low : low + (low < 50 ? 2000 : 1900)
     const date = new Date(0)
     date.setUTCFullYear(year, month - 1, day)
     date.setUTCHours(hour, minute, second)
     // a date that the calendar does not have would have rolled over into the next month
     const same = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
-    if (!same || hour > 23 || minute > 59 || second > 59) throw this.malformed(field, `no such time: ${text}`)
+    if (!same || hour > 23 || minute > 59 || second > 59)
+      throw this.malformed(field, `no such time: ${latin1(this.#view())}`)
     return date
   }
 
   /** Call last: nothing may be left over. */
   end(): void {
-    if (!this.done) throw this.malformed('end', `${this.#bytes.length - this.#at} bytes left over`)
+    if (!this.done) throw this.malformed('end', `${this.#end - this.#at} bytes left over`)
   }
 
-  /** A reader over what an element holds, with offsets that still count from the outermost input. */
-  #child(element: DerElement): DerReader {
-    const base = this.#base + this.#at - element.content.length
-    return new DerReader(this.what, element.content, base, this.#depth + 1)
+  /** Reads identifier and length of the next element, and goes past it. Gives the identifier. */
+  #step(field: string): number {
+    const bytes = this.#bytes
+    const end = this.#end
+    const start = this.#at
+    if (start >= end) throw this.malformed(field, 'missing')
+    const tag = this.#octet(start)
+    if ((tag & 0x1f) === 0x1f) throw this.malformed(field, 'tag of more than one octet')
+    if (start + 1 >= end) throw this.malformed(field, 'cut short')
+    let at = start + 2
+    let length = this.#octet(start + 1)
+    if (length >= 0x80) {
+      const octets = length & 0x7f
+      if (octets === 0) throw this.malformed(field, 'indefinite length')
+      if (octets > 4) throw this.malformed(field, `length of ${octets} octets`)
+      if (at + octets > end) throw this.malformed(field, 'cut short')
+      length = 0
+      for (let i = 0; i < octets; i++) length = length * 256 + (bytes[at++] ?? 0)
+      const minimal = octets === 1 ? 0x80 : 2 ** (8 * (octets - 1))
+      if (length < minimal) throw this.malformed(field, 'length is not minimal')
+    }
+    if (at + length > end) throw this.malformed(field, `wants ${length} bytes, ${end - at} are left`)
+    this.#content = at
+    this.#at = at + length
+    return tag
   }
-}
 
-function oidText(content: Uint8Array): string {
-  let text = ''
-  let arc = 0
-  for (const octet of content) {
-    arc = arc * 128 + (octet & 0x7f)
-    if (octet >= 0x80) continue
-    // the first two arcs share one number
-    if (text !== '') text += `.${arc}`
-    else text = arc < 80 ? `${Math.floor(arc / 40)}.${arc % 40}` : `2.${arc - 80}`
-    arc = 0
+  #expect(field: string, tag: number): void {
+    const found = this.peek()
+    if (found === tag) return
+    const is = found === undefined ? 'missing' : `tag 0x${found.toString(16)}`
+    throw this.malformed(field, `${is}, wanted tag 0x${tag.toString(16)}`)
   }
-  return text
-}
 
-function wideOidText(content: Uint8Array): string {
-  let text = ''
-  let arc = 0n
-  for (const octet of content) {
-    arc = (arc << 7n) | BigInt(octet & 0x7f)
-    if (octet >= 0x80) continue
-    if (text !== '') text += `.${arc}`
-    else text = arc < 80n ? `${arc / 40n}.${arc % 40n}` : `2.${arc - 80n}`
-    arc = 0n
+  #enter(field: string, tag: number): void {
+    this.#expect(field, tag)
+    this.#step(field)
   }
-  return text
+
+  #enterInteger(field: string, tag: number): void {
+    this.#enter(field, tag)
+    const length = this.#at - this.#content
+    if (length === 0) throw this.malformed(field, 'integer without octets')
+    if (length === 1) return
+    const [first, second] = [this.#octet(this.#content), this.#octet(this.#content + 1)]
+    if ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))
+      throw this.malformed(field, 'integer is not minimal')
+  }
+
+  /** Content of the last element. */
+  #view(): Uint8Array {
+    return this.#bytes.subarray(this.#content, this.#at)
+  }
+
+  #octet(at: number): number {
+    return this.#bytes[at] ?? 0
+  }
+
+  /** All but the last octet. */
+  #areDigits(): boolean {
+    for (let i = this.#content; i < this.#at - 1; i++) if (this.#octet(i) < 0x30 || this.#octet(i) > 0x39) return false
+    return true
+  }
+
+  #twoDigits(at: number): number {
+    return (this.#octet(at) - 0x30) * 10 + this.#octet(at + 1) - 0x30
+  }
 }
 
 /** Octets as the characters of the same numbers. */
 export function latin1(bytes: Uint8Array): string {
+  // at once where they fit a call: one by one makes a text of a thousand parts
+  if (bytes.length <= 256) return String.fromCharCode(...bytes)
   let text = ''
   for (const byte of bytes) text += String.fromCharCode(byte)
   return text
-}
-
-/** Byte for byte; not in constant time: certificates are public. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
 }

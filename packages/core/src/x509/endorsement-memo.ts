@@ -1,6 +1,7 @@
 import type { CryptoPort, PublicKey, SignatureScheme } from '../base/crypto.ts'
-import { toHex } from '../base/encoding.ts'
 import type { Certificate } from './certificate.ts'
+import { sameBytes } from './same-bytes.ts'
+import { WalkedChains } from './walked-chains.ts'
 
 /** What an issuer signs: a certificate or a revocation list, as parsed. */
 export interface SignedByIssuer {
@@ -11,16 +12,19 @@ export interface SignedByIssuer {
 /**
  * Remembers what was found out about endorsements, so that the same chip costs its own signature checks once, however
  * often it comes back. Only what follows from bytes alone is kept: that they parse to this, that this signature verifies
- * under that key. Validity, revocation, purpose and every other rule run each time. Failures are not kept; a flood of
- * strangers can make it forget, and nothing else. One memo for one crypto port: keys imported by one are of no use to another.
+ * under that key, that these certificates and lists make a chain for as long as all of them hold. Other certificates, lists,
+ * purposes, and a time outside are judged anew. Failures are not kept; strangers can make it forget, and nothing else. One
+ * memo for one crypto port: keys imported by one are of no use to another.
  *
  * What it hands out again are the very objects it was given: treat their bytes as read-only.
  */
 export class EndorsementMemo {
   readonly #maxEntries: number
-  readonly #known = new Map<string, unknown>()
+  readonly #known = new Map<number, Known>()
   readonly #issued = new WeakMap<SignedByIssuer, WeakSet<Certificate>>()
   readonly #keys = new WeakMap<Certificate, PublicKey>()
+  /** @internal */
+  readonly walks = new WalkedChains()
 
   /** @param maxEntries - Endorsements kept; each takes a few KiB. */
   constructor(maxEntries = 4096) {
@@ -28,21 +32,24 @@ export class EndorsementMemo {
   }
 
   /**
-   * The result of `make`, a pure function of `bytes`, computed once.
+   * The result of `make`, a pure function of `bytes`, computed once. It is found again by all of the bytes, which are kept:
+   * comparing them takes a tenth of what a digest of them would.
+   *
    * @param what - Tells apart what is made of the same bytes.
    */
-  async once<T>(crypto: CryptoPort, what: string, bytes: Uint8Array, make: () => T | Promise<T>): Promise<T> {
-    const id = `${what} ${toHex(crypto.digest('sha256', bytes))}`
-    if (this.#known.has(id)) {
-      const value = this.#known.get(id) as T
-      this.#known.delete(id) // and in again, as the youngest
-      this.#known.set(id, value)
-      return value
+  async once<T extends object>(what: string, bytes: Uint8Array, make: () => T | Promise<T>): Promise<T> {
+    const place = placeOf(what, bytes)
+    const known = this.#known.get(place)
+    if (known !== undefined && known.what === what && sameBytes(known.bytes, bytes)) {
+      this.#known.delete(place) // and in again, as the youngest
+      this.#known.set(place, known)
+      return known.value as T
     }
+    const kept = new Uint8Array(bytes) // before others run, who may write to the bytes
     const value = await make()
     const [oldest] = this.#known.keys()
     if (oldest !== undefined && this.#known.size >= this.#maxEntries) this.#known.delete(oldest)
-    this.#known.set(id, value)
+    this.#known.set(place, { what, bytes: kept, value })
     return value
   }
 
@@ -55,14 +62,38 @@ export class EndorsementMemo {
     return key
   }
 
-  /** @internal Whether `issuer` signed this, checked once for these two objects. */
-  async isIssued(issuer: Certificate, signed: SignedByIssuer, check: () => Promise<boolean>): Promise<boolean> {
-    const issuers = this.#issued.get(signed) ?? new WeakSet()
-    if (issuers.has(issuer)) return true
-    const good = await check()
-    if (good) this.#issued.set(signed, issuers.add(issuer))
-    return good
+  /** @internal Whether the signature of `issuer` on this was checked before, and was good. */
+  isIssued(issuer: Certificate, signed: SignedByIssuer): boolean {
+    return this.#issued.get(signed)?.has(issuer) === true
   }
+
+  /** @internal Only after that check. */
+  keepIssued(issuer: Certificate, signed: SignedByIssuer): void {
+    const issuers = this.#issued.get(signed) ?? new WeakSet()
+    this.#issued.set(signed, issuers.add(issuer))
+  }
+}
+
+interface Known {
+  readonly what: string
+  readonly bytes: Uint8Array
+  readonly value: object
+}
+
+const SAMPLE = 32
+
+/**
+ * Where to look for what was made of these bytes: told by their length, where they begin and where they end, which is where
+ * a key or a signature stands. Others may share the place; the one that came last has it.
+ */
+function placeOf(what: string, bytes: Uint8Array): number {
+  const { length } = bytes
+  let hash = Math.imul(length, 31) + what.length
+  for (let i = 0; i < what.length; i++) hash = Math.imul(hash ^ what.charCodeAt(i), 0x01000193)
+  const first = Math.min(SAMPLE, length)
+  for (let i = 0; i < first; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193)
+  for (let i = Math.max(first, length - SAMPLE); i < length; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193)
+  return hash
 }
 
 /** Checks an issuer's signature, through the memo where there is one. */
@@ -73,8 +104,10 @@ export async function isIssuedBy(
   signed: SignedByIssuer,
   scheme: SignatureScheme,
 ): Promise<boolean> {
-  const check = async () => crypto.verify(await keyOf(crypto, memo, issuer), scheme, signed.tbs, signed.signature)
-  return memo === undefined ? check() : memo.isIssued(issuer, signed, check)
+  if (memo?.isIssued(issuer, signed) === true) return true
+  const good = await crypto.verify(await keyOf(crypto, memo, issuer), scheme, signed.tbs, signed.signature)
+  if (good) memo?.keepIssued(issuer, signed)
+  return good
 }
 
 /** The key in a certificate, from the memo where there is one. */
@@ -87,12 +120,11 @@ export async function keyOf(
 }
 
 /** The result of a pure function of `bytes`, from the memo where there is one. */
-export async function once<T>(
-  crypto: CryptoPort,
+export async function once<T extends object>(
   memo: EndorsementMemo | undefined,
   what: string,
   bytes: Uint8Array,
   make: () => T | Promise<T>,
 ): Promise<T> {
-  return memo === undefined ? make() : memo.once(crypto, what, bytes, make)
+  return memo === undefined ? make() : memo.once(what, bytes, make)
 }

@@ -71,20 +71,24 @@ export function readStandardExtensions(what: string, extensions: ReadonlyMap<str
     r.end()
     return value
   }
+  const found: { -readonly [K in keyof StandardExtensions]: StandardExtensions[K] } = {}
   const basicConstraints = read(OID.basicConstraints, 'basicConstraints', readBasicConstraints)
+  if (basicConstraints !== undefined) found.basicConstraints = basicConstraints
   const keyUsage = read(OID.keyUsage, 'keyUsage', readKeyUsage)
+  if (keyUsage !== undefined) found.keyUsage = keyUsage
   const extendedKeyUsage = read(OID.extendedKeyUsage, 'extKeyUsage', readExtendedKeyUsage)
-  const subjectKeyId = read(OID.subjectKeyIdentifier, 'subjectKeyIdentifier', (r) => r.octetString('keyIdentifier'))
+  if (extendedKeyUsage !== undefined) found.extendedKeyUsage = extendedKeyUsage
+  const subjectKeyId = read(OID.subjectKeyIdentifier, 'subjectKeyIdentifier', readKeyId)
+  if (subjectKeyId !== undefined) found.subjectKeyId = subjectKeyId
   const authorityKeyId = read(OID.authorityKeyIdentifier, 'authorityKeyIdentifier', readAuthorityKeyId)
+  if (authorityKeyId !== undefined) found.authorityKeyId = authorityKeyId
   const names = read(OID.subjectAltName, 'subjectAltName', readGeneralNames)
-  return {
-    ...(basicConstraints && { basicConstraints }),
-    ...(keyUsage && { keyUsage }),
-    ...(extendedKeyUsage && { extendedKeyUsage }),
-    ...(subjectKeyId && { subjectKeyId }),
-    ...(authorityKeyId && { authorityKeyId }),
-    ...(names && { subjectAlternativeNames: names }),
-  }
+  if (names !== undefined) found.subjectAlternativeNames = names
+  return found
+}
+
+function readKeyId(r: DerReader): Uint8Array {
+  return r.octetString('keyIdentifier')
 }
 
 function readBasicConstraints(outer: DerReader): { ca: boolean; pathLength?: number } {

@@ -46,13 +46,19 @@ export function readName(outer: DerReader, field: string): Name {
 
 /** The one value of an attribute; undefined when it is absent or stands there twice. */
 export function attribute(name: Name, oid: string): string | undefined {
-  const values = name.attributes.filter((a) => a.oid === oid)
-  return values.length === 1 ? values[0]?.value : undefined
+  let value: string | undefined
+  for (const a of name.attributes) {
+    if (a.oid !== oid) continue
+    if (value !== undefined) return undefined
+    value = a.value
+  }
+  return value
 }
 
 function text(where: DerReader, { tag, content }: DerElement): string {
   switch (tag) {
     case TAG.utf8String:
+      if (isAscii(content)) return latin1(content)
       try {
         return fromUtf8(content)
       } catch {
@@ -60,7 +66,7 @@ function text(where: DerReader, { tag, content }: DerElement): string {
       }
     case TAG.printableString:
     case TAG.ia5String:
-      if (content.some((octet) => octet > 0x7f)) throw where.malformed('value', 'character beyond ASCII')
+      if (!isAscii(content)) throw where.malformed('value', 'character beyond ASCII')
       return latin1(content)
     case TAG.teletexString:
       return latin1(content)
@@ -76,7 +82,15 @@ function text(where: DerReader, { tag, content }: DerElement): string {
   }
 }
 
+function isAscii(octets: Uint8Array): boolean {
+  for (const octet of octets) if (octet > 0x7f) return false
+  return true
+}
+
+const HARMLESS = /^[\w .:/()@-]*$/
+
 function escape(value: string): string {
+  if (HARMLESS.test(value)) return value
   return value
     .replace(/[\\,+"<>;=]/g, '\\$&')
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`)

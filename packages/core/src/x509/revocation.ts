@@ -2,8 +2,8 @@ import type { CryptoPort } from '../base/crypto.ts'
 import { VouchsafeError, type ErrorCode } from '../base/errors.ts'
 import type { Certificate } from './certificate.ts'
 import type { RevocationList } from './crl.ts'
-import { sameBytes } from './der.ts'
 import { isIssuedBy, type EndorsementMemo } from './endorsement-memo.ts'
+import { sameBytes } from './same-bytes.ts'
 
 /**
  * How revocation is judged. There is no default: who does not check has to write so.
@@ -33,13 +33,12 @@ export async function checkRevocation(chain: readonly Certificate[], context: Co
   const { revocation } = context
   if (revocation === 'not-checked') return 'not-checked'
   const used: RevocationList[] = []
-  for (const [i, certificate] of chain.slice(0, -1).entries()) {
-    const issuer = chain[i + 1]
-    if (issuer === undefined) throw new VouchsafeError('internal', 'chain without anchor')
-    const lists = revocation.lists.filter((list) => sameBytes(list.issuer.raw, issuer.subject.raw))
-    if (lists.length === 0 && (i > 0 || revocation.require === 'every'))
-      throw refuse('endorsement.unavailable', issuer, `none given, needed for ${certificate.label}`)
-    for (const list of lists) {
+  for (let i = 0; i < chain.length - 1; i++) {
+    const [certificate, issuer] = [chain[i], chain[i + 1]]
+    if (certificate === undefined || issuer === undefined) throw new VouchsafeError('internal', 'chain with a hole')
+    const before = used.length
+    for (const list of revocation.lists) {
+      if (!sameBytes(list.issuer.raw, issuer.subject.raw)) continue
       await verifyRevocationList(list, issuer, context)
       if (list.revoked.has(certificate.serial))
         throw new VouchsafeError(
@@ -47,8 +46,10 @@ export async function checkRevocation(chain: readonly Certificate[], context: Co
           `certificate ${certificate.label}: serial ${certificate.serial} was revoked by ${issuer.label} on ` +
             `${list.revoked.get(certificate.serial)?.toISOString()}`,
         )
+      used.push(list)
     }
-    used.push(...lists)
+    if (used.length === before && (i > 0 || revocation.require === 'every'))
+      throw refuse('endorsement.unavailable', issuer, `none given, needed for ${certificate.label}`)
   }
   if (used.length === 0)
     throw new VouchsafeError('endorsement.unavailable', 'revocation list: none was given for any issuer of the chain')

@@ -322,13 +322,13 @@ test('a memo keeps what it is told to be the same, up to its size, and no failur
   const memo = new EndorsementMemo(2)
   let made = 0
   const make = () => ({ nth: ++made })
-  const one = await memo.once(nodeCrypto, 'x', Uint8Array.of(1), make)
-  expect(await memo.once(nodeCrypto, 'x', Uint8Array.of(1), make)).toBe(one)
-  expect(await memo.once(nodeCrypto, 'y', Uint8Array.of(1), make)).not.toBe(one)
-  await memo.once(nodeCrypto, 'x', Uint8Array.of(2), make)
-  expect(await memo.once(nodeCrypto, 'x', Uint8Array.of(1), make)).not.toBe(one)
+  const one = await memo.once('x', Uint8Array.of(1), make)
+  expect(await memo.once('x', Uint8Array.of(1), make)).toBe(one)
+  expect(await memo.once('y', Uint8Array.of(1), make)).not.toBe(one)
+  await memo.once('x', Uint8Array.of(2), make)
+  expect(await memo.once('x', Uint8Array.of(1), make)).not.toBe(one)
   const failing = () =>
-    memo.once(nodeCrypto, 'z', Uint8Array.of(1), () => {
+    memo.once('z', Uint8Array.of(1), () => {
       throw new Error(`no ${++made}`)
     })
   await expect(failing()).rejects.toThrow('no 5')

@@ -2,11 +2,11 @@ import type { CryptoPort } from '../base/crypto.ts'
 import { VouchsafeError, type ErrorCode } from '../base/errors.ts'
 import type { Anchor } from './anchor.ts'
 import type { Certificate } from './certificate.ts'
-import { sameBytes } from './der.ts'
 import type { KeyUsage } from './extensions.ts'
 import { OID } from './oids.ts'
 import { checkRevocation, type Revocation, type RevocationState } from './revocation.ts'
 import { isIssuedBy, type EndorsementMemo } from './endorsement-memo.ts'
+import { sameBytes } from './same-bytes.ts'
 
 export interface ChainRequest {
   readonly leaf: Certificate
@@ -52,8 +52,10 @@ const UNDERSTOOD: readonly string[] = [OID.basicConstraints, OID.keyUsage, OID.e
  * @source RFC 5280 section 6.1, without policies and name constraints: a CA that constrains names is refused
  */
 export async function verifyChain(request: ChainRequest): Promise<VerifiedChain> {
-  const { leaf, at } = request
+  const { leaf, at, memo } = request
   if (Number.isNaN(at.getTime())) throw new VouchsafeError('internal', 'verifyChain: no time given')
+  const walked = memo?.walks.find(request)
+  if (walked !== undefined) return walked
   checkSelf(leaf, request)
   checkPurpose(leaf, request)
   const search = new Search(request)
@@ -63,7 +65,9 @@ export async function verifyChain(request: ChainRequest): Promise<VerifiedChain>
   const revocation = await checkRevocation(certificates, request)
   const ends = certificates.map((c) => c.notAfter.getTime())
   if (revocation !== 'not-checked') ends.push(revocation.validUntil.getTime())
-  return { ...found, revocation, validUntil: new Date(Math.min(...ends)) }
+  const chain = { ...found, revocation, validUntil: new Date(Math.min(...ends)) }
+  if (search.refusedNobody) memo?.walks.keep(request, chain)
+  return chain
 }
 
 type Path = readonly [Certificate, ...Certificate[]]
@@ -76,6 +80,11 @@ class Search {
 
   constructor(request: ChainRequest) {
     this.#request = request
+  }
+
+  /** Then what was found does not depend on the time, as long as all of it holds. */
+  get refusedNobody(): boolean {
+    return this.#reason === undefined
   }
 
   reason(leaf: Certificate): VouchsafeError {

@@ -1,6 +1,7 @@
 import { ByteReader } from '@vouchsafe/tpm/codec'
-import { toHex } from '../../base/encoding.ts'
+import { fromHex, toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
+import { sameBytes } from '../../x509/index.ts'
 import { isZero, parsed } from '../parsed.ts'
 
 /** What kind of thing a quote reports on: an SGX enclave, or a TD of either report layout. */
@@ -32,7 +33,7 @@ export interface DcapQuote {
 }
 
 /** QE_VENDOR_ID of Intel's quoting enclaves. */
-const INTEL = '939a7233f79c4ca9940a0db3957f0607'
+const INTEL = fromHex('939a7233f79c4ca9940a0db3957f0607')
 const HEADER = 48
 const BODY_BYTES: Readonly<Record<QuotedBody, number>> = { sgx: 384, td10: 584, td15: 648 }
 /** Far above the 8,000 bytes that configfs-tsm hands out. */
@@ -57,27 +58,27 @@ function readQuote(raw: Uint8Array): DcapQuote {
   const bodyKind = version === 5 ? readDescriptor(r) : version === 3 ? 'sgx' : 'td10'
   if ((bodyKind === 'sgx') !== (teeType === 0x00))
     throw r.malformed('tee_type', `0x${teeType.toString(16)} is not that of the body`)
-  const body = r.take('body', BODY_BYTES[bodyKind])
+  const body = r.view('body', BODY_BYTES[bodyKind])
   const signed = raw.subarray(0, r.offset)
   const s = r.part('signature_data', r.u32('signature_data_len'))
   if (!isZero(r.view('padding', r.remaining))) throw r.malformed('end', 'bytes other than zero after the quote')
-  const signature = s.take('signature', 64)
+  const signature = s.view('signature', 64)
   const certification = s.bytes.subarray(s.offset)
-  const attestationKey = s.take('attestation_key', 64)
+  const attestationKey = s.view('attestation_key', 64)
   // since version 4 the quoting enclave's part is itself certification data, of type 6
   const q = version === 3 ? s : s.part('certification_data', readCertificationType(s, 6))
   const qe = {
-    report: q.take('qe_report', 384),
-    signature: q.take('qe_report_signature', 64),
+    report: q.view('qe_report', 384),
+    signature: q.view('qe_report_signature', 64),
     authenticationData: q.sized('qe_auth_data', 4096),
   }
-  const pckChain = q.take('pck_chain', readCertificationType(q, 5))
+  const pckChain = q.view('pck_chain', readCertificationType(q, 5))
   q.end()
   s.end()
   return {
     version,
     bodyKind,
-    header: raw.slice(0, HEADER),
+    header: raw.subarray(0, HEADER),
     body,
     signed,
     signature,
@@ -98,10 +99,11 @@ function readHeader(r: ByteReader): { version: 3 | 4 | 5; teeType: number } {
   const teeType = r.u32('tee_type')
   if (teeType !== 0x00 && teeType !== 0x81)
     throw new VouchsafeError('evidence.unsupported', `quote: tee_type 0x${teeType.toString(16)}`)
-  r.take('qe_svn and pce_svn, or reserved', 4)
-  const vendor = toHex(r.take('qe_vendor_id', 16))
-  if (vendor !== INTEL) throw new VouchsafeError('evidence.unsupported', `quote: qe_vendor_id ${vendor} is not Intel’s`)
-  r.take('user_data', 20)
+  r.view('qe_svn and pce_svn, or reserved', 4)
+  const vendor = r.view('qe_vendor_id', 16)
+  if (!sameBytes(vendor, INTEL))
+    throw new VouchsafeError('evidence.unsupported', `quote: qe_vendor_id ${toHex(vendor)} is not Intel’s`)
+  r.view('user_data', 20)
   return { version, teeType }
 }
 

@@ -1,4 +1,4 @@
-import { fromUtf8, toHex } from '../../base/encoding.ts'
+import { toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
 import {
   type Certificate,
@@ -49,8 +49,9 @@ export interface PckChain {
  */
 export async function readPckChain(pem: Uint8Array, parse: ReadBlock = readBlock): Promise<PckChain> {
   const end = pem[pem.length - 1] === 0 ? pem.length - 1 : pem.length
-  const text = fromUtf8(pem.subarray(0, end), 'quote: pck_chain')
-  const [leaf, ...intermediates] = await Promise.all(splitPem(text, 'CERTIFICATE').map(async (block) => parse(block)))
+  const certificates: Certificate[] = []
+  for (const block of splitPem(pem.subarray(0, end), 'CERTIFICATE')) certificates.push(await parse(block))
+  const [leaf, ...intermediates] = certificates
   if (leaf === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
   return { leaf, pck: readPck(leaf), intermediates }
 }
@@ -63,22 +64,23 @@ export async function readPckChain(pem: Uint8Array, parse: ReadBlock = readBlock
  */
 export function assertWholeChain(presented: readonly Certificate[], { path, anchor }: VerifiedChain): void {
   for (const certificate of presented)
-    if (![...path, anchor.certificate].some((c) => c === certificate || sameBytes(c.der, certificate.der)))
-      throw new VouchsafeError(
-        'endorsement.untrusted',
-        `certificate ${certificate.label}: came along, and is neither on the chain nor its pinned root`,
-      )
+    if (!path.includes(certificate) && !path.some((c) => sameBytes(c.der, certificate.der)))
+      if (!sameBytes(anchor.certificate.der, certificate.der))
+        throw new VouchsafeError(
+          'endorsement.untrusted',
+          `certificate ${certificate.label}: came along, and is neither on the chain nor its pinned root`,
+        )
 }
 
-type ReadBlock = (block: string) => Certificate | Promise<Certificate>
+type ReadBlock = (block: Uint8Array) => Certificate | Promise<Certificate>
 
 /** @internal One block of a chain, in base64. */
-export function readBlock(block: string): Certificate {
+export function readBlock(block: Uint8Array): Certificate {
   return parseCertificate(decodePemBlock(block))
 }
 
 const SGX = '1.2.840.113741.1.13.1'
-const SGX_OCTETS: readonly number[] = [0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01]
+const SGX_OCTETS = Uint8Array.of(0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01)
 const TYPES = ['standard', 'scalable', 'scalable-with-integrity'] as const
 
 /**
@@ -114,14 +116,17 @@ export function readPck(certificate: Certificate): Pck {
 
 function readTcb(outer: DerReader): Pick<Pck, 'componentSvns' | 'pceSvn' | 'cpuSvn'> {
   const members = readMembers(outer.sequence('TCB'), `${SGX}.2`)
-  const componentSvns = Array.from({ length: 16 }, (_, i) =>
-    members.need(i + 1, (r) => r.smallInteger('component SVN', 255)),
-  )
+  const componentSvns: number[] = []
+  for (let n = 1; n <= 16; n++) componentSvns.push(members.need(n, readSvn))
   const pceSvn = members.need(17, (r) => r.smallInteger('PCESVN', 0xffff))
   const cpuSvn = members.need(18, (r) => r.octetString('CPUSVN'))
   if (cpuSvn.length !== 16) throw outer.malformed('CPUSVN', `${cpuSvn.length} bytes, wanted 16`)
   members.end(18)
   return { componentSvns, pceSvn, cpuSvn: toHex(cpuSvn) }
+}
+
+function readSvn(r: DerReader): number {
+  return r.smallInteger('component SVN', 255)
 }
 
 function readType(r: DerReader): Pck['sgxType'] {
@@ -142,20 +147,19 @@ function readConfiguration(outer: DerReader): NonNullable<Pck['configuration']> 
 /** A sequence of pairs (OID, value), every OID directly below `arc`, told apart by its last number. */
 function readMembers(list: DerReader, arc: string) {
   const above = encodeArc(arc)
-  const values = new Map<number, DerReader>()
+  const values: (DerReader | undefined)[] = new Array(MEMBERS).fill(undefined)
   while (!list.done) {
     const pair = list.sequence('member')
-    const oid = pair.take('oid', TAG.oid).content
-    const number = oid[above.length] ?? 0
-    if (oid.length !== above.length + 1 || number > 127 || !above.every((octet, i) => oid[i] === octet))
-      throw list.malformed('member', `not directly below ${arc}`)
-    if (values.has(number)) throw list.malformed(`${arc}.${number}`, 'twice')
-    values.set(number, pair)
+    const number = pair.oidBelow('oid', above)
+    if (number === undefined) throw list.malformed('member', `not directly below ${arc}`)
+    if (number >= MEMBERS) throw list.malformed(`${arc}.${number}`, 'not known')
+    if (values[number] !== undefined) throw list.malformed(`${arc}.${number}`, 'twice')
+    values[number] = pair
   }
   return {
-    has: (n: number) => values.has(n),
+    has: (n: number) => values[n] !== undefined,
     need<T>(n: number, read: (r: DerReader) => T): T {
-      const r = values.get(n)
+      const r = values[n]
       if (r === undefined) throw list.malformed(`${arc}.${n}`, 'missing')
       const value = read(r)
       r.end()
@@ -163,13 +167,17 @@ function readMembers(list: DerReader, arc: string) {
     },
     /** Call last: nothing but members 1 to `last` may be there. */
     end(last: number): void {
-      for (const n of values.keys()) if (n < 1 || n > last) throw list.malformed(`${arc}.${n}`, 'not known')
+      for (let n = 0; n < MEMBERS; n++)
+        if (values[n] !== undefined && (n < 1 || n > last)) throw list.malformed(`${arc}.${n}`, 'not known')
     },
   }
 }
 
+/** No sequence here has members of a higher number than 18. */
+const MEMBERS = 19
+
 /** Content octets of the SGX arc, and of what lies one below it. */
-function encodeArc(arc: string): readonly number[] {
+function encodeArc(arc: string): Uint8Array {
   const below = arc.slice(SGX.length + 1)
-  return below === '' ? SGX_OCTETS : [...SGX_OCTETS, Number(below)]
+  return below === '' ? SGX_OCTETS : Uint8Array.of(...SGX_OCTETS, Number(below))
 }

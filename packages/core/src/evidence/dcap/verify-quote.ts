@@ -1,5 +1,5 @@
 import type { CryptoPort, PublicKey } from '../../base/crypto.ts'
-import { concat, fromHex, toHex, utf8 } from '../../base/encoding.ts'
+import { concat, fromHex, toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
 import {
   type Anchor,
@@ -53,7 +53,7 @@ export async function verifyDcapQuote(quote: DcapQuote, trust: DcapTrust, crypto
     assertVerified(collateral)
     assertWithin('collateral', collateral.from, collateral.until, at)
   }
-  const { presented, qeReport, key } = await once(crypto, memo, 'dcap', quote.certification, () =>
+  const { presented, qeReport, key } = await once(memo, 'dcap', quote.certification, () =>
     readCertification(quote, memo, crypto),
   )
   const chain = await verifyPckChain(presented, trust, crypto)
@@ -82,9 +82,10 @@ async function verifyPckChain(
     ...(memo && { memo }),
   })
   const [issuer, ...rest] = chain.path.slice(1)
-  const names = [leaf, issuer].map((c) => c && attribute(c.subject, OID.commonName))
-  const known = /^Intel SGX PCK (Platform|Processor) CA$/.test(names[1] ?? '')
-  if (names[0] !== 'Intel SGX PCK Certificate' || !known || rest.length > 0)
+  const authority = issuer && attribute(issuer.subject, OID.commonName)
+  const known = authority === 'Intel SGX PCK Platform CA' || authority === 'Intel SGX PCK Processor CA'
+  const isPck = attribute(leaf.subject, OID.commonName) === 'Intel SGX PCK Certificate'
+  if (!isPck || !known || rest.length > 0)
     throw new VouchsafeError('endorsement.mismatch', `certificate ${leaf.label}: not a PCK certificate of a PCK CA`)
   assertWholeChain(intermediates, chain)
   return chain
@@ -104,9 +105,7 @@ async function readCertification(
   memo: EndorsementMemo | undefined,
   crypto: CryptoPort,
 ): Promise<Certification> {
-  const presented = await readPckChain(pckChain, (block) =>
-    once(crypto, memo, 'pem', utf8(block), () => readBlock(block)),
-  )
+  const presented = await readPckChain(pckChain, (block) => once(memo, 'pem', block, () => readBlock(block)))
   const pckKey = await crypto.importPublicKey(presented.leaf.spki)
   if (!(await crypto.verify(pckKey, SHA256_RAW, qe.report, qe.signature)))
     throw new VouchsafeError('evidence.signature', 'quote: qe_report_signature does not verify under the PCK')
@@ -164,7 +163,8 @@ export function checkReportData(
 /** Whether two values agree in the bits that a mask selects. Values of another length than their mask never do. */
 export function sameUnderMask(a: Uint8Array, b: Uint8Array, mask: Uint8Array): boolean {
   if (a.length !== mask.length || b.length !== mask.length) return false
-  return mask.every((bits, i) => (((a[i] ?? 0) ^ (b[i] ?? 0)) & bits) === 0)
+  for (let i = 0; i < mask.length; i++) if ((((a[i] ?? 0) ^ (b[i] ?? 0)) & (mask[i] ?? 0)) !== 0) return false
+  return true
 }
 
 /** MISCSELECT is a little-endian number in reports, and big-endian digits in collateral. */

@@ -66,7 +66,7 @@ export async function verifyVek(
   crypto: CryptoPort,
   judge: (vek: Vek) => void = () => undefined,
 ): Promise<VerifiedVek> {
-  const { leaf, vek } = await once(crypto, memo, 'vek', der, () => {
+  const { leaf, vek } = await once(memo, 'vek', der, () => {
     const certificate = parseCertificate(der)
     return { leaf: certificate, vek: readVek(certificate) }
   })

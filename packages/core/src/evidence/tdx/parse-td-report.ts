@@ -48,27 +48,27 @@ export interface TdReport {
 }
 
 /**
- * @param raw - 584 bytes (TDX 1.0) or 648 (TDX 1.5), little-endian.
+ * @param raw - 584 bytes (TDX 1.0) or 648 (TDX 1.5), little-endian. The result shares memory with it.
  * @throws {VouchsafeError} `input.malformed`
  * @source Intel TDX DCAP Quoting Library API, appendix A.3.2 and A.4.2; TDX Module Base Specification, ATTRIBUTES
  */
 export function parseTdReport(raw: Uint8Array, kind: 'td10' | 'td15'): TdReport {
   return parsed(() => {
     const r = new ByteReader('TD report', raw, 'little')
-    const teeTcbSvn = r.take('TEE_TCB_SVN', 16)
-    const mrSeam = r.take('MRSEAM', 48)
-    const mrSignerSeam = r.take('MRSIGNERSEAM', 48)
-    const seamAttributes = r.take('SEAMATTRIBUTES', 8)
+    const teeTcbSvn = r.view('TEE_TCB_SVN', 16)
+    const mrSeam = r.view('MRSEAM', 48)
+    const mrSignerSeam = r.view('MRSIGNERSEAM', 48)
+    const seamAttributes = r.view('SEAMATTRIBUTES', 8)
     const attributes = readAttributes(r.u64('TDATTRIBUTES'))
     const xfam = r.u64('XFAM')
-    const mrTd = r.take('MRTD', 48)
-    const mrConfigId = r.take('MRCONFIGID', 48)
-    const mrOwner = r.take('MROWNER', 48)
-    const mrOwnerConfig = r.take('MROWNERCONFIG', 48)
-    const rtmrs = [r.take('RTMR0', 48), r.take('RTMR1', 48), r.take('RTMR2', 48), r.take('RTMR3', 48)] as const
-    const reportData = r.take('REPORTDATA', 64)
+    const mrTd = r.view('MRTD', 48)
+    const mrConfigId = r.view('MRCONFIGID', 48)
+    const mrOwner = r.view('MROWNER', 48)
+    const mrOwnerConfig = r.view('MROWNERCONFIG', 48)
+    const rtmrs = [r.view('RTMR0', 48), r.view('RTMR1', 48), r.view('RTMR2', 48), r.view('RTMR3', 48)] as const
+    const reportData = r.view('REPORTDATA', 64)
     const later =
-      kind === 'td15' ? { teeTcbSvn2: r.take('TEE_TCB_SVN2', 16), mrServiceTd: r.take('MRSERVICETD', 48) } : {}
+      kind === 'td15' ? { teeTcbSvn2: r.view('TEE_TCB_SVN2', 16), mrServiceTd: r.view('MRSERVICETD', 48) } : {}
     r.end()
     return {
       teeTcbSvn,
@@ -89,15 +89,16 @@ export function parseTdReport(raw: Uint8Array, kind: 'td10' | 'td15'): TdReport 
 }
 
 function readAttributes(raw: bigint): TdAttributes {
-  const has = (bit: number) => ((raw >> BigInt(bit)) & 1n) === 1n
+  const low = Number(raw & 0xffff_ffffn)
+  const high = Number(raw >> 32n)
   return {
     raw,
-    debug: (raw & 0xffn) !== 0n,
-    lass: has(27),
-    septVeDisable: has(28),
-    migratable: has(29),
-    protectionKeys: has(30),
-    keyLocker: has(31),
-    perfmon: has(63),
+    debug: (low & 0xff) !== 0,
+    lass: (low & (1 << 27)) !== 0,
+    septVeDisable: (low & (1 << 28)) !== 0,
+    migratable: (low & (1 << 29)) !== 0,
+    protectionKeys: (low & (1 << 30)) !== 0,
+    keyLocker: (low & (1 << 31)) !== 0,
+    perfmon: high >>> 31 !== 0,
   }
 }

@@ -42,10 +42,10 @@ function rate(report: TdReport, svns: Uint8Array, pck: Pck, info: TdxTcbInfo): P
   const moduleVersion = svns[1] ?? 0
   const level = info.tcbLevels.find(
     ({ tcb }) =>
-      pck.componentSvns.every((svn, i) => svn >= (tcb.sgxtcbcomponents[i] ?? Infinity)) &&
+      reaches(pck.componentSvns, tcb.sgxtcbcomponents, 0) &&
       pck.pceSvn >= tcb.pcesvn &&
       // since module version 1 the module has levels of its own, which take the place of the first two components
-      svns.every((svn, i) => (moduleVersion > 0 && i < 2) || svn >= (tcb.tdxtcbcomponents[i] ?? Infinity)),
+      reaches(svns, tcb.tdxtcbcomponents, moduleVersion > 0 ? 2 : 0),
   )
   if (level === undefined)
     throw new VouchsafeError(
@@ -66,6 +66,12 @@ function rate(report: TdReport, svns: Uint8Array, pck: Pck, info: TdxTcbInfo): P
   if (moduleLevel === undefined)
     throw new VouchsafeError('endorsement.mismatch', `tcbInfo: module ${id} of SVN ${svns[0]} is below every TCB level`)
   return { platform, module: { id, ...ratingOf(moduleLevel) } }
+}
+
+/** Whether every component from the `first` on is at least at its level. One that the level does not speak of is not. */
+function reaches(svns: ArrayLike<number>, level: readonly number[], first: number): boolean {
+  for (let i = first; i < svns.length; i++) if (!((svns[i] ?? 0) >= (level[i] ?? Infinity))) return false
+  return true
 }
 
 function checkModule(report: TdReport, identity: TdxTcbInfo['tdxModule'], id: string): void {

@@ -19,6 +19,7 @@ import {
 import * as openpgp from 'openpgp'
 import { type Case, type Published, runCases, SignedImages } from '../image-registry/signed-images.ts'
 import { Skopeo } from '../skopeo/skopeo.ts'
+import { signingServiceCase } from './signing-service.ts'
 
 /*
  * Peer: skopeo, the reference reader of policy.json, built from source since Debian's has sigstore switched off. The same
@@ -221,6 +222,7 @@ const CASES: readonly Case[] = [
       })
     },
   ],
+  signingServiceCase(scratch),
 ]
 
 try {

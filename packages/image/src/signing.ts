@@ -10,6 +10,7 @@ export {
   type ToSign,
 } from './sign/sign-payload.ts'
 export { dsseEnvelope, joinBundle, signBundle, signStatement, toBeSigned } from './sign/sign-bundle.ts'
+export { putIntoService } from './signature/scheme/registry-service.ts'
 export { attachBundle, attachCosign, attachEnvelope } from './sign/attach.ts'
 export { parseStatement, PREDICATES, type Statement, subjectFor, writeStatement } from './statement/statement.ts'
 export {

@@ -32,6 +32,17 @@ export {
   type LookasideReader,
   signatureTag,
 } from './signature/find-signatures.ts'
+export type {
+  Attributed,
+  SchemeModule,
+  SignaturePlace,
+  SignatureScheme,
+  UnreadableSignature,
+} from './signature/scheme/scheme.ts'
+export { cosignTag } from './signature/scheme/cosign-tag.ts'
+export { sigstoreBundle } from './signature/scheme/bundle.ts'
+export { simpleSigning } from './signature/scheme/simple-signing.ts'
+export { registryService } from './signature/scheme/registry-service.ts'
 export { claimSignatures, type ImageSignatureClaim } from './signature/confidential-space.ts'
 export { type ImagePolicy, parsePolicy, REJECT_ALL, writePolicy } from './policy/parse-policy.ts'
 export { chooseScope } from './policy/scope.ts'

@@ -1,18 +1,19 @@
 import type { FoundSignature } from '../signature/find-signatures.ts'
-import { verifySimpleSignature } from '../signature/verify-simple.ts'
+import type { SchemeModule, UnreadableSignature } from '../signature/scheme/scheme.ts'
+import { verifySimple } from '../signature/scheme/simple-signing.ts'
+import { otherKind } from '../signature/stored-signature.ts'
 import {
+  accepted,
   type AcceptedSigner,
-  assertPayloadFor,
   type Check,
   DEFAULT_IDENTITY,
-  otherKind,
   type SignedImage,
   sigstoreSigner,
   tryOne,
 } from './judge-signature.ts'
 import { judgeSigners } from './judge-signers.ts'
 import type { MaterialReader } from './material.ts'
-import type { Requirement } from './requirement.ts'
+import type { OfScheme, Requirement } from './requirement.ts'
 import type { ChosenScope } from './scope.ts'
 import { withoutTagOfDigest } from './scope.ts'
 import { loadRings, loadTrust } from './trust.ts'
@@ -23,7 +24,11 @@ export interface DecisionPorts {
   readonly signatures: {
     simple(): Promise<readonly FoundSignature[]>
     sigstore(): Promise<readonly FoundSignature[]>
+    /** Of a module. Left out: there are none. */
+    of?(scheme: SchemeModule): Promise<readonly ({ readonly place: string } | UnreadableSignature)[]>
   }
+  /** What `vouchsafeScheme` may ask for, by name. Left out: nothing, and such a requirement does not hold. */
+  readonly schemes?: readonly SchemeModule[]
   readonly at: Date
   /** `insecureAcceptAnything` then counts for nothing. */
   readonly requireSignature?: boolean
@@ -101,9 +106,8 @@ async function judge(requirement: Requirement, image: SignedImage, ports: Decisi
       const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
       return firstGood('signedBy', await ports.signatures.simple(), async (found) => {
         if (found.kind !== 'simple') throw otherKind(found, 'a simple signature')
-        const { payload, signer } = await verifySimpleSignature(found, { rings, at, dangerouslyAcceptSha1 })
-        const { role } = assertPayloadFor(payload, image, identity, found.place)
-        return { key: signer.fingerprint, signed: role, place: found.place }
+        const attributed = await verifySimple(found, { rings, at, dangerouslyAcceptSha1 })
+        return accepted(attributed, image, identity, found.place)
       })
     }
     case 'sigstoreSigned': {
@@ -115,14 +119,32 @@ async function judge(requirement: Requirement, image: SignedImage, ports: Decisi
     }
     case 'vouchsafeSigners':
       return judgeSigners(requirement, image, ports)
+    case 'vouchsafeScheme':
+      return judgeScheme(requirement, image, ports)
   }
 }
 
+async function judgeScheme(
+  requirement: OfScheme,
+  image: SignedImage,
+  ports: DecisionPorts,
+): Promise<RequirementFinding> {
+  const name = `vouchsafeScheme ${requirement.scheme}`
+  const scheme = ports.schemes?.find((one) => one.name === requirement.scheme)
+  if (scheme === undefined || ports.signatures.of === undefined)
+    return { ...NOTHING, requirement: name, explanation: 'no module here knows this scheme' }
+  const trust = await scheme.readTrust(requirement.parameters, ports)
+  const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
+  return firstGood(name, await ports.signatures.of(scheme), async (found) =>
+    accepted(await scheme.verify(found, trust, image.documents), image, identity, found.place),
+  )
+}
+
 /** One good signature is enough, whatever lies beside it. */
-async function firstGood(
+async function firstGood<Signature extends { readonly place: string }>(
   requirement: string,
-  found: readonly FoundSignature[],
-  check: Check,
+  found: readonly (Signature | UnreadableSignature)[],
+  check: Check<Signature>,
 ): Promise<RequirementFinding> {
   const signatures: { place: string; outcome: string }[] = []
   for (const signature of found) {
@@ -145,5 +167,6 @@ async function firstGood(
 function remembering(source: DecisionPorts['signatures']): DecisionPorts['signatures'] {
   let simple: Promise<readonly FoundSignature[]> | undefined
   let sigstore: Promise<readonly FoundSignature[]> | undefined
-  return { simple: () => (simple ??= source.simple()), sigstore: () => (sigstore ??= source.sigstore()) }
+  // modules are asked each time: a policy rarely names one twice
+  return { ...source, simple: () => (simple ??= source.simple()), sigstore: () => (sigstore ??= source.sigstore()) }
 }

@@ -1,21 +1,13 @@
 import { ImageError } from '../errors.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { ImageReference } from '../oci/reference.ts'
-import type { FoundSignature } from '../signature/find-signatures.ts'
-import type { Payload } from '../signature/payload.ts'
-import type { StoredSignature } from '../signature/stored-signature.ts'
-import { verifyBundle } from '../signature/verify-bundle.ts'
-import { verifyCosignSignature } from '../signature/verify-cosign.ts'
-import { PREDICATES, subjectFor } from '../statement/statement.ts'
+import { sigstoreBundle } from '../signature/scheme/bundle.ts'
+import { cosignTag } from '../signature/scheme/cosign-tag.ts'
+import type { Attributed, SignedDocument, UnreadableSignature } from '../signature/scheme/scheme.ts'
+import { otherKind, type StoredSignature } from '../signature/stored-signature.ts'
 import { matchesIdentity, type SignedIdentity } from './signed-identity.ts'
 import { bundleTrustOf, type loadTrust } from './trust.ts'
 
-/** The documents that a signature may be over (H02): the index that was asked for, and the platform's manifest. */
-export interface SignedDocument {
-  readonly role: 'index' | 'manifest'
-  readonly digest: Digest
-  readonly bytes: Uint8Array
-}
+export type { SignedDocument } from '../signature/scheme/scheme.ts'
 
 /** What is decided about. */
 export interface SignedImage {
@@ -37,14 +29,14 @@ export interface AcceptedSigner {
 export const DEFAULT_IDENTITY: SignedIdentity = { type: 'matchRepoDigestOrExact' }
 
 /** @throws {ImageError} `signature.*`, `statement.*`, `digest.*`, `key.*` for a signature that does not count. */
-export type Check = (found: StoredSignature) => Promise<AcceptedSigner>
+export type Check<Signature> = (found: Signature) => Promise<AcceptedSigner>
 
 /** What is wrong with a signature is a finding; that there is no answer is an error. */
-export async function tryOne(
-  found: FoundSignature,
-  check: Check,
+export async function tryOne<Signature extends { readonly place: string }>(
+  found: Signature | UnreadableSignature,
+  check: Check<Signature>,
 ): Promise<{ readonly signer: AcceptedSigner } | { readonly signer?: never; readonly why: string }> {
-  if (found.kind === 'unreadable') return { why: `${found.error.code}: ${found.error.message}` }
+  if (isUnreadable(found)) return { why: `${found.error.code}: ${found.error.message}` }
   try {
     return { signer: await check(found) }
   } catch (error) {
@@ -54,6 +46,10 @@ export async function tryOne(
   }
 }
 
+function isUnreadable(found: { readonly place: string }): found is UnreadableSignature {
+  return 'kind' in found && found.kind === 'unreadable'
+}
+
 /** Whose signature it is, of either sigstore form, over one of the image's documents under an allowed name. */
 export async function sigstoreSigner(
   found: StoredSignature,
@@ -61,62 +57,33 @@ export async function sigstoreSigner(
   image: SignedImage,
   identity: SignedIdentity,
 ): Promise<AcceptedSigner> {
-  if (found.kind === 'cosign') {
-    const { payload, signer } = await verifyCosignSignature(found, trust)
-    const { role } = assertPayloadFor(payload, image, identity, found.place)
-    return { key: signer.keyId, signed: role, place: found.place }
+  switch (found.kind) {
+    case 'cosign':
+      return accepted(await cosignTag.verify(found, trust, image.documents), image, identity, found.place)
+    case 'bundle': {
+      const root = bundleTrustOf(trust, found.place)
+      return accepted(await sigstoreBundle.verify(found, root, image.documents), image, identity, found.place)
+    }
+    case 'simple':
+      throw otherKind(found, 'a sigstore signature')
   }
-  if (found.kind !== 'bundle') throw otherKind(found, 'a sigstore signature')
-  return bundleSigner(found, trust, image, identity)
-}
-
-function bundleSigner(
-  found: Extract<StoredSignature, { kind: 'bundle' }>,
-  trust: Awaited<ReturnType<typeof loadTrust>>,
-  image: SignedImage,
-  identity: SignedIdentity,
-): AcceptedSigner {
-  const documents = image.documents.map(({ bytes }) => bytes)
-  const { content, signer } = verifyBundle(found, bundleTrustOf(trust, found.place), documents)
-  if (content.kind === 'artifact') {
-    // over the document itself, and by no name
-    const signed = image.documents.find(({ bytes }) => bytes === content.artifact)
-    if (signed === undefined || !matchesIdentity(identity, image.asked, undefined))
-      throw otherName(found.place, 'no name', identity)
-    return { key: signer.keyId, signed: signed.role, place: found.place }
-  }
-  const { statement } = content
-  if (statement.predicateType !== PREDICATES.sign)
-    throw new ImageError(
-      'signature.mismatch',
-      `${found.place}: states ${JSON.stringify(statement.predicateType.slice(0, 200))}, which is no signature of an image`,
-    )
-  for (const document of image.documents) {
-    const subject = subjectFor(statement, document.digest)
-    if (subject === undefined) continue
-    if (!matchesIdentity(identity, image.asked, subject.name))
-      throw otherName(found.place, subject.name ?? 'no name', identity)
-    return { key: signer.keyId, signed: document.role, place: found.place }
-  }
-  throw new ImageError('signature.mismatch', `${found.place}: is about another image`)
 }
 
 /**
- * @returns Which of the documents the payload is about.
- * @throws {ImageError} `signature.mismatch` when it is about none of them, or under another name (H03).
+ * Holds what a signature says against the image and the names that are allowed: the one place for all schemes (H03).
+ *
+ * @throws {ImageError} `signature.mismatch`
  */
-export function assertPayloadFor(
-  payload: Payload,
+export function accepted(
+  { key, digest, name }: Attributed,
   image: SignedImage,
   identity: SignedIdentity,
   place: string,
-): SignedDocument {
-  const document = image.documents.find(({ digest }) => digest === payload.manifestDigest)
-  if (document === undefined)
-    throw new ImageError('signature.mismatch', `${place}: is about ${payload.manifestDigest}, another image`)
-  if (!matchesIdentity(identity, image.asked, payload.dockerReference))
-    throw otherName(place, payload.dockerReference, identity)
-  return document
+): AcceptedSigner {
+  const document = image.documents.find((one) => one.digest === digest)
+  if (document === undefined) throw new ImageError('signature.mismatch', `${place}: is about ${digest}, another image`)
+  if (!matchesIdentity(identity, image.asked, name)) throw otherName(place, name ?? 'no name', identity)
+  return { key, signed: document.role, place }
 }
 
 function otherName(place: string, name: string, identity: SignedIdentity): ImageError {
@@ -124,8 +91,4 @@ function otherName(place: string, name: string, identity: SignedIdentity): Image
     'signature.mismatch',
     `${place}: signed as ${JSON.stringify(name.slice(0, 200))}, which ${identity.type} does not allow here`,
   )
-}
-
-export function otherKind(found: StoredSignature, wanted: string): ImageError {
-  return new ImageError('signature.mismatch', `${found.place}: not ${wanted}`)
 }

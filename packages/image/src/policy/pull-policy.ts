@@ -1,14 +1,14 @@
 import type { PullAnswer, PullPolicy, PullSubject } from '../pull/pull-image.ts'
 import type { RegistryClient } from '../registry/client.ts'
-import {
-  findLookasideSignatures,
-  findSigstoreSignatures,
-  type FoundSignature,
-  type LookasideReader,
-  readLookasideFile,
-} from '../signature/find-signatures.ts'
+import { type LookasideReader, readLookasideFile } from '../signature/find-signatures.ts'
 import { MAX_SIGNATURE_BYTES } from '../signature/payload.ts'
-import { decideImage, type ImageDecision } from './decide-image.ts'
+import { sigstoreBundle } from '../signature/scheme/bundle.ts'
+import { cosignTag } from '../signature/scheme/cosign-tag.ts'
+import { registryService } from '../signature/scheme/registry-service.ts'
+import type { SchemeModule, SignatureScheme, UnreadableSignature } from '../signature/scheme/scheme.ts'
+import { simpleSigning } from '../signature/scheme/simple-signing.ts'
+import type { BundleSignature, CosignSignature, SimpleSignature } from '../signature/stored-signature.ts'
+import { decideImage, type DecisionPorts, type ImageDecision } from './decide-image.ts'
 import type { SignedImage } from './judge-signature.ts'
 import type { MaterialReader } from './material.ts'
 import type { ImagePolicy } from './parse-policy.ts'
@@ -24,6 +24,8 @@ export interface PolicyPorts {
   readonly registries?: RegistriesD
   /** Reads `http:` and `https:` stores; the client does it unless told, under its rules for that host. */
   readonly lookaside?: LookasideReader
+  /** Schemes that policies may name, beside `registry-service`; of two with one name the own one counts. */
+  readonly schemes?: readonly SchemeModule[]
   readonly at: () => Date
   readonly requireSignature?: boolean
   readonly dangerouslyAcceptSha1?: boolean
@@ -50,6 +52,7 @@ export async function decideBySignatures(image: SignedImage, ports: PolicyPorts)
   return decideImage(chosen, image, {
     material: ports.material,
     signatures: signatureSource(image, ports),
+    schemes: [...(ports.schemes ?? []), registryService],
     at: ports.at(),
     requireSignature: ports.requireSignature ?? false,
     dangerouslyAcceptSha1: ports.dangerouslyAcceptSha1 ?? false,
@@ -82,28 +85,36 @@ export function explainRefusal({ scope, findings }: ImageDecision): readonly str
     ])
 }
 
-function signatureSource(image: SignedImage, ports: PolicyPorts) {
+function signatureSource(image: SignedImage, ports: PolicyPorts): DecisionPorts['signatures'] {
   const { asked, documents } = image
+  const { client, signal } = ports
   const stores = storesFor(ports.registries ?? { docker: new Map() }, asked)
-  const remote: LookasideReader = (url) => ports.client.readFile(new URL(url), MAX_SIGNATURE_BYTES, ports.signal)
-  const each = async (
-    find: (digest: SignedImage['documents'][number]['digest']) => Promise<readonly FoundSignature[]>,
+  const remote: LookasideReader = (url) => client.readFile(new URL(url), MAX_SIGNATURE_BYTES, signal)
+  const { lookaside = '' } = stores
+  const read = lookaside.startsWith('file:') ? readLookasideFile : (ports.lookaside ?? remote)
+  const files = simpleSigning(
+    ({ digest }, number) => (lookaside === '' ? undefined : lookasideUrl(lookaside, asked.path, digest, number)),
+    read,
+  )
+  const fetchBy = async <Signature extends { readonly place: string }>(
+    ...schemes: readonly SignatureScheme<Signature, never>[]
   ) => {
-    const found: FoundSignature[] = []
-    for (const { digest } of documents) found.push(...(await find(digest)))
+    const found: (Signature | UnreadableSignature)[] = []
+    for (const { digest } of documents)
+      for (const scheme of schemes)
+        found.push(
+          ...(await scheme.fetch({ client, name: asked, digest, ...(signal === undefined ? {} : { signal }) })),
+        )
     return found
   }
   return {
-    simple: async () => {
-      const { lookaside } = stores
-      if (lookaside === undefined) return []
-      const read = lookaside.startsWith('file:') ? readLookasideFile : (ports.lookaside ?? remote)
-      return each((digest) => findLookasideSignatures((n) => lookasideUrl(lookaside, asked.path, digest, n), read))
-    },
+    // as the reference does: a store of files where one is configured, and the registry's own service where it has one
+    simple: () => fetchBy<SimpleSignature>(files, registryService),
     // an explicit configuration may turn attachments off; without one a policy that asks for them means them
     sigstore: async () =>
       ports.registries !== undefined && !stores.useSigstoreAttachments
         ? []
-        : each((digest) => findSigstoreSignatures(ports.client.reader(asked, ports.signal), digest, ports.signal)),
+        : fetchBy<CosignSignature | BundleSignature>(cosignTag, sigstoreBundle),
+    of: (scheme) => fetchBy(scheme),
   }
 }

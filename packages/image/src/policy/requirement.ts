@@ -135,6 +135,14 @@ const signersSchema = z
   .refine((v) => v.threshold <= v.signers.length, 'threshold: more than there are signers')
   .refine((v) => new Set(v.signers.map(({ name }) => name)).size === v.signers.length, 'signers: a name twice')
 
+/** Ours (GU-28): a signature of a scheme that a module brings. What the module does not know of, it refuses. */
+const schemeSchema = z.strictObject({
+  type: z.literal('vouchsafeScheme'),
+  scheme: z.string().regex(/^[a-z][a-z0-9.-]{0,63}$/),
+  parameters: z.record(z.string().min(1).max(200), z.unknown()),
+  signedIdentity,
+})
+
 export const requirementSchemas = {
   insecureAcceptAnything: acceptSchema,
   reject: rejectSchema,
@@ -142,6 +150,7 @@ export const requirementSchemas = {
   signedBaseLayer: signedBaseLayerSchema,
   sigstoreSigned: sigstoreSchema,
   vouchsafeSigners: signersSchema,
+  vouchsafeScheme: schemeSchema,
 } as const
 
 const schemeKeys = { keyPath: location.optional(), keyData: base64.optional() }
@@ -162,6 +171,7 @@ export const signedByCosignSchema = z
 export type SignedBy = z.infer<typeof signedBySchema>
 export type SigstoreSigned = z.infer<typeof sigstoreSchema>
 export type Signers = z.infer<typeof signersSchema>
+export type OfScheme = z.infer<typeof schemeSchema>
 
 /** One condition; all of a scope's list must hold. */
 export type Requirement =
@@ -171,3 +181,4 @@ export type Requirement =
   | z.infer<typeof signedBaseLayerSchema>
   | SigstoreSigned
   | Signers
+  | OfScheme

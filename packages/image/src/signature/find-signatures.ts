@@ -9,14 +9,16 @@ import type { RepositoryReader } from '../registry/repository.ts'
 import { MAX_STATEMENT_BYTES } from '../statement/statement.ts'
 import { MAX_SIGNATURE_BYTES } from './payload.ts'
 import { isBundleType } from './bundle-type.ts'
-import { parseSignatureFile, SIMPLE_SIGNING, type StoredSignature } from './stored-signature.ts'
+import type { UnreadableSignature } from './scheme/scheme.ts'
+import {
+  type BundleSignature,
+  type CosignSignature,
+  parseSignatureFile,
+  SIMPLE_SIGNING,
+  type StoredSignature,
+} from './stored-signature.ts'
 
-/** A signature that was found and could not be read: it never counts, and it says why. */
-export interface UnreadableSignature {
-  readonly kind: 'unreadable'
-  readonly place: string
-  readonly error: ImageError
-}
+export type { UnreadableSignature } from './scheme/scheme.ts'
 
 export type FoundSignature = StoredSignature | UnreadableSignature
 
@@ -43,8 +45,9 @@ export async function findSigstoreSignatures(
   digest: Digest,
   signal?: AbortSignal,
 ): Promise<readonly FoundSignature[]> {
-  const budget = { bytes: MAX_TOTAL_BYTES, count: MAX_SIGNATURES }
-  return [...(await underTag(reader, digest, budget)), ...(await asReferrers(reader, digest, budget, signal))]
+  const budget = newBudget()
+  const underTag = await findTagSignatures(reader, digest, budget)
+  return [...underTag, ...(await findBundleSignatures(reader, digest, signal, budget))]
 }
 
 interface Budget {
@@ -52,12 +55,21 @@ interface Budget {
   count: number
 }
 
-async function underTag(reader: RepositoryReader, digest: Digest, budget: Budget): Promise<readonly FoundSignature[]> {
+function newBudget(): Budget {
+  return { bytes: MAX_TOTAL_BYTES, count: MAX_SIGNATURES }
+}
+
+/** Those under cosign's tag alone. @throws {ImageError} as `findSigstoreSignatures`. */
+export async function findTagSignatures(
+  reader: RepositoryReader,
+  digest: Digest,
+  budget: Budget = newBudget(),
+): Promise<readonly (CosignSignature | UnreadableSignature)[]> {
   const tag = signatureTag(digest)
   const manifest = await readTagged(reader, tag)
   if (manifest === undefined) return []
   const layers = manifest.layers.filter(({ mediaType }) => mediaType === SIMPLE_SIGNING)
-  const found: FoundSignature[] = []
+  const found: (CosignSignature | UnreadableSignature)[] = []
   for (const [i, layer] of layers.entries()) {
     const place = `${tag}[${i}]`
     found.push(
@@ -70,16 +82,17 @@ async function underTag(reader: RepositoryReader, digest: Digest, budget: Budget
   return found
 }
 
-async function asReferrers(
+/** Those that refer to the image alone. @throws {ImageError} as `findSigstoreSignatures`. */
+export async function findBundleSignatures(
   reader: RepositoryReader,
   digest: Digest,
-  budget: Budget,
-  signal: AbortSignal | undefined,
-): Promise<readonly FoundSignature[]> {
+  signal?: AbortSignal,
+  budget: Budget = newBudget(),
+): Promise<readonly (BundleSignature | UnreadableSignature)[]> {
   const listed = await listReferrers(reader.home, digest, signal === undefined ? {} : { signal })
   // docker-registry's list is made by clients, and some leave the type out; the manifest itself says it then
   const candidates = listed.filter(({ artifactType }) => artifactType === undefined || isBundleType(artifactType))
-  const found: FoundSignature[] = []
+  const found: (BundleSignature | UnreadableSignature)[] = []
   for (const candidate of candidates) {
     const place = `referrer ${candidate.digest.slice(0, 19)}`
     const bundle = await readable(place, async () => {

@@ -38,6 +38,11 @@ export interface BundleSignature {
   readonly bundle: Uint8Array
 }
 
+/** @internal For a signature of a form that is not wanted where it was found. */
+export function otherKind(found: StoredSignature, wanted: string): ImageError {
+  return new ImageError('signature.mismatch', `${found.place}: not ${wanted}`)
+}
+
 const SIGSTORE_MARK = new TextEncoder().encode('\0sigstore-json\n')
 
 /**

@@ -31,7 +31,7 @@ export interface Signer {
  * Checks one cosign signature: the key or certificate, the log's promise where asked for, the signature over the exact
  * payload, and only then what the payload says.
  *
- * What it says about digest and name is for the caller to compare: see `assertPayloadFor` (H03).
+ * What it says about digest and name is for the caller to compare: see `accepted` in the policy (H03).
  *
  * @throws {ImageError} `signature.unverified`, `signature.untrusted`, `signature.malformed`, `signature.mismatch`.
  * @source cosign signature specification; containers-policy.json(5), sigstoreSigned

@@ -17,6 +17,8 @@ export interface FakeRegistryOptions {
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string; readonly requestCert?: boolean }
   /** Answers the referrers API. */
   readonly referrersApi?: boolean
+  /** Keeps signatures itself, and says so (`X-Registry-Supports-Signatures`). */
+  readonly signingService?: boolean
 }
 
 const sha256 = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
@@ -26,6 +28,8 @@ export class FakeRegistry {
   readonly blobs = new Map<string, Buffer>()
   readonly manifests = new Map<string, { bytes: Buffer; type: string }>()
   readonly uploads = new Map<string, Buffer>()
+  /** What the signing service keeps, by `repository@digest`. */
+  readonly signatures = new Map<string, object[]>()
   readonly seen: Seen[] = []
   lie: Lie = () => undefined
   host = ''
@@ -77,6 +81,8 @@ export class FakeRegistry {
       response.writeHead(status, { 'content-length': content.length, ...more })
       response.end(method === 'HEAD' ? undefined : content)
     }
+    const service = /^\/extensions\/v2\/(.+)\/signatures\/(.+)$/.exec(path)
+    if (path === '/v2/' || service !== null) return this.#service(service, method, body, send)
     const blob = /^\/v2\/(.+)\/blobs\/(sha\d+:[0-9a-f]+)$/.exec(path)
     if (blob !== null) {
       const content = this.blobs.get(blob[2]!)
@@ -127,6 +133,22 @@ export class FakeRegistry {
       )
     }
     send(404)
+  }
+
+  #service(
+    at: RegExpExecArray | null,
+    method: string,
+    body: Buffer,
+    send: (status: number, more?: Record<string, string | number>, content?: Buffer) => void,
+  ): void {
+    const offered = this.#options.signingService === true
+    if (at === null) return send(200, offered ? { 'x-registry-supports-signatures': '1' } : {}, Buffer.from('{}'))
+    if (!offered) return send(404)
+    const key = `${at[1]}@${at[2]}`
+    const signatures = this.signatures.get(key) ?? []
+    if (method !== 'PUT') return send(200, {}, Buffer.from(JSON.stringify({ signatures })))
+    this.signatures.set(key, [...signatures, JSON.parse(body.toString()) as object])
+    send(201)
   }
 
   #upload(

@@ -28,7 +28,7 @@ export const pem = (key: SigningKey) => key.public.key.export({ format: 'pem', t
 export const keyData = (key: SigningKey) => Buffer.from(pem(key)).toString('base64')
 
 /** An image in a registry, a client for it, and a way to ask a policy about it. */
-export async function published(options: { readonly referrersApi?: boolean } = {}) {
+export async function published(options: { readonly referrersApi?: boolean; readonly signingService?: boolean } = {}) {
   const server = await registry(options)
   const c = client({ [server.host]: local })
   const { source, digest } = await image([[file('f')]])

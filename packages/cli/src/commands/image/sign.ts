@@ -7,6 +7,7 @@ import {
   generateSigningKey,
   parsePublicKey,
   PREDICATES,
+  putIntoService,
   signBundle,
   signCosign,
   signSimple,
@@ -37,6 +38,7 @@ interface Options extends RegistryOptions, SigningKeyOptions {
   readonly payloadOut?: string
   readonly gpgKey?: string
   readonly lookaside?: string
+  readonly signingService?: boolean
 }
 
 /** `vouchsafe image sign`: says that this digest is what its signer means. */
@@ -62,8 +64,9 @@ export function signVerb(done: Done): Command {
     .option('--pss', 'RSA keys sign by PSS')
     .option('--payload-out <file>', 'sign nothing: write the bytes that a key elsewhere shall sign; see image attach')
     .option('--public-key <file>', 'with --payload-out and --confidential-space: whose payload it is')
-    .option('--gpg-key <file>', 'sign by OpenPGP instead (simple signing), into --lookaside')
+    .option('--gpg-key <file>', 'sign by OpenPGP instead (simple signing), into --lookaside or --signing-service')
     .option('--lookaside <dir>', 'root of the signature store that registries.d names')
+    .option('--signing-service', 'with --gpg-key: the registry keeps the signature itself, where it offers that')
     .addHelpText(
       'after',
       '\nExamples:\n  $ vouchsafe image sign registry.example/app:v1 --key cosign.key --passphrase-file pass\n' +
@@ -136,8 +139,11 @@ function writePayload(image: RegistryImage, options: Options, file: string): voi
 }
 
 async function byGpg(image: RegistryImage, options: Options, file: string): Promise<void> {
-  if (options.lookaside === undefined)
-    throw new UsageError('simple signatures do not go into registries', 'name a signature store: --lookaside DIR')
+  if ((options.lookaside === undefined) === (options.signingService !== true))
+    throw new UsageError(
+      'where does a simple signature go?',
+      'name a signature store: --lookaside DIR; or --signing-service, where the registry has one of its own',
+    )
   const passphrase = readPassphrase(options.passphraseFile)
   const { digest } = image.descriptor
   const signature = await signSimple(
@@ -149,6 +155,11 @@ async function byGpg(image: RegistryImage, options: Options, file: string): Prom
     new Uint8Array(readFileSync(file)),
     { at: new Date(), ...(passphrase === undefined ? {} : { passphrase }) },
   )
+  if (options.lookaside === undefined) {
+    await putIntoService(image.client, image.name, digest, signature)
+    const stored = `${image.name.registry}: signing service`
+    return outputOf(options).answer({ digest, stored }, `signed ${digest}\n${stored}`)
+  }
   const directory = path.join(options.lookaside, `${image.name.path}@${digest.replace(':', '=')}`)
   mkdirSync(directory, { recursive: true })
   const place = path.join(directory, `signature-${readdirSync(directory).length + 1}`)

@@ -11,7 +11,7 @@ import { file } from '../../../../image/src/testing/unpack.ts'
 import { CommandLine } from '../testing/command-line.ts'
 
 const line = new CommandLine()
-const server = new FakeRegistry()
+const server = new FakeRegistry({ signingService: true })
 let reference = ''
 let digest = ''
 const registries = ['--registries', 'registries.json'] as const
@@ -247,5 +247,24 @@ describe('vouchsafe image sign, verify, attach, sbom', () => {
     const verify = (...more: readonly string[]) => run('verify', `${at.reference}:v1`, '--policy', 'gpg.json', ...more)
     expect((await verify('--registries-d', 'registries.d')).status).toBe(0)
     expect((await verify()).status).toBe(1)
+  })
+
+  test('GU-28 an OpenPGP signature in the registry’s own signing service, by a policy that names the scheme', async () => {
+    const at = await publish('team/service')
+    const { privateKey, publicKey } = await openpgp.generateKey({ userIDs: [{ name: 'Owner' }], format: 'armored' })
+    line.write('service.asc', privateKey)
+    line.write('service-ring.asc', publicKey)
+    const requirement = {
+      type: 'vouchsafeScheme',
+      scheme: 'registry-service',
+      parameters: { keyPaths: [line.file('service-ring.asc')] },
+    }
+    line.write('service.json', JSON.stringify({ default: [requirement] }))
+    const verify = () => run('verify', `${at.reference}:v1`, '--policy', 'service.json')
+    expect([(await verify()).status, (await verify()).stdout]).toEqual([1, expect.stringContaining('no signature')])
+    const nowhere = await run('sign', `${at.reference}:v1`, '--gpg-key', 'service.asc')
+    expect([nowhere.status, nowhere.stderr]).toEqual([2, expect.stringContaining('--signing-service')])
+    expect((await run('sign', `${at.reference}:v1`, '--gpg-key', 'service.asc', '--signing-service')).status).toBe(0)
+    expect((await verify()).status).toBe(0)
   })
 })

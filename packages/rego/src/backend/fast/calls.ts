@@ -1,8 +1,4 @@
-import type { Builtin } from '../../builtins/index.ts'
-import { globMatcher, type GlobMatcher } from '../../builtins/glob.ts'
-import { compileRegex } from '../../builtins/regex.ts'
 import type { Env } from '../../eval/env.ts'
-import type { Location } from '../../syntax/source.ts'
 import {
   compare,
   equal,
@@ -15,65 +11,10 @@ import {
   type RegoRecord,
   type Value,
 } from '../../value/index.ts'
-import { literalPrefix, simplePattern } from './simple-pattern.ts'
+import type { Site } from './site.ts'
 
 // The built-ins that policies call most, for the operands that they mostly get. Everything else goes to the built-in itself,
 // which decides what is right: these only do the same sooner.
-
-/** One call in a policy: the built-in, where it stands, and what is worth keeping from one evaluation to the next. */
-export class Site {
-  readonly builtin: Builtin
-  readonly loc: Location
-  #pattern: string | undefined
-  #matches: (text: string) => boolean = () => false
-  #delimiters: Value | undefined
-  readonly #globs = new Map<string, GlobMatcher>()
-
-  constructor(builtin: Builtin, loc: Location) {
-    this.builtin = builtin
-    this.loc = loc
-  }
-
-  /** The test for a pattern; the last one is kept, since most calls have only one. */
-  matcher(pattern: string): (text: string) => boolean {
-    if (pattern === this.#pattern) return this.#matches
-    const known = matchers.get(pattern)
-    const matches = known ?? matcherOf(pattern)
-    if (known === undefined) {
-      if (matchers.size >= MAX_MATCHERS) matchers.clear()
-      matchers.set(pattern, matches)
-    }
-    this.#pattern = pattern
-    this.#matches = matches
-    return matches
-  }
-
-  /** The test for a glob; those with the delimiters of the last call are kept, which are mostly written in the policy. */
-  glob(pattern: string, delimiters: Value): GlobMatcher {
-    if (delimiters !== this.#delimiters || this.#globs.size >= MAX_MATCHERS) {
-      this.#globs.clear()
-      this.#delimiters = delimiters
-    }
-    let known = this.#globs.get(pattern)
-    if (known === undefined) {
-      known = globMatcher(pattern, delimiters)
-      this.#globs.set(pattern, known)
-    }
-    return known
-  }
-}
-
-const MAX_MATCHERS = 512
-const matchers = new Map<string, (text: string) => boolean>()
-
-/** @throws {BuiltinError} for a pattern that is none */
-function matcherOf(pattern: string): (text: string) => boolean {
-  const simple = simplePattern(pattern)
-  if (simple !== undefined) return simple
-  const re = compileRegex(pattern)
-  const begin = literalPrefix(pattern)
-  return (text) => text.startsWith(begin) && re.test(text)
-}
 
 function slow(env: Env, site: Site, ...args: Value[]): Value | undefined {
   return env.machine.call(site.builtin, args, site.loc)
@@ -81,12 +22,12 @@ function slow(env: Env, site: Site, ...args: Value[]): Value | undefined {
 
 /** `x in xs`. */
 export function isMember(x: Value, xs: Value): boolean {
-  if (xs instanceof RegoSet) return xs.has(x)
   if (isArray(xs)) {
     if (typeof x === 'string') return xs.includes(x)
     for (let i = 0; i < xs.length; i++) if (equal(x, xs[i] as Value)) return true
     return false
   }
+  if (xs instanceof RegoSet) return xs.has(x)
   if (!isObject(xs)) return false
   if (xs instanceof RegoMap) return xs.keys().some((k) => equal(x, xs.get(k) as Value))
   for (const k of Object.keys(xs)) if (equal(x, (xs as RegoRecord)[k] as Value)) return true
@@ -192,6 +133,15 @@ export function concat(env: Env, site: Site, by: Value, parts: Value): Value | u
   return out.isWellFormed() ? out : slow(env, site, by, parts)
 }
 
+export function sprintf(env: Env, site: Site, format: Value, values: Value): Value | undefined {
+  if (typeof format !== 'string' || !isArray(values)) return slow(env, site, format, values)
+  const out = site.plain(format)?.print(values)
+  if (out === undefined) return slow(env, site, format, values)
+  env.budget.spend(1 + format.length + values.length)
+  env.budget.reserve(out.length)
+  return out.isWellFormed() ? out : slow(env, site, format, values)
+}
+
 export function count(env: Env, site: Site, v: Value): Value | undefined {
   if (isArray(v)) return v.length
   if (v instanceof RegoSet || v instanceof RegoMap) return v.size
@@ -245,6 +195,7 @@ export const FAST_CALLS: ReadonlyMap<string, string> = new Map([
   ['strings.replace_n', 'replaceN'],
   ['split', 'split'],
   ['concat', 'concat'],
+  ['sprintf', 'sprintf'],
   ['count', 'count'],
   ['object.get', 'objectGet'],
   ['trim_prefix', 'trimPrefix'],
@@ -263,6 +214,7 @@ export const FAST = {
   replaceN,
   split,
   concat,
+  sprintf,
   count,
   objectGet,
   trimPrefix,

@@ -11,6 +11,7 @@ import type { Kernel } from './debian.ts'
 
 const FIRMWARE = '/usr/share/OVMF/OVMF_CODE_4M.fd'
 const FIRMWARE_SETTINGS = '/usr/share/OVMF/OVMF_VARS_4M.fd'
+export const MEMORY_MIB = 1536
 /** Emulation on a busy machine is slow: this is for a guest that hangs. */
 const BOOT_TIMEOUT_MS = 600_000
 
@@ -35,13 +36,14 @@ export interface Ran {
 export class VirtualMachine {
   readonly #directory: string
   readonly #kernel: Kernel
-  readonly #initramfs: string
+  /** File of the RAM disk that it boots. */
+  readonly initramfs: string
   readonly #running = new Set<ChildProcess>()
 
   private constructor(directory: string, kernel: Kernel, initramfs: string) {
     this.#directory = directory
     this.#kernel = kernel
-    this.#initramfs = initramfs
+    this.initramfs = initramfs
   }
 
   /** Makes the machine and its TPM, and has a manufacturer certify the TPM's endorsement keys before the first boot. */
@@ -90,7 +92,18 @@ export class VirtualMachine {
     while (!existsSync(socket)) await sleep(20)
     const machine = this.#spawn(
       'qemu-system-x86_64',
-      ['-accel', 'tcg', '-machine', 'q35,smm=off', '-cpu', 'max', '-m', '1536', '-nodefaults', '-no-reboot'],
+      [
+        '-accel',
+        'tcg',
+        '-machine',
+        'q35,smm=off',
+        '-cpu',
+        'max',
+        '-m',
+        String(MEMORY_MIB),
+        '-nodefaults',
+        '-no-reboot',
+      ],
       ['-display', 'none', '-monitor', 'none', '-serial', `file:${this.console}`, '-serial', 'stdio'],
       ['-drive', `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
       ['-drive', `if=pflash,format=raw,file=${settings}`],
@@ -98,7 +111,7 @@ export class VirtualMachine {
       ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='],
       ['-chardev', `socket,id=tpm,path=${socket}`],
       ['-tpmdev', 'emulator,id=tpm,chardev=tpm', '-device', 'tpm-tis,tpmdev=tpm'],
-      ['-kernel', this.#kernel.image, '-initrd', this.#initramfs, '-append', commandLine],
+      ['-kernel', this.#kernel.image, '-initrd', this.initramfs, '-append', commandLine],
     )
     try {
       const events = await this.#untilOff(machine)

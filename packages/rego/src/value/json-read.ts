@@ -1,7 +1,7 @@
 import { adopt, DEFAULT_MAX_DEPTH } from './adopt.ts'
 import { numberFromText } from './number.ts'
 import { wellFormed } from './text.ts'
-import { newRecord, type Value } from './value.ts'
+import { isArray, isRecord, newRecord, type Value } from './value.ts'
 import { ValueError } from './value-error.ts'
 
 export type JsonReadOptions = {
@@ -18,37 +18,57 @@ export type JsonReadOptions = {
  * @throws {ValueError} `value.malformed` or `value.too-deep`.
  */
 export function fromJson(text: string, options: JsonReadOptions = {}): Value {
-  if (options.refuseDuplicates !== true && !mayLoseDigits(text)) {
+  const names = namesIn(text)
+  if (names !== undefined) {
     let parsed: unknown
     try {
       parsed = JSON.parse(text)
     } catch (error) {
       throw new ValueError('value.malformed', error instanceof Error ? error.message : 'not JSON')
     }
-    return adopt(parsed, options)
+    const value = adopt(parsed, options)
+    if (options.refuseDuplicates !== true || membersOf(value) === names) return value
   }
   return new JsonReader(text, options).read()
 }
 
-/** True if a number outside strings has a fraction, an exponent, 16 or more characters, or is -0. */
-function mayLoseDigits(text: string): boolean {
+/**
+ * How many names of members the text has. Undefined if `JSON.parse` may lose digits: a number has a fraction, an exponent, 16 or
+ * more characters, or is -0.
+ */
+function namesIn(text: string): number | undefined {
+  let names = 0
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i)
     if (c === 34) {
       i = endOfString(text, i + 1)
+    } else if (c === 58) {
+      names++
     } else if (c === 45 || (c >= 48 && c <= 57)) {
       const start = i
       for (i++; i < text.length; i++) {
         const d = text.charCodeAt(i)
         if (d >= 48 && d <= 57) continue
-        if (d === 46 || d === 69 || d === 101) return true
+        if (d === 46 || d === 69 || d === 101) return undefined
         break
       }
-      if (i - start > 15 || (c === 45 && text.charCodeAt(start + 1) === 48)) return true
+      if (i - start > 15 || (c === 45 && text.charCodeAt(start + 1) === 48)) return undefined
       i--
     }
   }
-  return false
+  return names
+}
+
+/** Members of all objects in a value: fewer than the text had names where one was given twice. */
+function membersOf(v: Value): number {
+  let members = 0
+  if (isArray(v)) for (const x of v) members += membersOf(x)
+  else if (isRecord(v)) {
+    const values = Object.values(v)
+    members += values.length
+    for (const x of values) members += membersOf(x)
+  }
+  return members
 }
 
 /** Index of the closing quote, or the end of the text. */

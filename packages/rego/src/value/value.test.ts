@@ -292,7 +292,19 @@ describe('JSON', () => {
   })
 
   test('K12 refuses a name given twice where asked, else the last wins as in OPA', () => {
-    expect(() => fromJson('{"a":1,"a":2}', { refuseDuplicates: true })).toThrow(/name given twice/)
+    const twice = [
+      '{"a":1,"a":2}',
+      '[{"b":{"a":":","a":":"}}]',
+      '{"a":{"b":1},"a":{}}',
+      '{"__proto__":1,"__proto__":2}',
+      '{"\\u0061":1,"a":1.0}',
+      '{"\\udc01":1,"\\udc02":2}',
+    ]
+    for (const text of twice) {
+      expect(() => fromJson(text, { refuseDuplicates: true }), text).toThrow(/name given twice/)
+    }
+    const once = '{"a":{"a":1,"b":[{"a":":"},{"a":"{"}]},"b":{"__proto__":{}}}'
+    expect(toJson(fromJson(once, { refuseDuplicates: true }))).toBe(once)
     expect(toJson(fromJson('{"a":1,"a":2}'))).toBe('{"a":2}')
     expect(toJson(fromJson('{"a":1,"a":2.0}'))).toBe('{"a":2.0}')
   })

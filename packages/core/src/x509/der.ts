@@ -1,5 +1,6 @@
 import { VouchsafeError } from '../base/errors.ts'
-import { knownOid, rememberOid } from './oid-text.ts'
+import { KnownOctets } from './known-octets.ts'
+import { oidText } from './oid-text.ts'
 
 /** Identifier octets of the universal types that certificates use. */
 export const TAG = {
@@ -35,6 +36,9 @@ export interface DerElement {
 }
 
 const MAX_DEPTH = 16
+
+/** A certificate has two dozen. */
+const knownOids = new KnownOctets<string>(1024)
 
 /**
  * Reads DER, and nothing that is merely BER: definite and minimal lengths, single-octet tags, minimal integers,
@@ -160,7 +164,7 @@ export class DerReader {
     this.#enter(field, TAG.oid)
     const length = this.#at - this.#content
     if (length === 0 || length > 64) throw this.malformed(field, `OID of ${length} octets`)
-    return knownOid(this.#bytes, this.#content, this.#at) ?? this.#newOid(field)
+    return knownOids.find(this.#bytes, this.#content, this.#at) ?? this.#newOid(field)
   }
 
   /** The last number of an OID directly below `arc`, whose octets are given; undefined for any other OID. Up to 127. */
@@ -180,7 +184,7 @@ export class DerReader {
       begins = octet < 0x80
     }
     if (!begins) throw this.malformed(field, 'OID is cut short')
-    return rememberOid(content)
+    return knownOids.keep(content, oidText(content))
   }
 
   octetString(field: string): Uint8Array {

@@ -37,14 +37,22 @@ export class EndorsementMemo {
    *
    * @param what - Tells apart what is made of the same bytes.
    */
-  async once<T extends object>(what: string, bytes: Uint8Array, make: () => T | Promise<T>): Promise<T> {
+  once<T extends object>(what: string, bytes: Uint8Array, make: () => T | Promise<T>): T | Promise<T> {
     const place = placeOf(what, bytes)
     const known = this.#known.get(place)
-    if (known !== undefined && known.what === what && sameBytes(known.bytes, bytes)) {
-      this.#known.delete(place) // and in again, as the youngest
-      this.#known.set(place, known)
-      return known.value as T
-    }
+    if (known === undefined || known.what !== what || !sameBytes(known.bytes, bytes))
+      return this.#make(place, what, bytes, make)
+    this.#known.delete(place) // and in again, as the youngest
+    this.#known.set(place, known)
+    return known.value as T
+  }
+
+  async #make<T extends object>(
+    place: number,
+    what: string,
+    bytes: Uint8Array,
+    make: () => T | Promise<T>,
+  ): Promise<T> {
     const kept = new Uint8Array(bytes) // before others run, who may write to the bytes
     const value = await make()
     const [oldest] = this.#known.keys()
@@ -120,11 +128,11 @@ export async function keyOf(
 }
 
 /** The result of a pure function of `bytes`, from the memo where there is one. */
-export async function once<T extends object>(
+export function once<T extends object>(
   memo: EndorsementMemo | undefined,
   what: string,
   bytes: Uint8Array,
   make: () => T | Promise<T>,
-): Promise<T> {
+): T | Promise<T> {
   return memo === undefined ? make() : memo.once(what, bytes, make)
 }

@@ -1,5 +1,6 @@
 import { fromUtf8 } from '../base/encoding.ts'
 import { DerReader, latin1, TAG, type DerElement } from './der.ts'
+import { KnownOctets } from './known-octets.ts'
 import { OID } from './oids.ts'
 
 /** A distinguished name. Names are compared by `raw`: the readable form is for people only. */
@@ -27,21 +28,29 @@ const SHORT: Readonly<Record<string, string>> = {
 
 /** Reads an RDNSequence. An empty one is a name too: EK certificates have it as subject. */
 export function readName(outer: DerReader, field: string): Name {
-  const element = outer.take(field, TAG.sequence)
-  const names = new DerReader(`${outer.what}: ${field}`, element.content)
+  const { raw, content } = outer.take(field, TAG.sequence)
+  const known = knownNames.find(content, 0, content.length)
+  const { text, attributes } = known ?? knownNames.keep(content, readContent(outer, field, content))
+  return { raw, attributes, text }
+}
+
+const knownNames = new KnownOctets<Pick<Name, 'text' | 'attributes'>>(512)
+
+function readContent(outer: DerReader, field: string, content: Uint8Array): Pick<Name, 'text' | 'attributes'> {
+  const names = new DerReader(`${outer.what}: ${field}`, content)
   const attributes: { oid: string; value: string }[] = []
   while (!names.done) {
     const rdn = names.set('RelativeDistinguishedName')
     do {
       const pair = rdn.sequence('AttributeTypeAndValue')
       const oid = pair.oid('type')
-      attributes.push({ oid, value: text(pair, pair.any('value')) })
+      attributes.push(Object.freeze({ oid, value: text(pair, pair.any('value')) }))
       pair.end()
     } while (!rdn.done)
     if (attributes.length > 64) throw names.malformed('RDNSequence', 'over 64 attributes')
   }
   const readable = attributes.map(({ oid, value }) => `${SHORT[oid] ?? oid}=${escape(value)}`)
-  return { raw: element.raw, attributes, text: readable.toReversed().join(',') }
+  return { attributes: Object.freeze(attributes), text: readable.toReversed().join(',') }
 }
 
 /** The one value of an attribute; undefined when it is absent or stands there twice. */

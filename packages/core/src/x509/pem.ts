@@ -16,13 +16,17 @@ export function parsePem(text: string, label: 'CERTIFICATE' | 'X509 CRL'): reado
 const MAX_BLOCKS = 32
 const DASH = 0x2d
 const BEGIN = utf8('-----BEGIN ')
+const LINES = {
+  CERTIFICATE: { first: utf8('-----BEGIN CERTIFICATE-----'), last: utf8('-----END CERTIFICATE-----') },
+  'X509 CRL': { first: utf8('-----BEGIN X509 CRL-----'), last: utf8('-----END X509 CRL-----') },
+} as const
 
 /**
  * The blocks of a PEM text, still in base64: for callers who know most of them already. Views of `text`. As `parsePem`
  * otherwise.
  */
 export function splitPem(text: Uint8Array, label: 'CERTIFICATE' | 'X509 CRL'): readonly Uint8Array[] {
-  const [first, last] = [utf8(`-----BEGIN ${label}-----`), utf8(`-----END ${label}-----`)]
+  const { first, last } = LINES[label]
   const blocks: Uint8Array[] = []
   for (let at = 0; ;) {
     const begin = skipSpace(text, at)

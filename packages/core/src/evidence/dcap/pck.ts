@@ -79,8 +79,6 @@ export function readBlock(block: Uint8Array): Certificate {
   return parseCertificate(decodePemBlock(block))
 }
 
-const SGX = '1.2.840.113741.1.13.1'
-const SGX_OCTETS = Uint8Array.of(0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01)
 const TYPES = ['standard', 'scalable', 'scalable-with-integrity'] as const
 
 /**
@@ -91,42 +89,52 @@ const TYPES = ['standard', 'scalable', 'scalable-with-integrity'] as const
  */
 export function readPck(certificate: Certificate): Pck {
   const what = `certificate ${certificate.label}: SGX extension`
-  const extension = certificate.extensions.get(SGX)
+  const extension = certificate.extensions.get(SGX.arc)
   if (extension === undefined) throw new VouchsafeError('endorsement.malformed', `${what} is missing`)
   const outer = new DerReader(what, extension.value)
-  const members = readMembers(outer.sequence('SGXExtensions'), SGX)
+  const found: { -readonly [K in keyof Pck]?: Pck[K] } = {}
+  let tcb: ReturnType<typeof readTcb> | undefined
+  const has = readMembers(outer.sequence('SGXExtensions'), SGX, (n, r) => {
+    if (n === 1) found.ppid = hex(r, 'PPID', 16)
+    else if (n === 2) tcb = readTcb(r)
+    else if (n === 3) found.pceId = hex(r, 'PCEID', 2)
+    else if (n === 4) found.fmspc = hex(r, 'FMSPC', 6)
+    else if (n === 5) found.sgxType = readType(r)
+    else if (n === 6) found.platformInstanceId = hex(r, 'PlatformInstanceID', 16)
+    else found.configuration = readConfiguration(r)
+  })
   outer.end()
-  const octets = (n: number, length: number) => {
-    const value = members.need(n, (r) => r.octetString(`${SGX}.${n}`))
-    if (value.length !== length) throw outer.malformed(`${SGX}.${n}`, `${value.length} bytes, wanted ${length}`)
-    return toHex(value)
+  const { ppid, pceId, fmspc, sgxType, platformInstanceId, configuration } = found
+  if (!ppid || !tcb || !pceId || !fmspc || !sgxType)
+    throw outer.malformed(`${SGX.arc}.${[1, 2, 3, 4, 5].find((n) => !has(n))}`, 'missing')
+  return {
+    ppid,
+    ...tcb,
+    pceId,
+    fmspc,
+    sgxType,
+    ...(platformInstanceId !== undefined && { platformInstanceId }),
+    ...(configuration !== undefined && { configuration }),
   }
-  const pck = {
-    ppid: octets(1, 16),
-    ...members.need(2, readTcb),
-    pceId: octets(3, 2),
-    fmspc: octets(4, 6),
-    sgxType: members.need(5, readType),
-    ...(members.has(6) && { platformInstanceId: octets(6, 16) }),
-    ...(members.has(7) && { configuration: members.need(7, readConfiguration) }),
-  }
-  members.end(7)
-  return pck
 }
 
 function readTcb(outer: DerReader): Pick<Pck, 'componentSvns' | 'pceSvn' | 'cpuSvn'> {
-  const members = readMembers(outer.sequence('TCB'), `${SGX}.2`)
-  const componentSvns: number[] = []
-  for (let n = 1; n <= 16; n++) componentSvns.push(members.need(n, readSvn))
-  const pceSvn = members.need(17, (r) => r.smallInteger('PCESVN', 0xffff))
-  const cpuSvn = members.need(18, (r) => r.octetString('CPUSVN'))
-  if (cpuSvn.length !== 16) throw outer.malformed('CPUSVN', `${cpuSvn.length} bytes, wanted 16`)
-  members.end(18)
-  return { componentSvns, pceSvn, cpuSvn: toHex(cpuSvn) }
+  const componentSvns = new Array<number>(16).fill(0)
+  let pceSvn = 0
+  let cpuSvn = ''
+  const has = readMembers(outer.sequence('TCB'), TCB, (n, r) => {
+    if (n <= 16) componentSvns[n - 1] = r.smallInteger('component SVN', 255)
+    else if (n === 17) pceSvn = r.smallInteger('PCESVN', 0xffff)
+    else cpuSvn = hex(r, 'CPUSVN', 16)
+  })
+  for (let n = 1; n <= TCB.last; n++) if (!has(n)) throw outer.malformed(`${TCB.arc}.${n}`, 'missing')
+  return { componentSvns, pceSvn, cpuSvn }
 }
 
-function readSvn(r: DerReader): number {
-  return r.smallInteger('component SVN', 255)
+function hex(r: DerReader, field: string, length: number): string {
+  const value = r.octetString(field)
+  if (value.length !== length) throw r.malformed(field, `${value.length} bytes, wanted ${length}`)
+  return toHex(value)
 }
 
 function readType(r: DerReader): Pck['sgxType'] {
@@ -137,47 +145,50 @@ function readType(r: DerReader): Pck['sgxType'] {
 }
 
 function readConfiguration(outer: DerReader): NonNullable<Pck['configuration']> {
-  const members = readMembers(outer.sequence('Configuration'), `${SGX}.7`)
-  const flag = (n: number) => members.has(n) && members.need(n, (r) => r.boolean('configuration'))
-  const configuration = { dynamicPlatform: flag(1), cachedKeys: flag(2), smtEnabled: flag(3) }
-  members.end(3)
-  return configuration
+  const flags = [false, false, false]
+  readMembers(outer.sequence('Configuration'), CONFIGURATION, (n, r) => {
+    flags[n - 1] = r.boolean('configuration')
+  })
+  const [dynamicPlatform = false, cachedKeys = false, smtEnabled = false] = flags
+  return { dynamicPlatform, cachedKeys, smtEnabled }
 }
 
-/** A sequence of pairs (OID, value), every OID directly below `arc`, told apart by its last number. */
-function readMembers(list: DerReader, arc: string) {
-  const above = encodeArc(arc)
-  const values: (DerReader | undefined)[] = new Array(MEMBERS).fill(undefined)
+/** A sequence whose members are told apart by the last number of their OIDs, 1 to `last`. */
+interface Members {
+  readonly arc: string
+  /** Of the arc, whose OID every member is directly below. */
+  readonly octets: Uint8Array
+  readonly last: number
+}
+
+const SGX: Members = {
+  arc: '1.2.840.113741.1.13.1',
+  octets: Uint8Array.of(0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01),
+  last: 7,
+}
+const TCB: Members = { arc: `${SGX.arc}.2`, octets: Uint8Array.of(...SGX.octets, 2), last: 18 }
+const CONFIGURATION: Members = { arc: `${SGX.arc}.7`, octets: Uint8Array.of(...SGX.octets, 7), last: 3 }
+
+/**
+ * Reads pairs (OID, value), in any order, none of them unknown or twice.
+ *
+ * @returns Whether there was a member of that number.
+ */
+function readMembers(
+  list: DerReader,
+  { arc, octets, last }: Members,
+  read: (n: number, value: DerReader) => void,
+): (n: number) => boolean {
+  let seen = 0 // a bit for each
   while (!list.done) {
     const pair = list.sequence('member')
-    const number = pair.oidBelow('oid', above)
-    if (number === undefined) throw list.malformed('member', `not directly below ${arc}`)
-    if (number >= MEMBERS) throw list.malformed(`${arc}.${number}`, 'not known')
-    if (values[number] !== undefined) throw list.malformed(`${arc}.${number}`, 'twice')
-    values[number] = pair
+    const n = pair.oidBelow('oid', octets)
+    if (n === undefined) throw list.malformed('member', `not directly below ${arc}`)
+    if (n < 1 || n > last) throw list.malformed(`${arc}.${n}`, 'not known')
+    if ((seen & (1 << n)) !== 0) throw list.malformed(`${arc}.${n}`, 'twice')
+    seen |= 1 << n
+    read(n, pair)
+    pair.end()
   }
-  return {
-    has: (n: number) => values[n] !== undefined,
-    need<T>(n: number, read: (r: DerReader) => T): T {
-      const r = values[n]
-      if (r === undefined) throw list.malformed(`${arc}.${n}`, 'missing')
-      const value = read(r)
-      r.end()
-      return value
-    },
-    /** Call last: nothing but members 1 to `last` may be there. */
-    end(last: number): void {
-      for (let n = 0; n < MEMBERS; n++)
-        if (values[n] !== undefined && (n < 1 || n > last)) throw list.malformed(`${arc}.${n}`, 'not known')
-    },
-  }
-}
-
-/** No sequence here has members of a higher number than 18. */
-const MEMBERS = 19
-
-/** Content octets of the SGX arc, and of what lies one below it. */
-function encodeArc(arc: string): Uint8Array {
-  const below = arc.slice(SGX.length + 1)
-  return below === '' ? SGX_OCTETS : Uint8Array.of(...SGX_OCTETS, Number(below))
+  return (n) => (seen & (1 << n)) !== 0
 }

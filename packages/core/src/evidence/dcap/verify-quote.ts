@@ -53,24 +53,35 @@ export async function verifyDcapQuote(quote: DcapQuote, trust: DcapTrust, crypto
     assertVerified(collateral)
     assertWithin('collateral', collateral.from, collateral.until, at)
   }
-  const { presented, qeReport, key } = await once(memo, 'dcap', quote.certification, () =>
-    readCertification(quote, memo, crypto),
-  )
-  const chain = await verifyPckChain(presented, trust, crypto)
-  if (!(await crypto.verify(key, SHA256_RAW, quote.signed, quote.signature)))
+  const certification = await once(memo, 'dcap', quote.certification, () => readCertification(quote, memo, crypto))
+  const chain = await verifyPckChain(certification.presented, trust, crypto)
+  if (!(await crypto.verify(certification.key, SHA256_RAW, quote.signed, quote.signature)))
     throw new VouchsafeError('evidence.signature', 'quote: signature does not verify under the attestation key')
-  const { pck } = presented
-  const qeRating = collateral === 'not-checked' ? collateral : rateQuotingEnclave(qeReport, collateral.qeIdentity)
-  if (collateral !== 'not-checked') matchPlatform(pck, collateral.tcbInfo)
-  return { pck, chain, qeReport, qeRating }
+  const { presented, qeReport } = certification
+  return { pck: presented.pck, chain, qeReport, qeRating: judged(certification, chain, collateral) }
 }
 
-async function verifyPckChain(
+/** What follows from a platform's certification, its chain and collateral, found out once for these very three. */
+function judged(
+  certification: Certification,
+  chain: VerifiedChain,
+  collateral: DcapTrust['collateral'],
+): DcapFacts['qeRating'] {
+  const { presented, qeReport, last } = certification
+  if (last?.chain === chain && last.collateral === collateral) return last.qeRating
+  assertPck(presented, chain)
+  const qeRating = collateral === 'not-checked' ? collateral : rateQuotingEnclave(qeReport, collateral.qeIdentity)
+  if (collateral !== 'not-checked') matchPlatform(presented.pck, collateral.tcbInfo)
+  certification.last = { chain, collateral, qeRating }
+  return qeRating
+}
+
+function verifyPckChain(
   { leaf, intermediates }: PckChain,
   { anchors, collateral, at, memo }: DcapTrust,
   crypto: CryptoPort,
 ): Promise<VerifiedChain> {
-  const chain = await verifyChain({
+  return verifyChain({
     leaf,
     intermediates,
     anchors,
@@ -81,6 +92,10 @@ async function verifyPckChain(
     revocation: collateral === 'not-checked' ? collateral : { lists: collateral.lists, require: 'every' },
     ...(memo && { memo }),
   })
+}
+
+/** A chain of a PCK and the authority of its kind, and nothing beside it. */
+function assertPck({ leaf, intermediates }: PckChain, chain: VerifiedChain): void {
   const [issuer, ...rest] = chain.path.slice(1)
   const authority = issuer && attribute(issuer.subject, OID.commonName)
   const known = authority === 'Intel SGX PCK Platform CA' || authority === 'Intel SGX PCK Processor CA'
@@ -88,7 +103,6 @@ async function verifyPckChain(
   if (!isPck || !known || rest.length > 0)
     throw new VouchsafeError('endorsement.mismatch', `certificate ${leaf.label}: not a PCK certificate of a PCK CA`)
   assertWholeChain(intermediates, chain)
-  return chain
 }
 
 /** What comes with every quote of a platform, and means the same each time. The chain is still to be verified. */
@@ -97,6 +111,8 @@ interface Certification {
   readonly qeReport: EnclaveReport
   /** The attestation key. */
   readonly key: PublicKey
+  /** What it was last judged by, and to be. */
+  last?: Pick<DcapFacts, 'chain' | 'qeRating'> & Pick<DcapTrust, 'collateral'>
 }
 
 /** The presented platform key vouches for the quoting enclave, and the enclave for the attestation key. */

@@ -26,13 +26,13 @@ export interface SnpGuestPolicy {
 
 /** Reads POLICY: bit 17 must be set, 26 and above must not. @source AMD SEV-SNP Firmware ABI 1.58, table 10 */
 export function readGuestPolicy(r: ByteReader): SnpGuestPolicy {
-  const bits = r.u64('POLICY')
-  const has = (bit: number) => ((bits >> BigInt(bit)) & 1n) === 1n
+  const bits = r.u32('POLICY')
+  const has = (bit: number) => ((bits >>> bit) & 1) === 1
   if (!has(17)) throw r.malformed('POLICY', 'bit 17 is not set')
-  if (bits >> 26n !== 0n) throw r.malformed('POLICY', 'reserved bits are set')
+  if (bits >>> 26 !== 0 || r.u32('POLICY') !== 0) throw r.malformed('POLICY', 'reserved bits are set')
   return {
-    abiMinor: Number(bits & 0xffn),
-    abiMajor: Number((bits >> 8n) & 0xffn),
+    abiMinor: bits & 0xff,
+    abiMajor: (bits >>> 8) & 0xff,
     smtAllowed: has(16),
     migrationAgentAllowed: has(18),
     debugAllowed: has(19),
@@ -65,9 +65,9 @@ export interface SnpPlatformInfo {
 
 /** Reads PLATFORM_INFO. Bit 6 has no published meaning, and Turin sets it; bits above 7 are refused. */
 export function readPlatformInfo(r: ByteReader): SnpPlatformInfo {
-  const bits = r.u64('PLATFORM_INFO')
-  const has = (bit: number) => ((bits >> BigInt(bit)) & 1n) === 1n
-  if (bits >> 8n !== 0n) throw r.malformed('PLATFORM_INFO', 'reserved bits are set')
+  const bits = r.u32('PLATFORM_INFO')
+  const has = (bit: number) => ((bits >>> bit) & 1) === 1
+  if (bits >>> 8 !== 0 || r.u32('PLATFORM_INFO') !== 0) throw r.malformed('PLATFORM_INFO', 'reserved bits are set')
   return {
     smtEnabled: has(0),
     tsmeEnabled: has(1),

@@ -79,35 +79,35 @@ function readReport(raw: Uint8Array): SnpReport {
     throw new VouchsafeError('evidence.unsupported', `SNP report: version ${version}, wanted 2, 3 or 5`)
   const guestSvn = r.u32('GUEST_SVN')
   const policy = readGuestPolicy(r)
-  const familyId = r.take('FAMILY_ID', 16)
-  const imageId = r.take('IMAGE_ID', 16)
+  const familyId = r.view('FAMILY_ID', 16)
+  const imageId = r.view('IMAGE_ID', 16)
   const vmpl = r.u32('VMPL')
   if (vmpl > 3) throw r.malformed('VMPL', `${vmpl} is no level of a guest`)
   const algorithm = r.u32('SIGNATURE_ALGO')
   if (algorithm !== 1)
     throw new VouchsafeError('evidence.algorithm', `SNP report: SIGNATURE_ALGO ${algorithm}, wanted 1 (ECDSA P-384)`)
-  const currentTcb = r.take('CURRENT_TCB', 8)
+  const currentTcb = r.view('CURRENT_TCB', 8)
   const platformInfo = readPlatformInfo(r)
   const { authorKeyEnabled, signingKey } = readSignerInfo(r)
   reserved(r, 4)
-  const reportData = r.take('REPORT_DATA', 64)
-  const measurement = r.take('MEASUREMENT', 48)
-  const hostData = r.take('HOST_DATA', 32)
-  const idKeyDigest = r.take('ID_KEY_DIGEST', 48)
-  const authorKeyDigest = r.take('AUTHOR_KEY_DIGEST', 48)
-  const reportId = r.take('REPORT_ID', 32)
-  const migrationAgentReportId = r.take('REPORT_ID_MA', 32)
-  const reportedTcb = r.take('REPORTED_TCB', 8)
+  const reportData = r.view('REPORT_DATA', 64)
+  const measurement = r.view('MEASUREMENT', 48)
+  const hostData = r.view('HOST_DATA', 32)
+  const idKeyDigest = r.view('ID_KEY_DIGEST', 48)
+  const authorKeyDigest = r.view('AUTHOR_KEY_DIGEST', 48)
+  const reportId = r.view('REPORT_ID', 32)
+  const migrationAgentReportId = r.view('REPORT_ID_MA', 32)
+  const reportedTcb = r.view('REPORTED_TCB', 8)
   const cpu =
     version === 2
       ? undefined
       : { family: r.u8('CPUID_FAM_ID'), model: r.u8('CPUID_MOD_ID'), stepping: r.u8('CPUID_STEP') }
   reserved(r, version === 2 ? 24 : 21)
-  const chipId = r.take('CHIP_ID', 64)
-  const committedTcb = r.take('COMMITTED_TCB', 8)
+  const chipId = r.view('CHIP_ID', 64)
+  const committedTcb = r.view('COMMITTED_TCB', 8)
   const currentFirmware = readFirmwareVersion(r, 'CURRENT')
   const committedFirmware = readFirmwareVersion(r, 'COMMITTED')
-  const launchTcb = r.take('LAUNCH_TCB', 8)
+  const launchTcb = r.view('LAUNCH_TCB', 8)
   const mitigations =
     version === 5
       ? { launchMitigations: r.u64('LAUNCH_MIT_VECTOR'), currentMitigations: r.u64('CURRENT_MIT_VECTOR') }
@@ -172,16 +172,18 @@ function readFirmwareVersion(r: ByteReader, field: string): SnpFirmwareVersion {
 /** r and s stand there in 72 little-endian bytes each, and the rest of 512 bytes is zero. */
 function readSignature(r: ByteReader): Uint8Array {
   const signature = new Uint8Array(96)
-  for (const [i, field] of ['SIGNATURE.R', 'SIGNATURE.S'].entries()) {
-    const number = r.take(field, 72)
+  for (let i = 0; i < 2; i++) {
+    const field = i === 0 ? 'SIGNATURE.R' : 'SIGNATURE.S'
+    const number = r.view(field, 72)
     if (!isZero(number.subarray(48))) throw r.malformed(field, 'longer than the P-384 field')
-    signature.set(number.subarray(0, 48).reverse(), i * 48)
+    for (let n = 0; n < 48; n++) signature[i * 48 + n] = number[47 - n] ?? 0
   }
   reserved(r, 368)
   return signature
 }
 
 function reserved(r: ByteReader, length: number): void {
+  if (length === 0) return
   const before = r.offset
   if (!isZero(r.view('reserved', length))) throw r.malformed(`reserved bytes from 0x${before.toString(16)}`, 'not zero')
 }

@@ -25,6 +25,13 @@ const LAYOUT: Readonly<Record<SnpProduct, Readonly<Partial<Record<keyof SnpTcb, 
   Turin: { fmc: 0, bootloader: 1, tee: 2, snp: 3, microcode: 7 },
 }
 
+const RESERVED = { Milan: reservedIn('Milan'), Genoa: reservedIn('Genoa'), Turin: reservedIn('Turin') } as const
+
+function reservedIn(product: SnpProduct): readonly number[] {
+  const used = Object.values(LAYOUT[product])
+  return [0, 1, 2, 3, 4, 5, 6, 7].filter((i) => !used.includes(i))
+}
+
 /**
  * Reads a TCB_VERSION of 8 bytes. Its layout depends on the product, so the product must come from signed data.
  *
@@ -33,9 +40,8 @@ const LAYOUT: Readonly<Record<SnpProduct, Readonly<Partial<Record<keyof SnpTcb, 
  */
 export function decodeTcb(field: string, bytes: Uint8Array, product: SnpProduct): SnpTcb {
   const layout = LAYOUT[product]
-  const used = new Set(Object.values(layout))
-  for (let i = 0; i < 8; i++)
-    if (!used.has(i) && bytes[i] !== 0)
+  for (const i of RESERVED[product])
+    if (bytes[i] !== 0)
       throw new VouchsafeError('input.malformed', `SNP report: ${field}: reserved byte ${i} is set, for a ${product}`)
   const at = (part: keyof SnpTcb) => bytes[layout[part] ?? -1] ?? 0
   const parts = { bootloader: at('bootloader'), tee: at('tee'), snp: at('snp'), microcode: at('microcode') }
@@ -46,9 +52,10 @@ const PARTS = ['fmc', 'bootloader', 'tee', 'snp', 'microcode'] as const
 
 /** The parts of `tcb` that are lower than in `floor`, in words; empty when none is. */
 export function partsBelow(tcb: SnpTcb, floor: SnpTcb): readonly string[] {
-  return PARTS.filter((part) => (tcb[part] ?? 0) < (floor[part] ?? 0)).map(
-    (part) => `${part} ${tcb[part] ?? 0} < ${floor[part] ?? 0}`,
-  )
+  const below: string[] = []
+  for (const part of PARTS)
+    if ((tcb[part] ?? 0) < (floor[part] ?? 0)) below.push(`${part} ${tcb[part] ?? 0} < ${floor[part] ?? 0}`)
+  return below
 }
 
 export function sameTcb(a: SnpTcb, b: SnpTcb): boolean {

@@ -1,7 +1,7 @@
 import type { CryptoPort } from '../../base/crypto.ts'
 import { toHex } from '../../base/encoding.ts'
 import { VouchsafeError } from '../../base/errors.ts'
-import { keyOf, type VerifiedChain } from '../../x509/index.ts'
+import { keyOf, sameBytes, type VerifiedChain } from '../../x509/index.ts'
 import { isZero } from '../parsed.ts'
 import { markVerified, type Verified } from '../verified.ts'
 import { parseSnpReport, type SnpReport } from './parse-report.ts'
@@ -114,10 +114,11 @@ function checkOrder(tcb: SnpFacts['tcb']): void {
 
 function matchChip(report: SnpReport, { hwid }: Vek): SnpFacts['chip'] {
   if (isZero(report.chipId)) return { kind: 'hidden' }
-  const chip = toHex(hwid === undefined ? report.chipId : report.chipId.subarray(0, hwid.length))
-  if (hwid !== undefined && (toHex(hwid) !== chip || !isZero(report.chipId.subarray(hwid.length))))
+  if (hwid === undefined) return { kind: 'known', id: toHex(report.chipId) }
+  const chip = report.chipId.subarray(0, hwid.length)
+  if (!sameBytes(chip, hwid) || !isZero(report.chipId.subarray(hwid.length)))
     throw new VouchsafeError('endorsement.mismatch', 'SNP report: CHIP_ID is not the HWID of the vcek')
-  return { kind: 'known', id: chip }
+  return { kind: 'known', id: toHex(chip) }
 }
 
 function checkReportData(

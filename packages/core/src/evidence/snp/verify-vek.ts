@@ -87,11 +87,13 @@ export async function verifyVek(
   })
   // the names are AMD's: the key for chips may not issue provider keys, nor the reverse
   const issuer = `SEV-${vek.kind === 'vlek' ? 'VLEK-' : ''}${vek.product}`
-  const names = chain.path.slice(1).map((c) => attribute(c.subject, OID.commonName))
-  if (names.length !== 1 || names[0] !== issuer)
+  const [, authority] = chain.path
+  if (chain.path.length !== 2 || authority === undefined || attribute(authority.subject, OID.commonName) !== issuer) {
+    const names = chain.path.slice(1).map((c) => attribute(c.subject, OID.commonName))
     throw new VouchsafeError(
       'endorsement.mismatch',
       `certificate ${leaf.label}: issued by ${names.join(', ')}, wanted ${issuer}`,
     )
+  }
   return { certificate: leaf, vek, chain }
 }

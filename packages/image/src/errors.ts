@@ -20,6 +20,11 @@ export const IMAGE_ERROR_CODES = {
 
   'build.input': 'A file, option or configuration handed to the build cannot go into an image.',
 
+  'source.unavailable': 'A git repository, or an object of it, cannot be read.',
+  'source.mismatch': 'An object of a git repository is not what its id says.',
+  'source.unsupported':
+    'A commit is not named by its whole id, or holds what no build takes: submodules, names that lead elsewhere.',
+
   'compression.malformed': 'A compressed stream is damaged, cut short, or followed by bytes that belong to no stream.',
   'compression.limit': 'A compressed stream expands beyond the stated ratio, size or window.',
   'compression.unsupported': 'A layer has a media type whose compression is not known.',

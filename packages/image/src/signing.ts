@@ -13,6 +13,15 @@ export { dsseEnvelope, joinBundle, signBundle, signStatement, toBeSigned } from 
 export { putIntoService } from './signature/scheme/registry-service.ts'
 export { attachBundle, attachCosign, attachEnvelope } from './sign/attach.ts'
 export { parseStatement, PREDICATES, type Statement, subjectFor, writeStatement } from './statement/statement.ts'
+export { type BuildIdentity, builderId, parseBuildIdentity, writeBuildIdentity } from './statement/build-identity.ts'
+export {
+  BUILD_TYPE,
+  type ExpectedBuild,
+  parseProvenance,
+  type Provenance,
+  provenanceStatement,
+  verifyProvenance,
+} from './statement/provenance.ts'
 export {
   type Attached,
   findStatements,

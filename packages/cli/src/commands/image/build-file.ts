@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { parseSchema, parseStrictJson } from '@vouchsafe/core'
 import {
@@ -70,9 +70,18 @@ export function readBuildFile(file: string): Description {
   return description
 }
 
-/** @param base - The description's base, open. */
-export function buildRequest(file: string, description: Description, base: OpenImage | undefined): BuildRequest {
+/**
+ * @param base - The description's base, open.
+ * @param within - Everything must come from below this directory; from anywhere unless told.
+ */
+export function buildRequest(
+  file: string,
+  description: Description,
+  base: OpenImage | undefined,
+  within?: string,
+): BuildRequest {
   const folder = path.dirname(path.resolve(file))
+  if (within !== undefined) for (const place of placesOf(description)) assertWithin(path.resolve(folder, place), within)
   const { platform, compression, createdSeconds } = description
   return {
     layers: description.layers.map((layer) => toLayer(layer, folder)),
@@ -82,6 +91,27 @@ export function buildRequest(file: string, description: Description, base: OpenI
     ...(compression === undefined ? {} : { compression }),
     ...(createdSeconds === undefined ? {} : { createdSeconds }),
   }
+}
+
+function placesOf({ layers }: Description): readonly string[] {
+  return layers.flatMap((layer) =>
+    'files' in layer ? layer.files.flatMap((entry) => ('from' in entry ? [entry.from] : [])) : [layer.directory],
+  )
+}
+
+/**
+ * Links count as what they lead to.
+ *
+ * @throws {UsageError} for a place elsewhere: a build from a commit takes nothing of the machine it runs on
+ */
+export function assertWithin(place: string, directory: string): void {
+  const found = realpathSync(place)
+  const root = realpathSync(directory)
+  if (found !== root && !found.startsWith(`${root}${path.sep}`))
+    throw new UsageError(
+      `${path.relative(directory, place)} lies outside of the commit`,
+      'a build from a commit takes files of that commit only',
+    )
 }
 
 function toLayer(layer: Description['layers'][number], folder: string): LayerSource {

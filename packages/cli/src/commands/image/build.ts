@@ -1,14 +1,23 @@
-import { type BuiltImage, buildImage, checkRebuild } from '@vouchsafe/image'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type BuiltImage, buildImage, checkRebuild, type Digest } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
-import { buildRequest, readBuildFile } from './build-file.ts'
+import { assertWithin, buildRequest, readBuildFile } from './build-file.ts'
+import { type Builder, openBuilder, signProvenance, withCommit } from './from-commit.ts'
 
 interface Options extends RegistryOptions {
   readonly json?: boolean
   readonly out?: string
   readonly check?: string
+  readonly fromCommit?: string
+  readonly repository: string
+  readonly identity?: string
+  readonly identityKey?: string
+  readonly passphraseFile?: string
+  readonly provenance?: string
 }
 
 /** `vouchsafe image build`: the same bytes wherever and whenever. */
@@ -17,9 +26,17 @@ export function buildVerb(done: Done): Command {
     .argument('<file>', 'what it is made of, as JSON: layers, entrypoint, env, labels, user, base by digest')
     .option('--out <image>', 'layout to write to: oci:DIR or oci:DIR:TAG')
     .option('--check <image>', 'build again, compare with this image, and say where they differ')
+    .option('--from-commit <id>', 'take the file, and all that it names, from this commit and not from the work tree')
+    .option('--repository <dir>', 'with --from-commit: the git repository', '.')
+    .option('--identity <file>', 'with --from-commit: who builds this repository, as image key wrote it')
+    .option('--identity-key <file>', 'private key of that identity')
+    .option('--passphrase-file <file>', 'holds the passphrase of the key')
+    .option('--provenance <file>', 'write here what was built from what, signed by the identity')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ vouchsafe image build app.json --out oci:build:v1\n  $ vouchsafe image build app.json --check registry.example/app:v1',
+      '\nExamples:\n  $ vouchsafe image build app.json --out oci:build:v1\n  $ vouchsafe image build app.json --check registry.example/app:v1\n' +
+        '  $ vouchsafe image build app.json --from-commit $(git rev-parse HEAD) --out oci:build:v1 \\\n' +
+        '      --identity builder.identity.json --identity-key builder --passphrase-file pass --provenance app.provenance',
     )
     .action(async (file: string, options: Options) => {
       if ((options.out === undefined) === (options.check === undefined))
@@ -27,23 +44,56 @@ export function buildVerb(done: Done): Command {
           'neither a place to build to nor an image to check',
           'give --out oci:DIR:TAG, or --check IMAGE',
         )
-      const description = readBuildFile(file)
-      const run = async (base: OpenImage | undefined) => {
-        const request = buildRequest(file, description, base)
-        done(options.check === undefined ? await build(request, options) : await check(request, options))
-      }
-      if (description.base === undefined) await run(undefined)
-      else await withImage(description.base, options, run)
+      const builder = openBuilder(options)
+      if (options.fromCommit === undefined) done(await buildFrom(file, options))
+      else
+        await withCommit(options.repository, options.fromCommit, async (checkedOut, tree) => {
+          const described = path.resolve(tree, file)
+          assertWithin(described, tree)
+          const state = builder === undefined ? undefined : { builder, checkedOut, description: file }
+          done(await buildFrom(described, options, tree, state))
+        })
     })
 }
 
-async function build(request: Parameters<typeof buildImage>[0], options: Options): Promise<number> {
+/** What is stated about a build, where somebody states it. */
+interface Stating {
+  readonly builder: Builder
+  readonly checkedOut: Parameters<Parameters<typeof withCommit>[2]>[0]
+  readonly description: string
+}
+
+async function buildFrom(file: string, options: Options, within?: string, stating?: Stating): Promise<number> {
+  const description = readBuildFile(file)
+  const run = async (base: OpenImage | undefined) => {
+    const request = buildRequest(file, description, base, within)
+    if (options.check !== undefined) return check(request, options)
+    const provenance = (digest: Digest) => {
+      if (stating === undefined) return undefined
+      const from =
+        description.base === undefined || base === undefined
+          ? {}
+          : { base: { reference: description.base, digest: base.digest } }
+      return signProvenance(digest, { ...stating, ...from })
+    }
+    return build(request, options, provenance)
+  }
+  return description.base === undefined ? run(undefined) : withImage(description.base, options, run)
+}
+
+async function build(
+  request: Parameters<typeof buildImage>[0],
+  options: Options,
+  provenance: (digest: Digest) => Uint8Array | undefined,
+): Promise<number> {
   const { directory, tag } = await openTarget(options.out ?? '')
   const built = await buildImage({ ...request, ...(tag === undefined ? {} : { name: tag }) }, directory)
   const output = outputOf(options)
+  const stated = provenance(built.digest)
+  if (stated !== undefined && options.provenance !== undefined) writeFileSync(options.provenance, stated)
   for (const warning of built.warnings) output.talk(`warning: ${warning}`)
   output.answer(
-    toJson(built),
+    { ...toJson(built), ...(stated === undefined ? {} : { provenance: options.provenance }) },
     `${built.digest}\n${built.layers.length} layers in oci:${directory}${tag === undefined ? '' : `:${tag}`}`,
   )
   return EXIT.yes

@@ -6,6 +6,7 @@ import { decryptVerb } from './decrypt.ts'
 import { diffVerb } from './diff.ts'
 import { encryptVerb } from './encrypt.ts'
 import { keyProviderVerb } from './key-provider.ts'
+import { provenanceVerb } from './provenance.ts'
 import { pullVerb } from './pull.ts'
 import { sbomVerb } from './sbom.ts'
 import { showVerb } from './show.ts'
@@ -22,6 +23,7 @@ const VERBS = [
   attachVerb,
   verifyVerb,
   sbomVerb,
+  provenanceVerb,
   encryptVerb,
   decryptVerb,
   pullVerb,

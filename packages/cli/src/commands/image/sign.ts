@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { rootCommits } from '@vouchsafe/image'
 import {
   attachBundle,
   attachCosign,
@@ -13,6 +14,7 @@ import {
   signSimple,
   signStatement,
   toBeSigned,
+  writeBuildIdentity,
 } from '@vouchsafe/image/signing'
 import { type Command, Option } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
@@ -178,13 +180,47 @@ export function keyVerb(done: Done): Command {
   return verb('key', 'make a key pair that signs images; cosign can use both files')
     .argument('<file>', 'where the private key goes; the public one goes to <file>.pub')
     .requiredOption('--passphrase-file <file>', 'holds the passphrase to encrypt the key with')
-    .addHelpText('after', '\nExample:\n  $ vouchsafe image key owner.key --passphrase-file pass')
-    .action((file: string, options: { readonly json?: boolean; readonly passphraseFile: string }) => {
+    .option('--builds <source>', 'a key that states what is built from one repository, git+https://…, and no more')
+    .option('--repository <dir>', 'with --builds: that git repository', '.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ vouchsafe image key owner.key --passphrase-file pass\n' +
+        '  $ vouchsafe image key builder --passphrase-file pass --builds git+https://git.example/team/app   # also builder.identity.json',
+    )
+    .action((file: string, options: KeyVerbOptions) => {
+      const rootCommit = options.builds === undefined ? undefined : rootOf(options.repository)
       const { privatePem, publicPem } = generateSigningKey(readPassphrase(options.passphraseFile) ?? '')
       writeFileSync(file, privatePem, { mode: 0o600, flag: 'wx' })
       writeFileSync(`${file}.pub`, publicPem, { flag: 'wx' })
-      const { id } = parsePublicKey(publicPem)
-      outputOf(options).answer({ private: file, public: `${file}.pub`, key: id }, `${file}, ${file}.pub\nkey ${id}`)
+      const key = parsePublicKey(publicPem)
+      const files = { private: file, public: `${file}.pub` }
+      const { builds: source } = options
+      if (source === undefined || rootCommit === undefined)
+        outputOf(options).answer({ ...files, key: key.id }, `${file}, ${file}.pub\nkey ${key.id}`)
+      else {
+        const identity = `${file}.identity.json`
+        writeFileSync(identity, writeBuildIdentity({ source, rootCommit, key }), { flag: 'wx' })
+        outputOf(options).answer(
+          { ...files, identity, key: key.id, source, rootCommit },
+          `${file}, ${identity}\nkey ${key.id}\nbuilds ${source}, which began with ${rootCommit}`,
+        )
+      }
       done(EXIT.yes)
     })
+}
+
+interface KeyVerbOptions {
+  readonly json?: boolean
+  readonly passphraseFile: string
+  readonly builds?: string
+  readonly repository: string
+}
+
+function rootOf(repository: string): string {
+  const [only, ...more] = rootCommits(repository)
+  if (only !== undefined && more.length === 0) return only
+  throw new UsageError(
+    `${repository} has ${more.length + (only === undefined ? 0 : 1)} first commits`,
+    'a build identity is for a repository with one history; make one for each, from a clone of it',
+  )
 }

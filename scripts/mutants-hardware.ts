@@ -11,6 +11,8 @@ const namedSet = 'packages/core/src/agreement/reference/named-set.ts'
 const setTest = 'packages/core/src/appraisal/reference-sets.test.ts'
 const query = 'packages/core/src/agreement/reference/query-reference.ts'
 const queryTest = 'packages/core/src/policy/reference-values.test.ts'
+const cloud = 'packages/core/src/appraisal/platform.ts'
+const cloudTest = 'packages/agent/src/attester/platform-attester.test.ts'
 const filing = 'packages/broker/src/services/references.ts'
 const filingTest = 'packages/broker/src/http/references.test.ts'
 
@@ -183,5 +185,45 @@ export const HARDWARE_MUTANTS: readonly Mutant[] = [
     replace: 'if ((false as boolean) && saysYesToNothing(policy, allow, at, sets))',
     testFile: queryTest,
     test: 'a rule that they make true of a guest that shows nothing releases nothing',
+  },
+  {
+    name: 'cloud-not-named',
+    file: cloud,
+    find: "accepted === 'any-genuine' ? 'any' : (accepted ?? [])",
+    replace: "accepted === 'any-genuine' ? 'any' : (accepted ?? 'any')",
+    testFile: cloudTest,
+    test: 'none of them: azure is refused',
+  },
+  {
+    name: 'cloud-report-of-any-boot',
+    file: cloud,
+    find: "platform.fresh || terms?.azure?.report === 'dangerously-of-any-boot'",
+    replace: 'true as boolean',
+    testFile: cloudTest,
+    test: 'A02 A18 a report of this VM that was made for another request',
+  },
+  {
+    name: 'cloud-without-cpu',
+    file: cloud,
+    find: 'cpu !== null || !asked',
+    replace: 'true as boolean',
+    testFile: cloudTest,
+    test: 'no CPU’s report where one is asked for',
+  },
+  {
+    name: 'cloud-lease-outlives-reset',
+    file: 'packages/core/src/evidence/platform/verify-platform-evidence.ts',
+    find: '[akSpki, String(resetCount), String(restartCount)]',
+    replace: "[akSpki, String(resetCount * 0), '']",
+    testFile: cloudTest,
+    test: 'B10 a lease does not outlive a reset, and D12 another boot is refused',
+  },
+  {
+    name: 'cloud-host-runs-the-vtpm',
+    file: 'packages/core/src/claims/from-platform.ts',
+    find: "platform.cloud === 'azure' && !ofCpu.hostMayInspect",
+    replace: '!ofCpu.hostMayInspect',
+    testFile: cloudTest,
+    test: 'B11 no machine whose vTPM its host runs: gce is refused',
   },
 ]

@@ -7,6 +7,7 @@ import type { Launch } from '@vouchsafe/tpm/eventlog'
 import { Attester } from './attester/attester.ts'
 import { enrol } from './attester/enrol.ts'
 import { HardwareAttester, refuseEnrolment } from './attester/hardware-attester.ts'
+import { PlatformAttester } from './attester/platform-attester.ts'
 import { type Config, read, readTickets } from './config.ts'
 import { kernelTsm } from './devices/configfs-tsm.ts'
 import { AgentError } from './errors.ts'
@@ -34,7 +35,7 @@ export async function enrolMachine(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<void> {
-  if (config.evidence === 'cpu') refuseEnrolment()
+  if (config.evidence !== 'tpm') refuseEnrolment(config.evidence)
   const agreement = await readAgreement(config)
   const tickets = await readTickets(ticketsFile)
   const stranger = [...tickets.keys()].find((owner) => !agreement.body.owners.some((o) => o.id === owner))
@@ -110,6 +111,11 @@ async function prepareEvidence(config: Config, launch: Launch) {
     const cpu = new HardwareAttester(kernelTsm(config.tsm), config.ccel)
     const launchLog = cpu.launchLog(launch)
     return { machine: await cpu.machine(), collect: (binding: Uint8Array) => cpu.collect(binding, launchLog) }
+  }
+  if (config.evidence !== 'tpm') {
+    const vtpm = new PlatformAttester(config, { cloud: config.evidence, tsm: kernelTsm(config.tsm) })
+    const launchLog = await vtpm.withTpm((tpm) => measureLaunch(tpm, launch))
+    return { machine: await vtpm.machine(), collect: (binding: Uint8Array) => vtpm.collect(binding, launchLog) }
   }
   const attester = new Attester(config)
   const { machine } = await attester.identity()

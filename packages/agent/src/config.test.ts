@@ -23,6 +23,7 @@ describe('a configuration', () => {
   test('takes paths from beside its file, and safe values for what it leaves out', async () => {
     expect(await readConfig(written({ ...LEAST, data: { 'clinic-a/patients/key': 'a.age' } }))).toEqual({
       evidence: 'tpm',
+      tdQuoteService: 'http://169.254.169.254/acc/tdquote',
       tsm: '/sys/kernel/config/tsm/report',
       ccel: '/sys/firmware/acpi/tables/data/CCEL',
       tpm: 'device',

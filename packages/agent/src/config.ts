@@ -39,12 +39,20 @@ const overridesSchema = z.strictObject({
 
 /** The agent's configuration file. Relative paths are relative to it. */
 export const configSchema = z.strictObject({
-  /** Who speaks for this machine: its TPM, or its CPU (SEV-SNP, TDX) through the kernel. */
-  evidence: z.enum(['tpm', 'cpu']).default('tpm'),
+  /**
+   * Who speaks for this machine: its TPM, its CPU (SEV-SNP, TDX) through the kernel, or the vTPM of its cloud, with the CPU
+   * where that is a confidential VM.
+   */
+  evidence: z.enum(['tpm', 'cpu', 'azure', 'gce']).default('tpm'),
   /** Where the kernel offers reports of the CPU. Default: configfs-tsm. Read only where the CPU speaks. */
   tsm: file.default('/sys/kernel/config/tsm/report'),
   /** The boot log of a TD, as the kernel shows it. Sent where it is there. */
   ccel: file.default('/sys/firmware/acpi/tables/data/CCEL'),
+  /** Azure on Intel: the metadata service that makes a quote of the CPU's report. */
+  tdQuoteService: z
+    .url({ protocol: /^https?$/ })
+    .max(512)
+    .default('http://169.254.169.254/acc/tdquote'),
   /** The TPM, as tpm2-tools name it. Default: this machine's. */
   tpm: z.string().min(1).max(512).default('device'),
   /** The boot log. Default: where Linux shows it. */

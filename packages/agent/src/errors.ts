@@ -6,6 +6,9 @@ export const AGENT_ERROR_CODES = {
   'tsm.unavailable': 'The kernel makes no report of the CPU: it is no confidential VM, or only root may ask.',
   'tsm.contended': 'Other processes kept changing what the CPU was asked to report on.',
   'tsm.provider': 'The CPU is of a kind whose reports are not judged.',
+  'platform.missing':
+    'The vTPM holds nothing of the cloud that the configuration names: no report, no key or no certificate.',
+  'platform.no-quote': 'The cloud’s service made no quote of the CPU’s report.',
   'launch.measured-before': 'The launch register is not pristine: something was launched since the last reset.',
   'launch.override': 'The operator asked for a launch that no agreement can allow.',
   'data.missing': 'A data file cannot be read, or belongs to a resource that the agreement does not grant.',

@@ -1,6 +1,6 @@
 import { type Agreement, type AgreementBody, parseAgreement } from './agreement/agreement.ts'
 import { type OpenedSet, openNamedSets } from './agreement/reference/named-set.ts'
-import { appraise, appraiseHardwareEvidence } from './appraisal/appraise.ts'
+import { appraise, appraiseHardwareEvidence, appraisePlatformEvidence } from './appraisal/appraise.ts'
 import type { DistrustRule } from './appraisal/distrust.ts'
 import type { Appraisal } from './appraisal/finding.ts'
 import type { CryptoPort } from './base/crypto.ts'
@@ -9,6 +9,7 @@ import { VouchsafeError } from './base/errors.ts'
 import { remembering } from './base/once.ts'
 import { rememberingKeys } from './base/remembering-keys.ts'
 import { claimsFromHardware } from './claims/from-hardware.ts'
+import { claimsFromPlatform } from './claims/from-platform.ts'
 import type { Claims } from './claims/claims.ts'
 import { toClaims } from './claims/from-tpm.ts'
 import type { Reuse } from './evidence/tpm/verify-tpm-evidence.ts'
@@ -112,6 +113,15 @@ async function shownIn(recorded: AttestInputs, crypto: CryptoPort, reuse: Reuse)
       evidence.format === 'tpm'
         ? await verifyEvidence({ ...recorded, evidence }, crypto, reuse)
         : await verifyAnyEvidence(recorded, crypto)
+    if ('platform' in verified) {
+      const claims = claimsFromPlatform(verified)
+      const at = new Date(recorded.at)
+      return {
+        claims,
+        appraise: (agreement, distrust, sets) =>
+          appraisePlatformEvidence(verified, claims, { agreement, distrust, sets }, at),
+      }
+    }
     if ('hardware' in verified) {
       const claims = claimsFromHardware(verified)
       const at = new Date(recorded.at)

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { type TpmEvidence, machineId, toBase64Url, toHex } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { TEMPLATES, Tpm, TpmError, encodeTpmPublic } from '@vouchsafe/tpm'
-import type { CredentialChallenge, Quote } from '@vouchsafe/tpm'
+import { TEMPLATES, Tpm, TpmError, type TpmObject, encodeTpmPublic } from '@vouchsafe/tpm'
+import type { CredentialChallenge, Quote, TpmKey } from '@vouchsafe/tpm'
 import { IMA_REGISTER, parseImaLog, replayIma } from '@vouchsafe/tpm/eventlog'
 import { AgentError } from '../errors.ts'
 import { loadEndorsementKey } from './endorsement.ts'
@@ -33,6 +33,12 @@ export interface Identity {
   readonly akName: Uint8Array
 }
 
+/** What a TPM says of a boot, whoever vouches for its key. */
+export type MeasuredBoot = Omit<TpmEvidence, 'format' | 'akPublic'>
+
+/** An attestation key while it is in use. */
+export type KeyInUse = TpmKey & AsyncDisposable
+
 /** Register values as they go over the wire: by number, lower-case hexadecimal. */
 export type Registers = Readonly<Record<string, string>>
 
@@ -45,10 +51,13 @@ export type Registers = Readonly<Record<string, string>>
  */
 export class Attester {
   readonly #options: AttesterOptions
+  readonly #openKey: (tpm: Tpm) => Promise<KeyInUse>
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(options: AttesterOptions) {
+  /** @param openKey - The attestation key, where it is not the one that every TPM makes. */
+  constructor(options: AttesterOptions, openKey: (tpm: Tpm) => Promise<KeyInUse> = makeAttestationKey) {
     this.#options = options
+    this.#openKey = openKey
   }
 
   /** @throws {AgentError} `tpm.no-endorsement` */
@@ -81,7 +90,7 @@ export class Attester {
   /** A quote over all registers of the SHA-256 bank that commits to `extraData`. */
   quote(extraData: Uint8Array): Promise<{ quote: Quote<'sha256'>; registers: Registers }> {
     return this.withTpm(async (tpm) => {
-      await using key = await makeAttestationKey(tpm)
+      await using key = await this.#openKey(tpm)
       const quote = await tpm.quote({ key, extraData, bank: 'sha256' })
       const registers = Array.from(quote.pcrs.values, ([n, value]) => [String(n), toHex(value)] as const)
       return { quote, registers: Object.fromEntries(registers) }
@@ -96,16 +105,24 @@ export class Attester {
    * @param launchLog - The canonical event log of the launch.
    */
   async collect(binding: Uint8Array, launchLog: Uint8Array): Promise<TpmEvidence> {
+    const { akPublic, boot } = await this.measuredBoot(binding, launchLog)
+    return { format: 'tpm', akPublic: toBase64Url(akPublic), ...boot }
+  }
+
+  /** The same without a name for the key: for whoever else vouches for it. */
+  async measuredBoot(
+    binding: Uint8Array,
+    launchLog: Uint8Array,
+  ): Promise<{ readonly akPublic: Uint8Array; readonly boot: MeasuredBoot }> {
     const { quote, registers, imaLog } = await this.#quoteWithImaLog(binding)
-    return {
-      format: 'tpm',
-      akPublic: toBase64Url(quote.akPublic),
+    const boot = {
       quote: { attest: toBase64Url(quote.attest), signature: toBase64Url(quote.signature) },
       registers,
       bootLog: toBase64Url(await readLog('boot log', this.#options.bootLog)),
       launchLog: toBase64Url(launchLog),
       ...(imaLog === null ? {} : { imaLog: toBase64Url(imaLog) }),
     }
+    return { akPublic: quote.akPublic, boot }
   }
 
   /**
@@ -152,6 +169,6 @@ async function readLog(what: string, file: string): Promise<Uint8Array> {
   }
 }
 
-function makeAttestationKey(tpm: Tpm) {
+function makeAttestationKey(tpm: Tpm): Promise<TpmObject> {
   return tpm.createPrimary({ template: TEMPLATES.akEccP256, hierarchy: 'endorsement' })
 }

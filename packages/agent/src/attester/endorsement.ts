@@ -61,7 +61,7 @@ export async function loadEndorsementKey(
 }
 
 /** Null when there is no such index, or nothing was written to it. A malformed certificate is an error, not an absence. */
-async function readIndex(tpm: Tpm, nvIndex: number): Promise<Uint8Array | null> {
+export async function readIndex(tpm: Tpm, nvIndex: number): Promise<Uint8Array | null> {
   try {
     return await tpm.nvRead(nvIndex)
   } catch (error) {

@@ -41,23 +41,24 @@ export class HardwareAttester {
     const report = await readTsmReport(this.#tsm, evidence.hardwareReportData(binding, launchLog, nodeCrypto))
     const shown = shownBy(report)
     if (shown.format === 'snp') return { ...shown, launchLog: toBase64Url(launchLog) }
-    const bootLog = await this.#readBootLog()
+    const bootLog = await readBootLog(this.#bootLog)
     return { ...shown, ...(bootLog !== null && { bootLog }), launchLog: toBase64Url(launchLog) }
-  }
-
-  /** Firmware that keeps no log is no reason to refuse: what a broker makes of registers without one is its own to say. */
-  async #readBootLog(): Promise<string | null> {
-    if (this.#bootLog === null) return null
-    try {
-      return toBase64Url(new Uint8Array(await readFile(this.#bootLog)))
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
-      throw new AgentError('config.malformed', `boot log ${this.#bootLog}: ${(cause as Error).message}`, { cause })
-    }
   }
 }
 
-function shownBy({ provider, outblob, auxblob }: TsmReport) {
+/** Firmware that keeps no log is no reason to refuse: what a broker makes of registers without one is its own to say. */
+export async function readBootLog(file: string | null): Promise<string | null> {
+  if (file === null) return null
+  try {
+    return toBase64Url(new Uint8Array(await readFile(file)))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw new AgentError('config.malformed', `boot log ${file}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** A report as brokers take it. */
+export function shownBy({ provider, outblob, auxblob }: TsmReport) {
   if (provider === 'tdx_guest') return { format: 'tdx', quote: toBase64Url(outblob) } as const
   const report = { format: 'snp', report: toBase64Url(outblob) } as const
   if (auxblob.length === 0) return report
@@ -67,9 +68,11 @@ function shownBy({ provider, outblob, auxblob }: TsmReport) {
 }
 
 /** Enrolment is for keys that no maker vouches for as a whole. */
-export function refuseEnrolment(): never {
+export function refuseEnrolment(evidence: 'cpu' | 'azure' | 'gce'): never {
   throw new AgentError(
     'config.malformed',
-    'evidence is "cpu": its maker vouches for a CPU, so there is nothing to enrol; name chips in the agreement',
+    evidence === 'cpu'
+      ? 'evidence is "cpu": its maker vouches for a CPU, so there is nothing to enrol; name chips in the agreement'
+      : `evidence is "${evidence}": the cloud vouches for its vTPM, so there is nothing to enrol; name it under environment.platforms`,
   )
 }

@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { GuestClient } from '@vouchsafe/client'
 import {
   type Agreement,
+  type AttestInputs,
   type Owner,
   Secret,
-  type TpmEvidence,
   VouchsafeError,
-  type evidence,
   evidenceBinding,
   open,
   parseLogKey,
@@ -54,8 +53,8 @@ export interface BrokerSessionOptions {
   readonly agreement: Agreement
   /** The id under which this broker knows the machine. */
   readonly machine: string
-  /** Evidence over a binding: see `Attester.collect` and `HardwareAttester.collect`. */
-  readonly collect: (binding: Uint8Array) => Promise<TpmEvidence | evidence.HardwareEvidence>
+  /** Evidence over a binding: see `Attester.collect`, `HardwareAttester.collect` and `PlatformAttester.collect`. */
+  readonly collect: (binding: Uint8Array) => Promise<AttestInputs['evidence']>
   readonly checkpoints: Checkpoints
   readonly signal: AbortSignal
 }

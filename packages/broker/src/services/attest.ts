@@ -1,6 +1,7 @@
 import {
   type AttestInputs,
   type Enrolment as WireEnrolment,
+  VouchsafeError,
   attest as walkAttest,
   evidence,
   issueToken,
@@ -30,8 +31,14 @@ import { receiptOf } from './receipts.ts'
  */
 export function judged(body: z.output<typeof wire.attestRequestOfAnyKind>): z.output<typeof wire.attestRequest> {
   const { evidence: shown } = body
-  if (shown.format === 'tpm' || shown.format === 'snp' || shown.format === 'tdx') return { ...body, evidence: shown }
-  throw evidence.unsupported(shown.format)
+  if (isKnownOnly(shown)) throw evidence.unsupported(shown.format)
+  return { ...body, evidence: shown }
+}
+
+function isKnownOnly(
+  shown: z.output<typeof wire.attestRequestOfAnyKind>['evidence'],
+): shown is Extract<typeof shown, { format: evidence.UnsupportedEvidence }> {
+  return Object.hasOwn(evidence.UNSUPPORTED_EVIDENCE, shown.format)
 }
 
 /**
@@ -131,9 +138,20 @@ async function collateralOf(
   tenant: string,
   shown: AttestInputs['evidence'],
 ): Promise<Pick<AttestInputs, 'collateral'>> {
-  if (shown.format === 'tpm') return {}
+  const cpu = shown.format === 'tpm' ? null : cpuIn(shown)
+  if (cpu === null) return {}
   const anchors = await parsedAnchorsOf(services.store, tenant)
-  return { collateral: (await services.collateral?.(tenant, shown, anchors)) ?? null }
+  return { collateral: (await services.collateral?.(tenant, cpu, anchors)) ?? null }
+}
+
+/** What holds no CPU's report that could be read is refused where it is judged, with its place in the record. */
+function cpuIn(shown: Exclude<AttestInputs['evidence'], { format: 'tpm' }>): evidence.CpuEvidence | null {
+  try {
+    return evidence.cpuEvidenceIn(shown)
+  } catch (error) {
+    if (error instanceof VouchsafeError && error.code !== 'internal') return null
+    throw error
+  }
 }
 
 function toWire(e: Enrolment): WireEnrolment {

@@ -8,7 +8,7 @@ import type { Services } from './context.ts'
 /** What a CPU's vendor says of the evidence in hand; null where it cannot be had now. */
 export type FindCollateral = (
   tenant: string,
-  shown: evidence.HardwareEvidence,
+  shown: evidence.CpuEvidence,
   anchors: readonly x509.Anchor[],
 ) => Promise<evidence.HardwareCollateral | null>
 
@@ -55,7 +55,7 @@ interface From {
 }
 
 async function ofAmd(
-  shown: Extract<evidence.HardwareEvidence, { format: 'snp' }>,
+  shown: Extract<evidence.CpuEvidence, { format: 'snp' }>,
   keeper: CollateralKeeper,
   { config, anchors, intermediates }: From & { readonly intermediates: readonly Uint8Array[] },
 ): Promise<evidence.HardwareCollateral> {
@@ -78,7 +78,7 @@ async function ofAmd(
 }
 
 async function ofIntel(
-  shown: Extract<evidence.HardwareEvidence, { format: 'tdx' }>,
+  shown: Extract<evidence.CpuEvidence, { format: 'tdx' }>,
   keeper: CollateralKeeper,
   { config, anchors }: From,
 ): Promise<evidence.HardwareCollateral> {

@@ -151,6 +151,7 @@ export async function startHardwareWorld(
   published: Published = {},
   more: Partial<AgreementBody['environment']> = {},
   changes: Partial<AgreementBody> = {},
+  anchors: ReturnType<typeof anchorsOfVendors> = [],
 ): Promise<HardwareWorld> {
   const directory = mkdtempSync(path.join(tmpdir(), 'vs-hardware-'))
   const vendors = makeVendors()
@@ -163,7 +164,7 @@ export async function startHardwareWorld(
       profile: 'simulated',
       listen: { host: '127.0.0.1', port: 0 },
       publicUrl: 'https://127.0.0.1:0',
-      tenants: [{ id, owner: id, ownerKey: key.key, anchors: anchorsOfVendors(vendors) }],
+      tenants: [{ id, owner: id, ownerKey: key.key, anchors: [...anchorsOfVendors(vendors), ...anchors] }],
     },
     new Date(),
   )

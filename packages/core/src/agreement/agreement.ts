@@ -9,6 +9,7 @@ import { parseStrictJson } from '../base/strict-json.ts'
 import { VouchsafeError } from '../base/errors.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
 import { hardwareTermsSchema } from './reference/hardware-terms.ts'
+import { platformTermsSchema } from './reference/platform-terms.ts'
 import { namedSetSchema } from './reference/named-set.ts'
 
 /** DSSE payload type of an agreement's bytes. */
@@ -148,6 +149,8 @@ export const agreementSchema = z.strictObject({
     dangerouslyUnpinnedRegisters: z.array(z.number().int().min(0).max(15)).max(16).default([]),
     /** CPUs that may run it, beside or in place of machines with a TPM. Left out: none. */
     hardware: hardwareTermsSchema.exactOptional(),
+    /** Clouds whose vTPMs may speak for a machine, beside or in place of enrolled TPMs. Left out: none. */
+    platforms: platformTermsSchema.exactOptional(),
     /** Sets of reference values that pin boots in place of what is pinned above. Left out: none. */
     references: z.array(namedSetSchema).min(1).max(4).exactOptional(),
   }),

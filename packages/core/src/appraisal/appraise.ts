@@ -2,12 +2,14 @@ import type { Agreement } from '../agreement/agreement.ts'
 import type { OpenedSet } from '../agreement/reference/named-set.ts'
 import { type Claims, isAtLeast } from '../claims/claims.ts'
 import type { VerifiedHardwareEvidence } from '../evidence/hardware/verify-hardware-evidence.ts'
+import type { VerifiedPlatformEvidence } from '../evidence/platform/verify-platform-evidence.ts'
 import { appraiseBootState } from './boot-state.ts'
 import { type DistrustRule, isDistrusted } from './distrust.ts'
 import { type Appraisal, type Finding, conclude } from './finding.ts'
 import { appraiseHardware } from './hardware.ts'
 import { appraiseLaunch } from './launch.ts'
 import type { Measured } from './measured.ts'
+import { appraiseCloud } from './platform.ts'
 import { appraiseUnderSets } from './reference-sets.ts'
 
 /** What the claims are held against. All of it comes from owners; nothing of it from the guest. */
@@ -29,7 +31,7 @@ export function appraiseHardwareEvidence(
   measured: Measured = () => [],
 ): Appraisal {
   const { environment } = reference.agreement.body
-  const { findings, until } = appraiseUnderSets(environment, reference.sets ?? [], claims.format, (under) =>
+  const { findings, until } = appraiseUnderSets(environment, reference.sets ?? [], evidence.hardware.format, (under) =>
     appraiseHardware(evidence.hardware, under.hardware, at, measured),
   )
   const appraisal = conclude([
@@ -48,7 +50,7 @@ export function appraiseHardwareEvidence(
  */
 export function appraise(claims: Claims, reference: ReferenceValues, measured: Measured = () => []): Appraisal {
   const { body } = reference.agreement
-  const { findings, until } = appraiseUnderSets(body.environment, reference.sets ?? [], claims.format, (under) =>
+  const { findings, until } = appraiseUnderSets(body.environment, reference.sets ?? [], 'tpm', (under) =>
     appraiseBootState(claims.boot.registers, under, measured),
   )
   const appraisal = conclude([
@@ -59,6 +61,43 @@ export function appraise(claims: Claims, reference: ReferenceValues, measured: M
     appraiseDistrust(claims, reference.distrust),
   ])
   return { ...appraisal, ...until }
+}
+
+/**
+ * Is what a cloud's vTPM says acceptable, and the CPU beside it? Both have to be: what was booted by the registers that the
+ * agreement pins, what runs it by its terms for hardware. No counters are kept, since another boot is another machine.
+ */
+export function appraisePlatformEvidence(
+  evidence: VerifiedPlatformEvidence,
+  claims: Claims,
+  reference: Omit<ReferenceValues, 'counters'>,
+  at: Date,
+  measured: { readonly boot: Measured; readonly cpu: Measured } = { boot: () => [], cpu: () => [] },
+): Appraisal {
+  const { environment } = reference.agreement.body
+  const { cpu } = evidence
+  const sets = reference.sets ?? []
+  const judged = [
+    appraiseUnderSets(environment, sets, 'tpm', (under) =>
+      appraiseBootState(claims.boot.registers, under, measured.boot),
+    ),
+    ...(cpu === null
+      ? []
+      : [
+          appraiseUnderSets(environment, sets, cpu.format, (under) =>
+            appraiseHardware(cpu, under.hardware, at, measured.cpu),
+          ),
+        ]),
+  ]
+  const appraisal = conclude([
+    ...appraisePlatform(claims, environment),
+    ...appraiseCloud(evidence, environment.platforms),
+    ...judged.flatMap(({ findings }) => findings),
+    ...appraiseLaunch(claims.launch, reference.agreement),
+    appraiseDistrust(claims, reference.distrust),
+  ])
+  const [until] = judged.flatMap((j) => j.until.until ?? []).sort((a, b) => Date.parse(a) - Date.parse(b))
+  return { ...appraisal, ...(until !== undefined && { until }) }
 }
 
 function appraisePlatform(claims: Claims, environment: Agreement['body']['environment']): readonly Finding[] {

@@ -1,6 +1,7 @@
 import { type ImaEvent, type TcgLog, describeEvent, proofIn } from '@vouchsafe/tpm/eventlog'
 import type { CryptoPort } from '../base/crypto.ts'
 import { toHex } from '../base/encoding.ts'
+import type { VerifiedPlatformEvidence } from '../evidence/platform/verify-platform-evidence.ts'
 import type { VerifiedTpmEvidence } from '../evidence/tpm/verify-tpm-evidence.ts'
 import type { HardwareFacts } from '../evidence/hardware/verify-hardware-evidence.ts'
 import { assertVerified } from '../evidence/verified.ts'
@@ -21,7 +22,7 @@ const MAX_PHRASE = 240
  * The events that the registers' values come from, by the logs that replay to them. Only what their digests prove is told
  * as such; what a log merely says stands in quotes and is named so.
  */
-export function measuredIn(evidence: VerifiedTpmEvidence, crypto: CryptoPort): Measured {
+export function measuredIn(evidence: VerifiedTpmEvidence | VerifiedPlatformEvidence, crypto: CryptoPort): Measured {
   assertVerified(evidence)
   return (register) => [
     ...bootEvents(evidence.bootLog, register, crypto),

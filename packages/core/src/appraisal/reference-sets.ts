@@ -1,7 +1,6 @@
 import type { AgreementBody } from '../agreement/agreement.ts'
 import type { NamedSet, OpenedSet } from '../agreement/reference/named-set.ts'
 import type { ReferenceEntry } from '../agreement/reference/reference-set.ts'
-import type { Claims } from '../claims/claims.ts'
 import { must } from './check.ts'
 import type { Finding } from './finding.ts'
 
@@ -24,12 +23,13 @@ export interface UnderSets {
  * stands against is told; when there is none, the one that least stands against. Every named set leaves a finding, and one
  * that is missing stands against whatever was shown: who names a set wants its word.
  *
+ * @param format - Of the evidence that `judge` looks at: values of no other kind are tried.
  * @param judge - The findings under an environment.
  */
 export function appraiseUnderSets(
   environment: Environment,
   opened: readonly OpenedSet[],
-  format: Claims['format'],
+  format: 'tpm' | 'snp' | 'tdx',
   judge: (environment: Environment) => readonly Finding[],
 ): UnderSets {
   const sets = (environment.references ?? []).map(
@@ -52,7 +52,7 @@ function missing(named: NamedSet): OpenedSet {
 function alternativesOf(
   environment: Environment,
   sets: readonly OpenedSet[],
-  format: Claims['format'],
+  format: 'tpm' | 'snp' | 'tdx',
 ): readonly Alternative[] {
   const values = sets.flatMap((set) =>
     set.live.flatMap((entry) => {

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   'appraisal.privilege': 'The evidence was made at a lower privilege level than asked for.',
   'appraisal.host-data': 'What the host set at launch is not the expected value.',
   'appraisal.launch-signer': 'The launch is not signed by an ID or author key that the reference values name.',
+  'appraisal.cloud': 'The cloud, project or VM is not one that the agreement names, or its CPU does not speak.',
   'appraisal.chip': 'The chip is not one that the reference values name, or its identity is hidden.',
   'appraisal.reset': 'The machine was reset or restarted since it enrolled or since its lease began.',
   'appraisal.image': 'The workload’s image digest is not the agreed one.',

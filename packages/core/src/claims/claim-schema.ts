@@ -81,7 +81,10 @@ export const CLAIM_SCHEMA: DescriptionOf<Claims> & ObjectClaim = object('What th
   hostExcluded: flag(
     'Whether the hardware keeps host and hypervisor out of the guest’s memory. A TPM alone never does.',
   ),
-  machine: text('name', 'The machine: `tpm:…` as enrolled, `snp:…` or `tdx:…` by its chip.'),
+  machine: text(
+    'name',
+    'The machine: `tpm:…` as enrolled, `snp:…` or `tdx:…` by its chip, `azure:…` or `gce:…` by its vTPM’s key and last reset.',
+  ),
   anchor: text('name', 'The trust anchor in which the chain ends, by the name that its broker gave it.'),
   boot: object('How the machine was started.', {
     registers: {

@@ -10,7 +10,7 @@ export function isAtLeast(actual: AssuranceClass, least: AssuranceClass): boolea
   return ASSURANCE_CLASSES.indexOf(actual) <= ASSURANCE_CLASSES.indexOf(least)
 }
 
-export const EVIDENCE_FORMATS = ['tpm', 'snp', 'tdx'] as const
+export const EVIDENCE_FORMATS = ['tpm', 'snp', 'tdx', 'azure-vtpm', 'gce-vtpm'] as const
 export const PLATFORM_VENDORS = ['none', 'amd', 'intel'] as const
 
 /** What the launcher measured before it started the workload: read from a log that replays to a quoted register. */
@@ -28,7 +28,10 @@ export interface Claims {
   readonly simulated: boolean
   /** Whether the hardware keeps host and hypervisor out of the guest's memory. A TPM alone never does (decision 10). */
   readonly hostExcluded: boolean
-  /** The machine: a TPM's id derives from endorsement and attestation key, a CPU's from its chip and, on SNP, the guest. */
+  /**
+   * The machine: a TPM's id derives from endorsement and attestation key, a CPU's from its chip and, on SNP, the guest, that of
+   * a cloud's vTPM from its key and its last reset.
+   */
   readonly machine: string
   /** The trust anchor in which the chain ends. */
   readonly anchor: string

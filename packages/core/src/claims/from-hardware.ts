@@ -13,7 +13,7 @@ import type { Claims, PlatformClaims } from './claims.ts'
 export function claimsFromHardware(evidence: VerifiedHardwareEvidence): Claims {
   assertVerified(evidence)
   const { machine, anchor, hardware, launch } = evidence
-  const platform = hardware.format === 'snp' ? fromSnp(hardware) : fromTdx(hardware)
+  const platform = platformOfCpu(hardware)
   return {
     format: hardware.format,
     class: anchor.class,
@@ -25,6 +25,11 @@ export function claimsFromHardware(evidence: VerifiedHardwareEvidence): Claims {
     platform,
     launch,
   }
+}
+
+/** What a CPU says of itself and of the guest on it. */
+export function platformOfCpu(hardware: VerifiedSnpEvidence | VerifiedTdxEvidence): PlatformClaims {
+  return hardware.format === 'snp' ? fromSnp(hardware) : fromTdx(hardware)
 }
 
 const NO_REGISTERS = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [String(n), '']))

@@ -4,7 +4,7 @@ import { assertVerified } from '../evidence/verified.ts'
 import type { Claims, PlatformClaims } from './claims.ts'
 
 /** A TPM says nothing of the CPU beside it, and keeps nobody out. */
-const NO_PLATFORM: PlatformClaims = {
+export const NO_PLATFORM: PlatformClaims = {
   vendor: 'none',
   family: '',
   chip: '',
@@ -31,13 +31,16 @@ export function toClaims(evidence: VerifiedTpmEvidence): Claims {
     machine: evidence.machine,
     anchor: anchor.name,
     boot: {
-      registers: Object.fromEntries(
-        [...registers].filter(([n]) => n < 16).map(([n, value]) => [String(n), toHex(value)]),
-      ),
+      registers: registersOf(registers),
       resetCount: quote.resetCount,
       restartCount: quote.restartCount,
     },
     platform: NO_PLATFORM,
     launch: evidence.launch,
   }
+}
+
+/** Those that count, by number (B09). */
+export function registersOf(registers: ReadonlyMap<number, Uint8Array>): Claims['boot']['registers'] {
+  return Object.fromEntries([...registers].filter(([n]) => n < 16).map(([n, value]) => [String(n), toHex(value)]))
 }

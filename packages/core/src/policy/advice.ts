@@ -18,6 +18,8 @@ export const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
     'Boot the agreed firmware, kernel and command line; or propose an agreement with the new reference values to the owners.',
   'appraisal.reference':
     'Have the owner file the newest version of that set at this broker: vouchsafe reference push, --as the owner.',
+  'appraisal.cloud':
+    'Run on a VM that the agreement names under `environment.platforms`; or propose an agreement that names this one to the owners.',
   'appraisal.reset':
     'The machine was restarted: attest anew from the beginning, and enrol again if its owner restarted it on purpose.',
   'appraisal.image': 'Run exactly the agreed image; a rebuilt image needs a new version of the agreement.',

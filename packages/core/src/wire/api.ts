@@ -5,8 +5,7 @@ import { referenceNameSchema } from '../agreement/reference/reference-set.ts'
 import { distrustRuleSchema } from '../appraisal/distrust.ts'
 import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
-import { snpEvidenceSchema, tdxEvidenceSchema } from '../evidence/hardware/hardware-evidence.ts'
-import { tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
+import { evidenceSchema } from '../evidence/evidence-schema.ts'
 import { unsupportedEvidenceSchema } from '../evidence/unsupported.ts'
 import { PROFILES } from '../ledger/index.ts'
 
@@ -79,12 +78,12 @@ export const enrolFinishResponse = z.strictObject({
 export const attestRequest = z.strictObject({
   session: sessionSchema,
   nonce: z.string().min(1).max(512),
-  /** Id of the enrolled machine; its attestation key must be the one that signed. Null for a CPU, which names itself. */
+  /** Id of the enrolled machine; its attestation key must be the one that signed. Null for a CPU or a cloud's vTPM, which name themselves. */
   machine: id.nullable(),
   agreement: digest,
   sealKey: p256JwkSchema,
   proofKey: p256JwkSchema,
-  evidence: z.discriminatedUnion('format', [tpmEvidenceSchema, snpEvidenceSchema, tdxEvidenceSchema]),
+  evidence: evidenceSchema,
   /** The last checkpoint of this tenant's log that the agent kept, and those of other brokers that it carries (decision 16). */
   kept: note.nullable(),
   carried: z.array(z.strictObject({ broker: z.string().max(64), tenant: nameSchema, checkpoint: note })).max(16),

@@ -7,8 +7,9 @@ import { ownerKeySchema, p256JwkSchema } from '../base/keys.ts'
 import { ASSURANCE_CLASSES } from '../claims/claims.ts'
 import { shadowSchema } from '../policy/shadow.ts'
 import { presentationSchema } from '../token/presentation.ts'
-import { collateralSchema, snpEvidenceSchema, tdxEvidenceSchema } from '../evidence/hardware/hardware-evidence.ts'
-import { type TpmEvidence, enrolmentSchema, tpmEvidenceSchema } from '../evidence/tpm/tpm-evidence.ts'
+import { evidenceSchema } from '../evidence/evidence-schema.ts'
+import { collateralSchema } from '../evidence/hardware/hardware-evidence.ts'
+import { type TpmEvidence, enrolmentSchema } from '../evidence/tpm/tpm-evidence.ts'
 import { distributionInputsSchema } from './distribution-inputs.ts'
 
 /** DSSE payload type of a decision record. */
@@ -26,8 +27,8 @@ export const attestInputsSchema = z.strictObject({
   nonceState: z.enum(['fresh', 'unissued', 'expired', 'used']),
   sealKey: p256JwkSchema,
   proofKey: p256JwkSchema,
-  evidence: z.discriminatedUnion('format', [tpmEvidenceSchema, snpEvidenceSchema, tdxEvidenceSchema]),
-  /** What the CPU's vendor said at that time. Left out where a TPM speaks; null where it could not be had. */
+  evidence: evidenceSchema,
+  /** What the CPU's vendor said at that time. Left out where no CPU speaks; null where it could not be had. */
   collateral: collateralSchema.nullable().exactOptional(),
   enrolment: enrolmentSchema.nullable(),
   anchors: z

@@ -5,8 +5,7 @@ import type { Tpm } from '@vouchsafe/tpm'
 import { type NvFlag, nvAttributes, parseTpmSignature, TpmError } from '@vouchsafe/tpm/codec'
 import { UsageError, withHint } from '../../output.ts'
 
-/** Where Azure's paravisor keeps its report, takes data for the next one, and holds the vTPM's attestation key. */
-export const AZURE = { report: 0x01400001, userData: 0x01400002, key: 0x81000003 } as const
+export const AZURE = evidence.AZURE_VTPM
 
 const USER_DATA = 64
 const ATTEMPTS = 20

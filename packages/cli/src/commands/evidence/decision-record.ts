@@ -40,11 +40,15 @@ export const decisionRecord: EvidenceFormat = {
   },
   async show(file, options) {
     const { evidence: shownEvidence, agreement } = readAttestInputs(file)
-    if (shownEvidence.format !== 'tpm') return showHardware(shownEvidence)
+    if (shownEvidence.format === 'snp' || shownEvidence.format === 'tdx') return showHardware(shownEvidence)
     // a record holds what its evidence was judged by
     const agreed = agreement === null ? null : parseAgreement(fromBase64(agreement), nodeCrypto).body.environment
     const shown = show(shownEvidence, options.pins === undefined ? agreed : readPins(options.pins))
-    return { json: shown, text: textOf(shown) }
+    const cpu = shownEvidence.format === 'tpm' ? null : await showCpu(shownEvidence)
+    return {
+      json: { ...shown, ...(cpu !== null && { cpu: cpu.json }) },
+      text: [textOf(shown), ...(cpu === null ? [] : [cpu.text])].join('\n\n'),
+    }
   },
   async verify(file) {
     const inputs = readAttestInputs(file)
@@ -77,12 +81,26 @@ export function readAttestInputs({ name, bytes }: EvidenceFile): AttestInputs {
   return inputs
 }
 
+/** What a CPU signed beside the vTPM of a cloud; null where none did. */
+async function showCpu(shown: evidence.PlatformEvidence): Promise<Answer | null> {
+  const cpu = evidence.cpuEvidenceIn(shown)
+  if (cpu === null) return null
+  const parts = await evidence.evidenceFields(signedBy(cpu))
+  if (shown.format === 'gce-vtpm') return showParts(cpu.format, parts)
+  const hclReport = fromBase64Url(shown.hclReport)
+  const own = await evidence.evidenceFields({ format: 'hcl-report', hclReport })
+  return showParts(cpu.format, cpu.format === 'snp' ? own : [...own, ...parts])
+}
+
+export function signedBy(shown: evidence.CpuEvidence) {
+  return shown.format === 'snp'
+    ? ({ format: 'snp', report: fromBase64Url(shown.report) } as const)
+    : ({ format: 'tdx', quote: fromBase64Url(shown.quote) } as const)
+}
+
 /** What a CPU signed, and the launch that it commits to. */
 async function showHardware(shown: evidence.HardwareEvidence): Promise<Answer> {
-  const raw =
-    shown.format === 'snp'
-      ? ({ format: 'snp', report: fromBase64Url(shown.report) } as const)
-      : ({ format: 'tdx', quote: fromBase64Url(shown.quote) } as const)
+  const raw = signedBy(shown)
   const launch = readLaunch(parseCel(fromBase64Url(shown.launchLog)), 'sha256', nodeCrypto)
   const answer = showParts(shown.format, await evidence.evidenceFields(raw))
   return {
@@ -91,22 +109,22 @@ async function showHardware(shown: evidence.HardwareEvidence): Promise<Answer> {
   }
 }
 
-function show(evidence: TpmEvidence, pins: Pins | null) {
-  const quote = parseTpmQuote(fromBase64Url(evidence.quote.attest))
-  const boot = parseTcgLog(fromBase64Url(evidence.bootLog))
-  const values = new Map(Object.entries(evidence.registers).map(([n, value]) => [Number(n), value]))
+function show(tpm: TpmEvidence | evidence.PlatformEvidence, pins: Pins | null) {
+  const quote = parseTpmQuote(fromBase64Url(tpm.quote.attest))
+  const boot = parseTcgLog(fromBase64Url(tpm.bootLog))
+  const values = new Map(Object.entries(tpm.registers).map(([n, value]) => [Number(n), value]))
   const seen = bootTable(boot, 'sha256', values, pins)
-  const kernel = evidence.imaLog === undefined ? [] : parseImaLog(fromBase64Url(evidence.imaLog))
+  const kernel = tpm.imaLog === undefined ? [] : parseImaLog(fromBase64Url(tpm.imaLog))
   return {
     verified: false,
-    format: evidence.format,
+    format: tpm.format,
     quote: {
       extraData: toHex(quote.extraData),
       resetCount: quote.resetCount,
       restartCount: quote.restartCount,
       firmwareVersion: String(quote.firmwareVersion),
     },
-    registers: evidence.registers,
+    registers: tpm.registers,
     boot: seen.events,
     bootRegisters: seen.registers,
     kernel: kernel.map(({ register, template, violation, entry }) => ({
@@ -114,7 +132,7 @@ function show(evidence: TpmEvidence, pins: Pins | null) {
       path: entry?.path ?? `of template ${template}`,
       digest: violation || entry === undefined ? null : `${entry.hash}:${toHex(entry.digest)}`,
     })),
-    launch: readLaunch(parseCel(fromBase64Url(evidence.launchLog)), 'sha256', nodeCrypto),
+    launch: readLaunch(parseCel(fromBase64Url(tpm.launchLog)), 'sha256', nodeCrypto),
   }
 }
 

@@ -6,7 +6,7 @@ import { readInput } from '../../files.ts'
 import { EXIT, withHint } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { bootDiffText } from '../tpm/events-diff.ts'
-import { decisionRecord, readAttestInputs } from './decision-record.ts'
+import { decisionRecord, readAttestInputs, signedBy } from './decision-record.ts'
 import type { Answer } from './format.ts'
 
 /** `vouchsafe evidence diff`: two boots, told apart in words. */
@@ -42,12 +42,8 @@ function read(name: string): Side {
 }
 
 function sideOf(shown: AttestInputs['evidence']): Side {
-  if (shown.format === 'tpm') return { kind: 'boot', bootLog: fromBase64Url(shown.bootLog) }
-  const presented =
-    shown.format === 'snp'
-      ? ({ format: 'snp', report: fromBase64Url(shown.report) } as const)
-      : ({ format: 'tdx', quote: fromBase64Url(shown.quote) } as const)
-  return { kind: 'fields', presented }
+  if (shown.format === 'snp' || shown.format === 'tdx') return { kind: 'fields', presented: signedBy(shown) }
+  return { kind: 'boot', bootLog: fromBase64Url(shown.bootLog) }
 }
 
 async function compare(before: Side, after: Side): Promise<Compared> {

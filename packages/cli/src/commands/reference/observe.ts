@@ -24,19 +24,27 @@ export function observeCommand(done: Done): Command {
     )
     .action(async (file: string, options: IntoOptions & { json?: boolean }) => {
       const inputs = readAttestInputs({ name: file, bytes: readInput(file) })
-      const value = await observe(file, inputs)
-      const set = await addTo(options, [{ id: options.id ?? 'observed', value }], new Date())
-      const { provenance: _, ...shown } = value
+      const { value, cpu } = await observe(file, inputs)
+      const id = options.id ?? 'observed'
+      const values = [{ id, value }, ...(cpu === undefined ? [] : [{ id: `${id}-cpu`, value: cpu }])]
+      const set = await addTo(options, values, new Date())
+      const shown = values.map(({ value: { provenance: _provenance, ...rest } }) => JSON.stringify(rest, null, 2))
       outputOf(options).answer(
-        { value, set: set && { version: set.version } },
-        [JSON.stringify(shown, null, 2), addedText(set, options.into)].join('\n'),
+        { value, ...(cpu !== undefined && { cpu }), set: set && { version: set.version } },
+        [...shown, addedText(set, options.into)].join('\n'),
       )
       done(EXIT.yes)
     })
 }
 
+interface Observed {
+  readonly value: Unnamed
+  /** Of the CPU beside a cloud's vTPM. */
+  readonly cpu?: Unnamed
+}
+
 /** Only from evidence that is accepted when it is judged again now. */
-async function observe(source: string, inputs: AttestInputs): Promise<Unnamed> {
+async function observe(source: string, inputs: AttestInputs): Promise<Observed> {
   const walk = await attest(inputs, nodeCrypto)
   const verdict = toVerdict(walk)
   if (verdict.kind !== 'accept')
@@ -49,13 +57,19 @@ async function observe(source: string, inputs: AttestInputs): Promise<Unnamed> {
     )
   const provenance = { how: 'observed', source, inputs: {} } as const
   const { evidence: shown } = inputs
+  if (shown.format === 'snp' || shown.format === 'tdx') return { value: ofCpu(shown, provenance) }
+  const registers = Object.fromEntries(BOOT_REGISTERS.map((n) => [n, shown.registers[n] ?? '']))
+  const cpu = shown.format === 'tpm' ? null : evidence.cpuEvidenceIn(shown)
+  return {
+    value: { kind: 'tpm', registers, provenance },
+    ...(cpu !== null && { cpu: ofCpu(cpu, provenance) }),
+  }
+}
+
+function ofCpu(shown: evidence.CpuEvidence, provenance: Unnamed['provenance']): Unnamed {
   if (shown.format === 'snp') {
     const { measurement } = evidence.parseSnpReport(fromBase64Url(shown.report))
     return { kind: 'snp', measurement: toHex(measurement), provenance }
-  }
-  if (shown.format === 'tpm') {
-    const registers = Object.fromEntries(BOOT_REGISTERS.map((n) => [n, shown.registers[n] ?? '']))
-    return { kind: 'tpm', registers, provenance }
   }
   const quote = evidence.parseDcapQuote(fromBase64Url(shown.quote))
   const td = evidence.parseTdReport(quote.body, quote.bodyKind === 'td15' ? 'td15' : 'td10')

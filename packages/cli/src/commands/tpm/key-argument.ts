@@ -1,3 +1,4 @@
+import { evidence } from '@vouchsafe/core'
 import { TEMPLATES } from '@vouchsafe/tpm'
 import type { Tpm, TpmKey } from '@vouchsafe/tpm'
 import { parseTpmPublic } from '@vouchsafe/tpm/codec'
@@ -20,11 +21,7 @@ export const KEY_TEMPLATES = {
 } as const satisfies Readonly<Record<string, readonly [Hierarchy, TpmPublic]>>
 export type KeyTemplateName = keyof typeof KEY_TEMPLATES
 
-/** Where Google's vTPMs keep the templates of the attestation keys that Google certifies, and those certificates. */
-export const GCE_AK = {
-  'gce-ak-rsa': { template: 0x01c10001, certificate: 0x01c10000 },
-  'gce-ak-ecc': { template: 0x01c10003, certificate: 0x01c10002 },
-} as const
+export const GCE_AK = { 'gce-ak-rsa': evidence.GCE_VTPM.rsa, 'gce-ak-ecc': evidence.GCE_VTPM.ecc } as const
 
 export const KEY_FORMS = `${Object.keys(KEY_TEMPLATES).join(', ')}, ${Object.keys(GCE_AK).join(', ')}, or a persistent handle such as 0x81010001`
 

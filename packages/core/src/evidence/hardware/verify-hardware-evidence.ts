@@ -9,9 +9,9 @@ import { parseDcapQuote } from '../dcap/parse-quote.ts'
 import { type Pck, readPckChain } from '../dcap/pck.ts'
 import { parseSnpReport, type SnpReport } from '../snp/parse-report.ts'
 import { amdSnpRoots } from '../snp/roots.ts'
-import { type VerifiedSnpEvidence, verifySnpReport } from '../snp/verify-report.ts'
+import { type SnpExpectation, type VerifiedSnpEvidence, verifySnpReport } from '../snp/verify-report.ts'
 import { snpRootsOf } from '../snp/verify-vek.ts'
-import { type VerifiedTdxEvidence, verifyTdxQuote } from '../tdx/verify-tdx-quote.ts'
+import { type TdxExpectation, type VerifiedTdxEvidence, verifyTdxQuote } from '../tdx/verify-tdx-quote.ts'
 import { SIMULATOR_OID } from '../tpm/enrolment.ts'
 import { translated } from '../tpm/translate.ts'
 import { markVerified, type Verified } from '../verified.ts'
@@ -51,46 +51,60 @@ export async function verifyHardwareEvidence(
 ): Promise<VerifiedHardwareEvidence> {
   const launchLog = fromBase64Url(evidence.launchLog, 'launchLog')
   const reportData = hardwareReportData(trust.binding, launchLog, crypto)
-  const anchors = trust.anchors.filter(vouchesForHardware)
-  const at = { ...trust, anchors, reportData }
+  const at = { ...trust, anchors: hardwareAnchors(trust.anchors), reportData }
   const hardware =
     evidence.format === 'snp' ? await verifySnp(evidence, at, crypto) : await verifyTdx(evidence, at, crypto)
   const { anchor } = hardware.chain
+  assertHonestClass(anchor)
+  const launch = await translated(async () => readLaunch(parseCel(launchLog), 'sha256', crypto))
+  return markVerified({ machine: hardwareMachine(hardware, crypto), anchor, hardware, launch })
+}
+
+/** Makers of TPMs vouch for no CPU, whatever their certificates may say. */
+export function hardwareAnchors(anchors: readonly Anchor[]): readonly Anchor[] {
+  return anchors.filter(({ class: assurance }) => assurance === 'hardware' || assurance === 'simulated')
+}
+
+/** @throws {VouchsafeError} `endorsement.untrusted` for a simulator's anchor under another class (decision 9) */
+export function assertHonestClass(anchor: Anchor): void {
   if (anchor.class !== 'simulated' && anchor.certificate.extensions.has(SIMULATOR_OID))
     throw new VouchsafeError(
       'endorsement.untrusted',
       `anchor ${anchor.name} is a simulator’s, and cannot have the class ${anchor.class}`,
     )
-  const launch = await translated(async () => readLaunch(parseCel(launchLog), 'sha256', crypto))
-  return markVerified({ machine: machineOf(hardware, crypto), anchor, hardware, launch })
-}
-
-/** Makers of TPMs vouch for no CPU, whatever their certificates may say. */
-function vouchesForHardware(anchor: Anchor): boolean {
-  return anchor.class === 'hardware' || anchor.class === 'simulated'
 }
 
 type Expected = HardwareTrust & { readonly reportData: Uint8Array }
 
 async function verifySnp(
   evidence: Extract<HardwareEvidence, { format: 'snp' }>,
-  { anchors, collateral, at, reportData }: Expected,
+  { reportData, ...trust }: Expected,
   crypto: CryptoPort,
 ): Promise<VerifiedSnpEvidence> {
   const report = fromBase64Url(evidence.report, 'report')
   parseSnpReport(report) // what is no report is told as such, whatever its maker says
+  const { vek, ...expected } = snpTrust(evidence.vek, trust)
+  return verifySnpReport({ report, vek }, { ...expected, reportData }, crypto)
+}
+
+/**
+ * What AMD's collateral lets one trust in, and the certificate of the chip's key.
+ *
+ * @param fromGuest - That certificate, where the guest brought it.
+ * @throws {VouchsafeError} `endorsement.unavailable`
+ */
+export function snpTrust(
+  fromGuest: string | undefined,
+  { anchors, collateral, at }: Omit<HardwareTrust, 'binding'>,
+): Omit<SnpExpectation, 'reportData'> & { readonly vek: Uint8Array } {
   const amd = needed('amd', collateral)
-  const vek = vekOf(evidence.vek, amd.vek)
+  const vek = vekOf(fromGuest, amd.vek)
   const intermediates = [
     ...amd.intermediates.map((der) => parseCertificate(fromBase64(der, 'intermediates'))),
     ...amdSnpRoots().flatMap((root) => root.intermediates),
   ]
   const lists = amd.revocationLists.map((der) => parseRevocationList(fromBase64(der, 'revocationLists')))
-  return verifySnpReport(
-    { report, vek },
-    { roots: snpRootsOf(anchors, intermediates), revocation: { lists, require: 'authorities' }, at, reportData },
-    crypto,
-  )
+  return { vek, roots: snpRootsOf(anchors, intermediates), revocation: { lists, require: 'authorities' }, at }
 }
 
 /** The guest's own first: a provider's key comes no other way. */
@@ -101,15 +115,27 @@ function vekOf(fromGuest: string | undefined, fromVendor: string | null): Uint8A
 }
 
 /** The running system's own: no log of the boot tells what it measures. */
-const RUNTIME = 3
+export const RUNTIME = 3
 
 async function verifyTdx(
   evidence: Extract<HardwareEvidence, { format: 'tdx' }>,
-  { anchors, collateral, at, reportData }: Expected,
+  { reportData, ...trust }: Expected,
   crypto: CryptoPort,
 ): Promise<VerifiedTdxEvidence> {
   const quote = fromBase64Url(evidence.quote, 'quote')
   parseDcapQuote(quote)
+  return verifyTdxQuote(
+    { quote, ...(evidence.bootLog !== undefined && { eventLog: fromBase64Url(evidence.bootLog, 'bootLog') }) },
+    { ...(await tdxTrust(trust, crypto)), reportData, unexplainedRtmrs: [RUNTIME] },
+    crypto,
+  )
+}
+
+/** What Intel's collateral lets one trust in. @throws {VouchsafeError} `endorsement.*` */
+export async function tdxTrust(
+  { anchors, collateral, at }: Omit<HardwareTrust, 'binding'>,
+  crypto: CryptoPort,
+): Promise<Omit<TdxExpectation, 'reportData' | 'unexplainedRtmrs'>> {
   const intel = needed('intel', collateral)
   const document = ({ body, signature, issuerChain }: typeof intel.tcbInfo) => ({
     body: fromBase64(body, 'collateral.body'),
@@ -122,17 +148,7 @@ async function verifyTdx(
     pckCrl: fromBase64(intel.pckCrl, 'pckCrl'),
     rootCrl: fromBase64(intel.rootCrl, 'rootCrl'),
   }
-  return verifyTdxQuote(
-    { quote, ...(evidence.bootLog !== undefined && { eventLog: fromBase64Url(evidence.bootLog, 'bootLog') }) },
-    {
-      anchors,
-      collateral: await verifyDcapCollateral(input, { anchors, at }, crypto),
-      at,
-      reportData,
-      unexplainedRtmrs: [RUNTIME],
-    },
-    crypto,
-  )
+  return { anchors, collateral: await verifyDcapCollateral(input, { anchors, at }, crypto), at }
 }
 
 function needed<V extends HardwareCollateral['vendor']>(
@@ -145,7 +161,7 @@ function needed<V extends HardwareCollateral['vendor']>(
 }
 
 /** A guest on SNP has a name of its own until it ends; a TD has none, so its platform's has to do. */
-function machineOf(hardware: HardwareFacts['hardware'], crypto: CryptoPort): string {
+export function hardwareMachine(hardware: HardwareFacts['hardware'], crypto: CryptoPort): string {
   return hardware.format === 'snp' ? snpMachine(hardware.report, crypto) : tdxMachine(hardware.pck, crypto)
 }
 

@@ -1,17 +1,4 @@
 import { parseTpmPublic, tpmName } from '@vouchsafe/tpm/codec'
-import {
-  type ImaLog,
-  type Launch,
-  type TcgLog,
-  parseCel,
-  parseImaLog,
-  parseTcgLog,
-  readLaunch,
-  replayCel,
-  replayIma,
-  replayTcgLog,
-  verifyReplays,
-} from '@vouchsafe/tpm/eventlog'
 import { ALL_PCRS, type VerifiedTpmQuote, verifyTpmQuote } from '@vouchsafe/tpm/verify'
 import type { CryptoPort } from '../../base/crypto.ts'
 import { fromBase64Url, fromHex } from '../../base/encoding.ts'
@@ -20,20 +7,17 @@ import { type Once, anew } from '../../base/once.ts'
 import { type Anchor, type EndorsementMemo, parseCertificate, readEkCertificate } from '../../x509/index.ts'
 import { type Verified, markVerified } from '../verified.ts'
 import { machineId, verifyEkChain } from './enrolment.ts'
+import { type ExplainedBoot, explainRegisters } from './explain-registers.ts'
 import type { Enrolment, TpmEvidence } from './tpm-evidence.ts'
 import { translated } from './translate.ts'
 
 /** What is known once the quote, its key's endorsement and both logs agree. */
-export interface TpmEvidenceContent {
+export interface TpmEvidenceContent extends ExplainedBoot {
   readonly machine: string
   readonly anchor: Anchor
   readonly quote: VerifiedTpmQuote
   /** SHA-256 bank, 24 values by number. */
   readonly registers: ReadonlyMap<number, Uint8Array>
-  readonly bootLog: TcgLog
-  /** Empty where the kernel measures nothing after the boot. */
-  readonly imaLog: ImaLog
-  readonly launch: Launch
 }
 export type VerifiedTpmEvidence = Verified<TpmEvidenceContent>
 
@@ -109,26 +93,6 @@ export async function verifyTpmEvidence(
       },
       crypto,
     )
-    const { bootLog: bootText, launchLog: launchText, imaLog: imaText } = evidence
-    const bootLog = once('bootLog', bootText, () => parseTcgLog(fromBase64Url(bootText, 'bootLog')))
-    const launchLog = once('launchLog', launchText, () => parseCel(fromBase64Url(launchText, 'launchLog')))
-    const imaLog =
-      imaText === undefined ? [] : once('imaLog', imaText, () => parseImaLog(fromBase64Url(imaText, 'imaLog')))
-    verifyReplays(
-      [
-        once('bootReplay', bootText, () => replayTcgLog(bootLog, 'sha256', crypto)),
-        once('launchReplay', launchText, () => replayCel(launchLog, 'sha256', crypto)),
-        ...(imaText === undefined ? [] : [once('imaReplay', imaText, () => replayIma(imaLog, 'sha256', crypto))]),
-      ],
-      { space: 'pcr', bank: 'sha256', values: countingRegisters(registers) },
-      { mayBeUnexplained: [] },
-    )
-    const launch = once('launch', launchText, () => readLaunch(launchLog, 'sha256', crypto))
-    return markVerified({ machine, anchor, quote, registers, bootLog, imaLog, launch })
+    return markVerified({ machine, anchor, quote, registers, ...explainRegisters(evidence, registers, crypto, once) })
   })
-}
-
-/** Registers 16 to 23 can be reset by the guest: whatever they hold, it proves nothing (B09). */
-function countingRegisters(registers: ReadonlyMap<number, Uint8Array>): ReadonlyMap<number, Uint8Array> {
-  return new Map([...registers].filter(([n]) => n < 16))
 }

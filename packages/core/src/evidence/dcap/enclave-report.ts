@@ -32,26 +32,26 @@ export interface EnclaveReport {
  */
 export function parseEnclaveReport(what: string, raw: Uint8Array): EnclaveReport {
   return parsed(() => {
-    const r = new ByteReader(what, raw, 'little')
+    const r = new ByteReader(what, new Uint8Array(raw), 'little')
     const reserved = (length: number) => {
       if (!isZero(r.view('reserved', length))) throw r.malformed('reserved', 'not zero')
     }
-    const cpuSvn = r.take('CPUSVN', 16)
+    const cpuSvn = r.view('CPUSVN', 16)
     const miscSelect = r.u32('MISCSELECT')
     reserved(12)
-    const isvExtProdId = r.take('ISVEXTPRODID', 16)
-    const attributes = r.take('ATTRIBUTES', 16)
-    const mrEnclave = r.take('MRENCLAVE', 32)
+    const isvExtProdId = r.view('ISVEXTPRODID', 16)
+    const attributes = r.view('ATTRIBUTES', 16)
+    const mrEnclave = r.view('MRENCLAVE', 32)
     reserved(32)
-    const mrSigner = r.take('MRSIGNER', 32)
+    const mrSigner = r.view('MRSIGNER', 32)
     reserved(32)
-    const configId = r.take('CONFIGID', 64)
+    const configId = r.view('CONFIGID', 64)
     const isvProdId = r.u16('ISVPRODID')
     const isvSvn = r.u16('ISVSVN')
     const configSvn = r.u16('CONFIGSVN')
     reserved(42)
-    const isvFamilyId = r.take('ISVFAMILYID', 16)
-    const reportData = r.take('REPORTDATA', 64)
+    const isvFamilyId = r.view('ISVFAMILYID', 16)
+    const reportData = r.view('REPORTDATA', 64)
     r.end()
     const debug = ((attributes[0] ?? 0) & 0x02) !== 0
     return {

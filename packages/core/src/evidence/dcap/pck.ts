@@ -44,13 +44,14 @@ export interface PckChain {
  * Reads the chain of a quote.
  *
  * @param pem - Leaf first, sometimes closed by a NUL as C strings are.
- * @param parse - Reads one block: platforms differ in their leaf only, so a caller may know the others already.
+ * @param parse - Reads a block above the leaf: platforms differ in their leaf only, so a caller may know the others already.
  * @throws {VouchsafeError} `endorsement.malformed`, `input.malformed`
  */
 export async function readPckChain(pem: Uint8Array, parse: ReadBlock = readBlock): Promise<PckChain> {
   const end = pem[pem.length - 1] === 0 ? pem.length - 1 : pem.length
   const certificates: Certificate[] = []
-  for (const block of splitPem(pem.subarray(0, end), 'CERTIFICATE')) certificates.push(await parse(block))
+  for (const block of splitPem(pem.subarray(0, end), 'CERTIFICATE'))
+    certificates.push(certificates.length === 0 ? readBlock(block) : await parse(block))
   const [leaf, ...intermediates] = certificates
   if (leaf === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
   return { leaf, pck: readPck(leaf), intermediates }

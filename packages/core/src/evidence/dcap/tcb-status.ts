@@ -51,6 +51,8 @@ function complaintsOf(status: CollateralStatus): Complaints {
 
 /** Puts the statuses of platform, module and quoting enclave together: whatever is wrong with one is wrong with all (D14). */
 export function combineTcbStatus(statuses: readonly [CollateralStatus, ...CollateralStatus[]]): CollateralStatus {
+  const [first] = statuses
+  if (statuses.every((status) => status === first)) return first
   const all = statuses.map(complaintsOf)
   const has = (complaint: keyof Complaints) => all.some((c) => c[complaint])
   if (has('revoked')) return 'Revoked'

@@ -127,7 +127,7 @@ async function readCertification(
     throw new VouchsafeError('evidence.signature', 'quote: qe_report_signature does not verify under the PCK')
   const qeReport = parseEnclaveReport('quote: qe_report', qe.report)
   const digest = crypto.digest('sha256', concat(attestationKey, qe.authenticationData))
-  if (!crypto.equal(qeReport.reportData.subarray(0, 32), digest) || !isZero(qeReport.reportData.subarray(32)))
+  if (!sameBytes(qeReport.reportData.subarray(0, 32), digest) || !isZero(qeReport.reportData.subarray(32)))
     throw new VouchsafeError('evidence.mismatch', 'quote: the quoting enclave vouches for another attestation key')
   return { presented, qeReport, key: await crypto.importPublicKey(concat(P256_SPKI, attestationKey)) }
 }
@@ -174,6 +174,12 @@ export function checkReportData(
   if (!crypto.equal(found, expected))
     throw new VouchsafeError('evidence.binding', 'quote: REPORTDATA is not what was asked for')
   return 'as-expected'
+}
+
+/** @internal Before this moment nothing that a quote was judged by expires. */
+export function endOf({ validUntil }: VerifiedChain, collateral: DcapTrust['collateral']): Date {
+  const end = validUntil.getTime()
+  return new Date(collateral === 'not-checked' ? end : Math.min(end, collateral.until.getTime()))
 }
 
 /** Whether two values agree in the bits that a mask selects. Values of another length than their mask never do. */

@@ -5,7 +5,7 @@ import { type EnclaveReport, parseEnclaveReport } from '../dcap/enclave-report.t
 import { type DcapQuote, parseDcapQuote } from '../dcap/parse-quote.ts'
 import type { Pck } from '../dcap/pck.ts'
 import { combineTcbStatus, type TcbStatus } from '../dcap/tcb-status.ts'
-import { checkReportData, type DcapFacts, type DcapTrust, verifyDcapQuote } from '../dcap/verify-quote.ts'
+import { checkReportData, type DcapFacts, type DcapTrust, endOf, verifyDcapQuote } from '../dcap/verify-quote.ts'
 import { markVerified, type Verified } from '../verified.ts'
 
 export interface SgxEvidence {
@@ -51,17 +51,14 @@ export async function verifySgxQuote(
   const quote = parseDcapQuote(evidence.quote)
   if (quote.bodyKind !== 'sgx')
     throw new VouchsafeError('evidence.unsupported', 'quote: is of a TD, wanted of an SGX enclave')
-  const { qeRating, ...facts } = await verifyDcapQuote(quote, expected, crypto)
+  const { pck, chain, qeReport, qeRating } = await verifyDcapQuote(quote, expected, crypto)
   const report = parseEnclaveReport('quote: report', quote.body)
   const { collateral } = expected
   const rating =
-    collateral === 'not-checked' || qeRating === 'not-checked'
-      ? 'not-checked'
-      : rate(facts.pck, collateral.tcbInfo, qeRating)
+    collateral === 'not-checked' || qeRating === 'not-checked' ? 'not-checked' : rate(pck, collateral.tcbInfo, qeRating)
   const reportData = checkReportData(report.reportData, expected.reportData, crypto)
-  const ends = [facts.chain.validUntil, ...(collateral === 'not-checked' ? [] : [collateral.until])]
-  const validUntil = new Date(Math.min(...ends.map(Number)))
-  return markVerified({ format: 'sgx', quote, ...facts, report, rating, reportData, validUntil } as const)
+  const validUntil = endOf(chain, collateral)
+  return markVerified({ format: 'sgx', quote, pck, chain, qeReport, report, rating, reportData, validUntil } as const)
 }
 
 /** @source Intel PCS API v4: TCB info, "TCB levels" */

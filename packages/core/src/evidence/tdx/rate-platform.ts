@@ -31,7 +31,9 @@ export function rateTdxPlatform(report: TdReport, pck: Pck, info: TdxTcbInfo, qe
   const launch = rate(report, report.teeTcbSvn, pck, info)
   const evaluationNumber = info.tcbEvaluationDataNumber
   const atLaunch = combineTcbStatus([launch.platform.status, launch.module?.status ?? 'UpToDate', qe.status])
-  const advisories = [...new Set([launch.platform, launch.module, qe].flatMap((part) => part?.advisories ?? []))]
+  const advisories: string[] = []
+  for (const part of [launch.platform, launch.module, qe])
+    if (part !== undefined) for (const id of part.advisories) if (!advisories.includes(id)) advisories.push(id)
   if (report.teeTcbSvn2 === undefined) return { status: atLaunch, ...launch, qe, advisories, evaluationNumber }
   const now = rate(report, report.teeTcbSvn2, pck, info)
   const statusNow = combineTcbStatus([now.platform.status, now.module?.status ?? 'UpToDate', qe.status])

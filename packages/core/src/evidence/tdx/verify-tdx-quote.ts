@@ -3,7 +3,7 @@ import { TpmError } from '@vouchsafe/tpm/codec'
 import type { CryptoPort } from '../../base/crypto.ts'
 import { VouchsafeError } from '../../base/errors.ts'
 import { type DcapQuote, parseDcapQuote } from '../dcap/parse-quote.ts'
-import { checkReportData, type DcapFacts, type DcapTrust, verifyDcapQuote } from '../dcap/verify-quote.ts'
+import { checkReportData, type DcapFacts, type DcapTrust, endOf, verifyDcapQuote } from '../dcap/verify-quote.ts'
 import { markVerified, type Verified } from '../verified.ts'
 import { parseTdReport, type TdReport } from './parse-td-report.ts'
 import { rateTdxPlatform, type TdxRating } from './rate-platform.ts'
@@ -52,14 +52,24 @@ export async function verifyTdxQuote(
   const quote = parseDcapQuote(evidence.quote)
   if (quote.bodyKind === 'sgx')
     throw new VouchsafeError('evidence.unsupported', 'quote: is of an SGX enclave, wanted of a TD')
-  const { qeRating, ...facts } = await verifyDcapQuote(quote, expected, crypto)
+  const { pck, chain, qeReport, qeRating } = await verifyDcapQuote(quote, expected, crypto)
   const report = parseTdReport(quote.body, quote.bodyKind)
-  const rating = ratePlatform(report, facts.pck, expected, qeRating)
+  const rating = ratePlatform(report, pck, expected, qeRating)
   const reportData = checkReportData(report.reportData, expected.reportData, crypto)
   const eventLog = evidence.eventLog === undefined ? 'none' : replay(evidence.eventLog, report, expected, crypto)
-  const ends = [facts.chain.validUntil, ...(expected.collateral === 'not-checked' ? [] : [expected.collateral.until])]
-  const validUntil = new Date(Math.min(...ends.map(Number)))
-  return markVerified({ format: 'tdx', quote, ...facts, report, rating, eventLog, reportData, validUntil } as const)
+  const validUntil = endOf(chain, expected.collateral)
+  return markVerified({
+    format: 'tdx',
+    quote,
+    pck,
+    chain,
+    qeReport,
+    report,
+    rating,
+    eventLog,
+    reportData,
+    validUntil,
+  } as const)
 }
 
 function ratePlatform(

@@ -37,6 +37,12 @@ function peer<P>(what: string, start: () => P): P | undefined {
   }
 }
 
+/** A message in one line, without the lines that it shows of the policy. */
+function withoutExcerpt(message: string): string {
+  const lines = message.split('\n').map((line) => line.trim())
+  return lines.filter((line) => line !== '' && !/^\d*\s*\|/.test(line)).join(' ')
+}
+
 async function race(contestants: readonly Contestant[]): Promise<Measured[]> {
   const slices = contestants.map(() => [] as Slice[])
   for (const c of contestants) await c.run(WARM_MS)
@@ -83,7 +89,7 @@ for (const c of cases) {
     try {
       if (other !== undefined) contestants.push(await other.contestant(c))
     } catch (e) {
-      console.log(`left out of ${c.name}: ${e instanceof Error ? e.message.trim().split('\n').at(-1) : String(e)}`)
+      console.log(`left out of ${c.name}: ${e instanceof Error ? withoutExcerpt(e.message) : String(e)}`)
     }
   }
   const measured = await race(contestants)

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Done } from '../options.ts'
+import { approvalsVerb } from './approvals.ts'
 import { attachVerb } from './attach.ts'
 import { buildVerb } from './build.ts'
 import { decryptVerb } from './decrypt.ts'
@@ -24,6 +25,7 @@ const VERBS = [
   verifyVerb,
   sbomVerb,
   provenanceVerb,
+  approvalsVerb,
   encryptVerb,
   decryptVerb,
   pullVerb,

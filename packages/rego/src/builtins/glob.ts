@@ -118,24 +118,29 @@ function quoteInClass(ch: string): string {
 function compileGlob(pattern: string, delimiters: readonly string[]): GlobMatcher {
   // each delimiter is one character; `\0` cannot be in two places of this key at once
   return compiled.get(`${delimiters.join('')}\0${pattern}`, () => {
-    const ends = prefixAndSuffix(pattern, delimiters)
-    if (ends !== undefined) return (s) => s.startsWith(ends.prefix) && s.endsWith(ends.suffix)
+    const simple = simpleGlob(pattern, delimiters)
+    if (simple !== undefined) return simple
     const re = RE2JS.compile(`(?s)^(?:${new GlobReader(pattern, delimiters).read(false)})$`)
     return (s) => re.test(s)
   })
 }
 
 /**
- * Text, one unbounded star, text. Go's library only looks at both ends there, which may overlap: `a:**:c` matches "a:c".
- * Policies are written against that.
+ * Text without or with one star needs no engine. Between two texts, Go's library only looks at both ends for an unbounded star, and
+ * they may overlap: `a:**:c` matches "a:c". Policies are written against that.
  */
-function prefixAndSuffix(
-  pattern: string,
-  delimiters: readonly string[],
-): { readonly prefix: string; readonly suffix: string } | undefined {
-  const m = /^([^*?\\[\]{}]+)(\*+)([^*?\\[\]{}]+)$/.exec(pattern)
-  const [, prefix = '', star = '', suffix = ''] = m ?? []
-  return m !== null && (star.length > 1 || delimiters.length === 0) ? { prefix, suffix } : undefined
+function simpleGlob(pattern: string, delimiters: readonly string[]): GlobMatcher | undefined {
+  const m = /^([^*?\\[\]{}]*)(\**)([^*?\\[\]{}]*)$/.exec(pattern)
+  // half a character would be found within a whole one
+  if (m === null || ![pattern, ...delimiters].every((text) => text.isWellFormed())) return undefined
+  const [, prefix = '', star = '', suffix = ''] = m
+  if (star === '') return (s) => s === pattern
+  const hasEnds: GlobMatcher = (s) => s.startsWith(prefix) && s.endsWith(suffix)
+  if (star.length > 1 || delimiters.length === 0) return hasEnds
+  const least = prefix.length + suffix.length
+  const isWithin = (s: string, at: number): boolean => at >= 0 && at < s.length - suffix.length
+  const hasDelimiter: GlobMatcher = (s) => delimiters.some((d) => d !== '' && isWithin(s, s.indexOf(d, prefix.length)))
+  return (s) => s.length >= least && hasEnds(s) && !hasDelimiter(s)
 }
 
 /** The test for a pattern. @throws {BuiltinError} */

@@ -1,4 +1,5 @@
 import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
+import { ENDORSEMENT_MUTANTS } from './mutants-endorsements.ts'
 import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
 import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
 import { HARDWARE_MUTANTS } from './mutants-hardware.ts'
@@ -782,6 +783,7 @@ export const MUTANTS: readonly Mutant[] = [
     test: 'E21 refuses "QR==" as base64',
   },
   ...DISTRIBUTOR_MUTANTS,
+  ...ENDORSEMENT_MUTANTS,
   ...IMAGE_ENCRYPTION_MUTANTS,
   ...HARDWARE_MUTANTS,
   ...IMAGE_SIGNING_MUTANTS,

@@ -4,7 +4,7 @@ import { type CollateralSpec, missingVectors, readVector, type QuoteSpec, type T
 import { describe, expect, test } from 'vitest'
 import { nodeCrypto } from '../../../node/crypto.ts'
 import { type ErrorCode, VouchsafeError } from '../../base/errors.ts'
-import { parseAnchor } from '../../x509/index.ts'
+import { EndorsementMemo, parseAnchor } from '../../x509/index.ts'
 import { intelSgxRoot, parseDcapQuote, readSignedDocument, verifyDcapCollateral } from '../dcap/index.ts'
 import { type TdxExpectation, verifyTdxQuote } from './index.ts'
 
@@ -67,6 +67,81 @@ test('a platform certified by the Processor CA is accepted with that CA’s list
     status: 'UpToDate',
   })
   await expect(verify(raw)).rejects.toThrow(refusal('endorsement.unavailable', 'Intel SGX PCK Processor CA'))
+})
+
+describe('a platform that is known', () => {
+  const known = async () => {
+    const memo = new EndorsementMemo()
+    await verify(quote(), { memo })
+    return memo
+  }
+
+  test.each<[string, () => Promise<Partial<TdxExpectation>>, ErrorCode, string]>([
+    [
+      'revoked since',
+      async () => ({ collateral: await collateralOf({ revokedPcks: [0x4001] }) }),
+      'endorsement.revoked',
+      'serial 4001',
+    ],
+    [
+      'of another kind than the TCB info',
+      async () => ({ collateral: await collateralOf({ tcbInfo: { fmspc: '00806f050001' } }) }),
+      'endorsement.mismatch',
+      'fmspc',
+    ],
+    [
+      'whose quoting enclave is another’s',
+      async () => ({ collateral: await collateralOf({ qeIdentity: { mrsigner: '11'.repeat(32) } }) }),
+      'endorsement.mismatch',
+      'MRSIGNER',
+    ],
+    [
+      'asked about after the collateral’s end',
+      async () => ({ at: new Date('2027-01-01T00:00:00Z') }),
+      'endorsement.expired',
+      'collateral',
+    ],
+    ['of an authority that is not trusted here', async () => ({ anchors: [] }), 'endorsement.untrusted', 'issuer'],
+  ])('D09 is judged by the collateral of now: %s', async (_what, changes, code, message) => {
+    await expect(verify(quote(), { memo: await known(), ...(await changes()) })).rejects.toThrow(refusal(code, message))
+  })
+
+  test('is judged again where its chain is walked anew, under an anchor that is not the root it brings', async () => {
+    const twin = kit.makeCertificate({
+      subject: 'Intel SGX Root CA',
+      key: authorities.root.key,
+      extensions: kit.AUTHORITY,
+    })
+    const other = [parseAnchor(twin.der, { class: 'simulated', name: 'the same key in another certificate' })]
+    await expect(verify(quote(), { memo: await known(), anchors: other })).rejects.toThrow(
+      refusal('endorsement.untrusted', 'came along'),
+    )
+  })
+
+  test('has the rating of its TCB info of now, and says the same as if it were not known', async () => {
+    const outdated = { tcb: { isvsvn: 1 }, tcbDate: '2024-01-01T00:00:00Z', tcbStatus: 'OutOfDate' }
+    const memo = await known()
+    const raw = quote()
+    expect(await verify(raw, { memo })).toEqual(await verify(raw))
+    const collateral = await collateralOf({ qeIdentity: { tcbLevels: [outdated] } })
+    expect((await verify(raw, { memo, collateral })).rating).toMatchObject({ status: 'OutOfDate' })
+    expect((await verify(raw, { memo, collateral: 'not-checked' })).rating).toBe('not-checked')
+  })
+
+  test('B12 is refused when any byte of what it brings is another, as it is when it is not known', async () => {
+    const memo = await known()
+    const raw = quote()
+    const from = raw.length - parseDcapQuote(raw).certification.length
+    for (let i = 0; i < 120; i++) {
+      const at = from + Math.floor((i * (raw.length - from)) / 120)
+      const changed = raw.with(at, (raw[at] ?? 0) ^ 1)
+      const outcome = (m?: EndorsementMemo) =>
+        verify(changed, m && { memo: m }).catch((error: unknown) => error as Error)
+      const fresh = await outcome()
+      expect(fresh).toBeInstanceOf(VouchsafeError)
+      expect(await outcome(memo)).toEqual(fresh)
+    }
+  })
 })
 
 describe('A04 A05 report data', () => {

@@ -1,15 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type Digest, parseLogKey, signStatement } from '@vouchsafe/core'
+import { type Digest, parseLogKey, signStatement as signOwnersStatement } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { pushImage } from '@vouchsafe/image'
+import { attachBundle, PREDICATES, rootOf, signBundle, signStatement } from '@vouchsafe/image/signing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TwoClinics, startTwoClinics } from '../../../../broker/src/testing/two-clinics.ts'
 import { image } from '../../../../image/src/testing/pull.ts'
 import { client, local } from '../../../../image/src/testing/registry-client.ts'
+import { ownLog } from '../../../../image/src/testing/own-log.ts'
 import { FakeRegistry } from '../../../../image/src/testing/registry.ts'
+import { newKey, pem } from '../../../../image/src/testing/signing.ts'
 import { file } from '../../../../image/src/testing/unpack.ts'
 import { writeOwner } from '../../files.ts'
 import { CommandLine } from '../testing/command-line.ts'
+import { signaturesInRegistry } from './registry-signatures.ts'
 import { approvalsInLedger, type ListedAgreement } from './ledger-approvals.ts'
 
 let world: TwoClinics
@@ -46,7 +50,7 @@ beforeAll(async () => {
     key: key.key,
     reason: 'a flaw',
   } as const
-  const envelope = signStatement({ ...withdrawal, issued: new Date().toISOString() }, (bytes) => key.sign(bytes))
+  const envelope = signOwnersStatement({ ...withdrawal, issued: new Date().toISOString() }, (bytes) => key.sign(bytes))
   await a.owner.bringStatement({ ...envelope, signatures: envelope.signatures.map((one) => ({ ...one })) })
   writeFileSync(line.file('a.pem'), key.toPem(), { mode: 0o600 })
   writeOwner(line.file('owner.json'), line.file('a.pem'), a.pin)
@@ -114,7 +118,9 @@ describe('vouchsafe image approvals', () => {
         name: expect.any(String),
       },
     ])
-    expect(acts.map(({ at }) => at)).toEqual(acts.map(({ at }) => at).toSorted())
+    expect(acts.map(({ at }) => at)).toEqual(
+      acts.map(({ at }) => at).toSorted((one, other) => String(one).localeCompare(String(other))),
+    )
     expect(problems).toEqual([])
   })
 
@@ -169,6 +175,34 @@ describe('vouchsafe image approvals', () => {
     expect(stdout).toMatch(/no time that counts {2}ann\.pub signed {2}registry, sha256-[0-9a-f]{64}\.sig\[0\]/)
   })
 
+  test('CS-85 a signature that a transparency log recorded has the log’s time, and one by no log does not count then', async () => {
+    const made = await image([[file('logged')]])
+    const name = { registry: server.host, path: 'team/logged' }
+    const c = client({ [server.host]: local })
+    await pushImage(made.source, made.digest, c.endpoint(name), { tag: 'v1' })
+    const { bytes, mediaType } = await c.reader(name).readManifest(made.digest, 1e6)
+    const descriptor = { mediaType, digest: made.digest, size: bytes.length, annotations: new Map<string, string>() }
+    const key = newKey()
+    const signed = signBundle(signStatement({ digest: made.digest, dockerReference: 'r.example/a' }), key)
+    const log = ownLog()
+    const logged = log.promise(JSON.parse(new TextDecoder().decode(signed)) as Record<string, unknown>, pem(key))
+    for (const bundle of [signed, new TextEncoder().encode(JSON.stringify(logged))])
+      await attachBundle(c, name, descriptor, bundle, PREDICATES.sign, new Date())
+    const source = c.reader(name)
+    const opened = { source, digest: made.digest, asked: name, client: c }
+    const at = { client: c, name, asked: name, descriptor, opened }
+    const signers = [{ name: 'ann', key: key.public }]
+    const seen = await signaturesInRegistry(at, signers, rootOf({ logKeys: [log.key] }))
+    expect(seen).toHaveLength(2)
+    expect(seen).toContainEqual(expect.objectContaining({ who: 'ann', says: 'signed', at: '2026-09-21T14:13:20.000Z' }))
+    expect(seen).toContainEqual(
+      expect.objectContaining({ who: null, at: null, why: expect.stringContaining('signature.untrusted') }),
+    )
+    // where no log is asked for, the time that the entry states is anybody’s word
+    for (const one of await signaturesInRegistry(at, signers, undefined))
+      expect(one).toMatchObject({ who: 'ann', at: null })
+  })
+
   test('CS-85 a checkpoint is kept from one look to the next, and a log that it does not continue is told', async () => {
     await approvals('--checkpoint', 'seen')
     const kept = readFileSync(line.file('seen'), 'utf8')
@@ -217,7 +251,7 @@ describe('vouchsafe image approvals', () => {
       reason: 'x',
       issued,
     } as const
-    const slipped = signStatement(withdraw, (bytes) => b.key.sign(bytes))
+    const slipped = signOwnersStatement(withdraw, (bytes) => b.key.sign(bytes))
     const added = await inLedger({ listed: [{ ...first, statements: [...first.statements, slipped] }] })
     expect(added.problems).toEqual([expect.stringContaining('the ledger does not hold it')])
     // the statement of another in the place of one: its digest is not the ledger's

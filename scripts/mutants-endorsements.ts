@@ -152,7 +152,7 @@ export const ENDORSEMENT_MUTANTS: readonly Mutant[] = [
     find: ' && last.collateral === collateral',
     replace: '',
     testFile: quoteTest,
-    test: 'a platform that is known is judged by the collateral of now',
+    test: 'D09 is judged by the collateral of now',
   },
   {
     name: 'quote-judged-by-other-chain',
@@ -160,6 +160,6 @@ export const ENDORSEMENT_MUTANTS: readonly Mutant[] = [
     find: 'last?.chain === chain && last.collateral',
     replace: 'last?.collateral',
     testFile: quoteTest,
-    test: 'whose chain is walked anew',
+    test: 'where its chain is walked anew',
   },
 ]

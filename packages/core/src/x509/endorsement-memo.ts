@@ -38,7 +38,7 @@ export class EndorsementMemo {
    * @param what - Tells apart what is made of the same bytes.
    */
   once<T extends object>(what: string, bytes: Uint8Array, make: () => T | Promise<T>): T | Promise<T> {
-    const place = placeOf(what, bytes)
+    const place = placeOf(bytes)
     const known = this.#known.get(place)
     if (known === undefined || known.what !== what || !sameBytes(known.bytes, bytes))
       return this.#make(place, what, bytes, make)
@@ -57,14 +57,17 @@ export class EndorsementMemo {
     const value = await make()
     const [oldest] = this.#known.keys()
     if (oldest !== undefined && this.#known.size >= this.#maxEntries) this.#known.delete(oldest)
+    this.#known.delete(place) // what shares it goes, and its age with it
     this.#known.set(place, { what, bytes: kept, value })
     return value
   }
 
   /** @internal The key in a certificate, imported once. */
-  async keyOf(crypto: CryptoPort, certificate: Certificate): Promise<PublicKey> {
-    const known = this.#keys.get(certificate)
-    if (known !== undefined) return known
+  keyOf(crypto: CryptoPort, certificate: Certificate): PublicKey | Promise<PublicKey> {
+    return this.#keys.get(certificate) ?? this.#importKey(crypto, certificate)
+  }
+
+  async #importKey(crypto: CryptoPort, certificate: Certificate): Promise<PublicKey> {
     const key = await crypto.importPublicKey(certificate.spki)
     this.#keys.set(certificate, key)
     return key
@@ -94,10 +97,9 @@ const SAMPLE = 32
  * Where to look for what was made of these bytes: told by their length, where they begin and where they end, which is where
  * a key or a signature stands. Others may share the place; the one that came last has it.
  */
-function placeOf(what: string, bytes: Uint8Array): number {
+function placeOf(bytes: Uint8Array): number {
   const { length } = bytes
-  let hash = Math.imul(length, 31) + what.length
-  for (let i = 0; i < what.length; i++) hash = Math.imul(hash ^ what.charCodeAt(i), 0x01000193)
+  let hash = length
   const first = Math.min(SAMPLE, length)
   for (let i = 0; i < first; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193)
   for (let i = Math.max(first, length - SAMPLE); i < length; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193)
@@ -105,25 +107,34 @@ function placeOf(what: string, bytes: Uint8Array): number {
 }
 
 /** Checks an issuer's signature, through the memo where there is one. */
-export async function isIssuedBy(
+export function isIssuedBy(
+  crypto: CryptoPort,
+  memo: EndorsementMemo | undefined,
+  issuer: Certificate,
+  signed: SignedByIssuer,
+  scheme: SignatureScheme,
+): true | Promise<boolean> {
+  return memo?.isIssued(issuer, signed) === true ? true : checkIssued(crypto, memo, issuer, signed, scheme)
+}
+
+async function checkIssued(
   crypto: CryptoPort,
   memo: EndorsementMemo | undefined,
   issuer: Certificate,
   signed: SignedByIssuer,
   scheme: SignatureScheme,
 ): Promise<boolean> {
-  if (memo?.isIssued(issuer, signed) === true) return true
   const good = await crypto.verify(await keyOf(crypto, memo, issuer), scheme, signed.tbs, signed.signature)
   if (good) memo?.keepIssued(issuer, signed)
   return good
 }
 
 /** The key in a certificate, from the memo where there is one. */
-export async function keyOf(
+export function keyOf(
   crypto: CryptoPort,
   memo: EndorsementMemo | undefined,
   certificate: Certificate,
-): Promise<PublicKey> {
+): PublicKey | Promise<PublicKey> {
   return memo === undefined ? crypto.importPublicKey(certificate.spki) : memo.keyOf(crypto, certificate)
 }
 

@@ -39,7 +39,9 @@ export async function checkRevocation(chain: readonly Certificate[], context: Co
     const before = used.length
     for (const list of revocation.lists) {
       if (!sameBytes(list.issuer.raw, issuer.subject.raw)) continue
-      await verifyRevocationList(list, issuer, context)
+      // whose list it is and how it is signed does not change; whether it is current does
+      if (context.memo?.isIssued(issuer, list) === true) assertCurrent(list, issuer, context.at)
+      else await verifyRevocationList(list, issuer, context)
       if (list.revoked.has(certificate.serial))
         throw new VouchsafeError(
           'endorsement.revoked',
@@ -78,6 +80,10 @@ export async function verifyRevocationList(
   if (scheme === undefined) throw refuse('evidence.algorithm', issuer, `signature algorithm ${oid} is not accepted`)
   if (!(await isIssuedBy(crypto, memo, issuer, list, scheme)))
     throw refuse('endorsement.untrusted', issuer, 'signature does not verify')
+  assertCurrent(list, issuer, at)
+}
+
+function assertCurrent(list: RevocationList, issuer: Certificate, at: Date): void {
   if (at < list.thisUpdate)
     throw refuse(
       'endorsement.expired',

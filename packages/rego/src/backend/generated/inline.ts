@@ -25,7 +25,7 @@ export function conditionOf(op: Call, read: Read): string | undefined {
     case 'neq':
       return `!(${equality(op.args, read)})`
     case 'internal.member_2':
-      return `isMember(${a}, ${b})`
+      return `typeof ${a} === 'string' && Array.isArray(${b}) ? ${b}.includes(${a}) : isMember(${a}, ${b})`
     default:
       return undefined
   }

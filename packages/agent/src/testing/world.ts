@@ -68,12 +68,16 @@ export class World {
     this.#manufacturer = manufacturer
   }
 
-  /** @param log - Called by a broker before it answers. */
-  static async start(log: (event: string) => void = () => undefined): Promise<World> {
+  /**
+   * @param log - Called by a broker before it answers.
+   * @param cloud - DER of another root that the clinics take, of class `simulated`.
+   */
+  static async start(log: (event: string) => void = () => undefined, cloud?: Uint8Array): Promise<World> {
     const directory = mkdtempSync(path.join(tmpdir(), 'vsa-'))
     chmodSync(directory, 0o711) // one agent runs as another user
     const manufacturer = SimulatorManufacturer.create()
-    const start = (id: string) => startClinic(directory, id, manufacturer.certificate, log)
+    const roots = [manufacturer.certificate, ...(cloud === undefined ? [] : [cloud])]
+    const start = (id: string) => startClinic(directory, id, roots, log)
     return new World(directory, [await start('clinic-a'), await start('clinic-b')], manufacturer)
   }
 
@@ -195,7 +199,7 @@ export class Scenario {
 async function startClinic(
   directory: string,
   id: string,
-  manufacturer: Uint8Array,
+  roots: readonly Uint8Array[],
   log: (event: string) => void,
 ): Promise<Clinic> {
   const key = PrincipalKey.generate()
@@ -210,7 +214,11 @@ async function startClinic(
           id,
           owner: id,
           ownerKey: key.key,
-          anchors: [{ name: 'simulator', class: 'simulated', certificate: toBase64(manufacturer) }],
+          anchors: roots.map((root, n) => ({
+            name: n === 0 ? 'simulator' : `simulator ${n + 1}`,
+            class: 'simulated',
+            certificate: toBase64(root),
+          })),
         },
       ],
     },

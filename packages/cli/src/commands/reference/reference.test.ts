@@ -4,6 +4,7 @@ import { hardwareTermsSchema } from '@vouchsafe/core'
 import { makeFirmwareImage, missingVectors, vectorsRoot } from '@vouchsafe/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CommandLine } from '../testing/command-line.ts'
+import { platformInputs } from '../../../../core/src/testing/platform-inputs.ts'
 import { hardwareInputs } from '../testing/hardware-inputs.ts'
 
 let line: CommandLine
@@ -301,6 +302,37 @@ describe('evidence diff tells two boots apart in words', () => {
     line.write('c.json', JSON.stringify(hardwareInputs('snp')))
     expect(await line.refusal('evidence', 'diff', 'a.json', 'c.json')).toMatchObject({ code: 'evidence.mismatch' })
   })
+
+  test.each(['azure-vtpm', 'gce-vtpm'] as const)(
+    'a record of %s shows boot and CPU, and gives values of both',
+    async (format) => {
+      line.write('vm.json', JSON.stringify(platformInputs(format)))
+      const shown = await line.answer<{ cpu: { parts: { title: string }[] }; boot: object[]; launch: object }>(
+        'evidence',
+        'show',
+        'vm.json',
+      )
+      expect(shown).toMatchObject({ verified: false, format, launch: { args: ['/app/run'] } })
+      expect(shown.boot.length).toBeGreaterThan(0)
+      expect(shown.cpu.parts.map(({ title }) => title)).toContain('SEV-SNP report')
+      expect((await line.run('evidence', 'show', 'vm.json')).stdout).toContain('MEASUREMENT')
+      expect(await line.answer('evidence', 'verify', 'vm.json')).toMatchObject({ kind: 'accept' })
+      expect((await line.run('evidence', 'diff', 'vm.json', 'vm.json')).status).toBe(0)
+      const into = `${format}.ref.json`
+      const observed = await line.answer('reference', 'observe', 'vm.json', '--id', 'vm', '--into', into, ...SIGNED)
+      expect(observed).toMatchObject({ value: { kind: 'tpm' }, cpu: { kind: 'snp', measurement: 'ab'.repeat(48) } })
+      const { entries } = await line.answer<{ entries: { id: string; kind: string }[] }>(
+        'reference',
+        'list',
+        into,
+        ...BY,
+      )
+      expect(entries.map(({ id, kind }) => [id, kind])).toEqual([
+        ['vm', 'tpm'],
+        ['vm-cpu', 'snp'],
+      ])
+    },
+  )
 
   test('a record of a CPU shows every field, and verifies again', async () => {
     line.write('r.json', JSON.stringify(hardwareInputs('snp')))

@@ -14,8 +14,23 @@ import { VouchsafeError } from '../src/base/errors.ts'
 
 const CURVES = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' } as const
 
-/** Key objects beside their public view, so that a key is parsed by OpenSSL once. */
-const keyObjects = new WeakMap<PublicKey, KeyObject>()
+/** A key with OpenSSL's own form of it, so that it is parsed once. */
+class ImportedKey implements PublicKey {
+  readonly spki: Uint8Array
+  readonly algorithm: PublicKey['algorithm']
+  readonly #object: KeyObject
+
+  constructor(spki: Uint8Array, algorithm: PublicKey['algorithm'], object: KeyObject) {
+    this.spki = spki
+    this.algorithm = algorithm
+    this.#object = object
+    Object.freeze(this)
+  }
+
+  static objectOf(key: PublicKey): KeyObject | undefined {
+    return #object in key ? key.#object : undefined
+  }
+}
 
 /** The fast implementation of the crypto port: `node:crypto`, synchronous throughout. */
 export const nodeCrypto = {
@@ -46,16 +61,11 @@ export const nodeCrypto = {
     } catch (cause) {
       throw new VouchsafeError('input.malformed', 'SubjectPublicKeyInfo: not a public key', { cause })
     }
-    const key: PublicKey = Object.freeze({
-      spki: new Uint8Array(spki),
-      algorithm: usual ?? algorithmOf(object),
-    })
-    keyObjects.set(key, object)
-    return key
+    return new ImportedKey(new Uint8Array(spki), usual ?? algorithmOf(object), object)
   },
 
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean {
-    const object = keyObjects.get(key)
+    const object = ImportedKey.objectOf(key)
     if (object === undefined) throw new VouchsafeError('internal', 'public key was not imported by this port')
     try {
       switch (scheme.kind) {

@@ -4,6 +4,7 @@ import { readSignatureAlgorithm, type SignatureAlgorithm } from './algorithm.ts'
 import { contextTag, DerReader, TAG } from './der.ts'
 import { readExtensions, readStandardExtensions, type Extension, type StandardExtensions } from './extensions.ts'
 import { readName, type Name } from './name.ts'
+import { OID } from './oids.ts'
 import { sameBytes } from './same-bytes.ts'
 
 /** An X.509 v3 certificate as parsed. Nothing in it is authenticated: see `verifyChain`. */
@@ -23,6 +24,8 @@ export interface Certificate extends StandardExtensions {
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Uint8Array
   readonly extensions: ReadonlyMap<string, Extension>
+  /** Extensions that somebody must understand: the critical ones, but for those that every chain is judged by. */
+  readonly demanding: readonly string[]
   readonly signatureAlgorithm: SignatureAlgorithm
   readonly signature: Uint8Array
 }
@@ -82,7 +85,18 @@ function readTbs(r: DerReader) {
     subject,
     spki,
     extensions,
+    demanding: demandingOf(extensions),
     ...readStandardExtensions('certificate', extensions),
   }
   return { tbs: element.raw, tbsAlgorithm, fields }
+}
+
+const UNDERSTOOD: readonly string[] = [OID.basicConstraints, OID.keyUsage, OID.extendedKeyUsage]
+
+function demandingOf(extensions: ReadonlyMap<string, Extension>): readonly string[] {
+  const demanding: string[] = []
+  for (const { oid, critical } of extensions.values())
+    // a CA that constrains names must be obeyed whether or not it says so critically
+    if (oid === OID.nameConstraints || (critical && !UNDERSTOOD.includes(oid))) demanding.push(oid)
+  return demanding
 }

@@ -70,6 +70,40 @@ test.each([
   expect(time.toISOString()).toBe(iso)
 })
 
+test('reads every day that the calendar has, and no other', () => {
+  const part = (max: number) => fc.integer({ min: 0, max })
+  fc.assert(
+    fc.property(
+      part(9999),
+      part(13),
+      part(32),
+      part(24),
+      part(60),
+      part(60),
+      (year, month, day, hour, minute, second) => {
+        const digits = [month, day, hour, minute, second].map((n) => String(n).padStart(2, '0'))
+        const [mm, dd, HH, MM, SS] = digits
+        const iso = `${String(year).padStart(4, '0')}-${mm}-${dd}T${HH}:${MM}:${SS}.000Z`
+        const exists = hour < 24 && !Number.isNaN(Date.parse(iso)) && new Date(iso).toISOString() === iso
+        const text = new TextEncoder().encode(`${String(year).padStart(4, '0')}${digits.join('')}Z`)
+        const read = () => new DerReader('thing', w.der(0x18, text)).time('f').toISOString()
+        if (exists) expect(read()).toBe(iso)
+        else expect(read).toThrow(refusal('no such time'))
+      },
+    ),
+    {
+      seed: 1,
+      numRuns: 2000,
+      examples: [
+        [2000, 2, 29, 0, 0, 0],
+        [1900, 2, 29, 0, 0, 0],
+        [2024, 2, 29, 23, 59, 59],
+        [0, 2, 29, 0, 0, 0],
+      ],
+    },
+  )
+})
+
 test('refuses nesting past its limit', () => {
   const deep = Array.from({ length: 40 }).reduce<Uint8Array>((inner) => w.sequence(inner), w.nullValue())
   const descend = (r: DerReader): void => (r.peek() === 0x30 ? descend(r.sequence('f')) : r.null('f'))

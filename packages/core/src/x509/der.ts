@@ -238,11 +238,10 @@ export class DerReader {
     const [hour, minute, second] = [this.#twoDigits(from + 4), this.#twoDigits(from + 6), this.#twoDigits(from + 8)]
     const [high, low] = [this.#twoDigits(this.#content), this.#twoDigits(from - 2)]
     const year = tag === TAG.generalizedTime ? high * 100 + low : low + (low < 50 ? 2000 : 1900)
-    const date = new Date(0)
-    date.setUTCFullYear(year, month - 1, day)
-    date.setUTCHours(hour, minute, second)
+    const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second))
+    if (year < 100) date.setUTCFullYear(year, month - 1, day) // which Date.UTC takes for one of the last century
     // a date that the calendar does not have would have rolled over into the next month
-    const same = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+    const same = month >= 1 && month <= 12 && day >= 1 && day <= daysOf(month, year)
     if (!same || hour > 23 || minute > 59 || second > 59)
       throw this.malformed(field, `no such time: ${latin1(this.#view())}`)
     return date
@@ -320,6 +319,11 @@ export class DerReader {
   #twoDigits(at: number): number {
     return (this.#octet(at) - 0x30) * 10 + this.#octet(at + 1) - 0x30
   }
+}
+
+function daysOf(month: number, year: number): number {
+  if (month !== 2) return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
 }
 
 /** Octets as the characters of the same numbers. */

@@ -55,11 +55,13 @@ export async function checkRevocation(chain: readonly Certificate[], context: Co
   }
   if (used.length === 0)
     throw new VouchsafeError('endorsement.unavailable', 'revocation list: none was given for any issuer of the chain')
-  const times = (pick: (list: RevocationList) => Date) => used.map((list) => pick(list).getTime())
-  return {
-    asOf: new Date(Math.min(...times((list) => list.thisUpdate))),
-    validUntil: new Date(Math.min(...times((list) => list.nextUpdate))),
+  let asOf = Infinity
+  let validUntil = Infinity
+  for (const { thisUpdate, nextUpdate } of used) {
+    asOf = Math.min(asOf, thisUpdate.getTime())
+    validUntil = Math.min(validUntil, nextUpdate.getTime())
   }
+  return { asOf: new Date(asOf), validUntil: new Date(validUntil) }
 }
 
 /**
@@ -84,13 +86,14 @@ export async function verifyRevocationList(
 }
 
 function assertCurrent(list: RevocationList, issuer: Certificate, at: Date): void {
-  if (at < list.thisUpdate)
+  const now = at.getTime()
+  if (now < list.thisUpdate.getTime())
     throw refuse(
       'endorsement.expired',
       issuer,
       `thisUpdate ${list.thisUpdate.toISOString()} is after ${at.toISOString()}`,
     )
-  if (at >= list.nextUpdate)
+  if (now >= list.nextUpdate.getTime())
     throw refuse(
       'endorsement.expired',
       issuer,

@@ -39,8 +39,6 @@ export interface VerifiedChain {
 const MAX_PATH = 8
 const MAX_CHECKS = 32
 
-const UNDERSTOOD: readonly string[] = [OID.basicConstraints, OID.keyUsage, OID.extendedKeyUsage]
-
 /**
  * Path validation: signatures, validity at `at`, CA flag, keyCertSign, path length, names by their bytes, critical
  * extensions, purposes, revocation; up to a pinned anchor (E06, E07, B04, K01).
@@ -63,9 +61,9 @@ export async function verifyChain(request: ChainRequest): Promise<VerifiedChain>
   if (found === undefined) throw search.reason(leaf)
   const certificates = [...found.path, found.anchor.certificate]
   const revocation = await checkRevocation(certificates, request)
-  const ends = certificates.map((c) => c.notAfter.getTime())
-  if (revocation !== 'not-checked') ends.push(revocation.validUntil.getTime())
-  const chain = { ...found, revocation, validUntil: new Date(Math.min(...ends)) }
+  let end = revocation === 'not-checked' ? Infinity : revocation.validUntil.getTime()
+  for (const { notAfter } of certificates) end = Math.min(end, notAfter.getTime())
+  const chain: VerifiedChain = { path: found.path, anchor: found.anchor, revocation, validUntil: new Date(end) }
   if (search.refusedNobody) memo?.walks.keep(request, chain)
   return chain
 }
@@ -157,16 +155,14 @@ function names(issuer: Certificate, child: Certificate): boolean {
 
 /** What must hold for every certificate on the path, the anchor included. */
 function checkSelf(certificate: Certificate, { at, handledCritical = [] }: ChainRequest): void {
-  if (at < certificate.notBefore)
+  const now = at.getTime()
+  if (now < certificate.notBefore.getTime())
     throw refuse('endorsement.expired', certificate, 'notBefore', `${iso(certificate.notBefore)} is after ${iso(at)}`)
-  if (at > certificate.notAfter)
+  if (now > certificate.notAfter.getTime())
     throw refuse('endorsement.expired', certificate, 'notAfter', `${iso(certificate.notAfter)} is before ${iso(at)}`)
-  for (const { oid, critical } of certificate.extensions.values()) {
-    // a CA that constrains names must be obeyed whether or not it says so critically
-    const mustHandle = oid === OID.nameConstraints || (critical && !UNDERSTOOD.includes(oid))
-    if (mustHandle && !handledCritical.includes(oid))
+  for (const oid of certificate.demanding)
+    if (!handledCritical.includes(oid))
       throw refuse('endorsement.malformed', certificate, 'extensions', `critical extension ${oid} is not handled`)
-  }
 }
 
 /** What must hold for a certificate that issued the last one of `path`. */

@@ -70,9 +70,11 @@ test('a platform certified by the Processor CA is accepted with that CA’s list
 })
 
 describe('a platform that is known', () => {
+  const raw = quote() // each is signed anew, so that another would bring another certification
   const known = async () => {
     const memo = new EndorsementMemo()
-    await verify(quote(), { memo })
+    const { qeReport } = await verify(raw, { memo })
+    expect((await verify(raw, { memo })).qeReport).toBe(qeReport)
     return memo
   }
 
@@ -103,7 +105,7 @@ describe('a platform that is known', () => {
     ],
     ['of an authority that is not trusted here', async () => ({ anchors: [] }), 'endorsement.untrusted', 'issuer'],
   ])('D09 is judged by the collateral of now: %s', async (_what, changes, code, message) => {
-    await expect(verify(quote(), { memo: await known(), ...(await changes()) })).rejects.toThrow(refusal(code, message))
+    await expect(verify(raw, { memo: await known(), ...(await changes()) })).rejects.toThrow(refusal(code, message))
   })
 
   test('is judged again where its chain is walked anew, under an anchor that is not the root it brings', async () => {
@@ -113,7 +115,7 @@ describe('a platform that is known', () => {
       extensions: kit.AUTHORITY,
     })
     const other = [parseAnchor(twin.der, { class: 'simulated', name: 'the same key in another certificate' })]
-    await expect(verify(quote(), { memo: await known(), anchors: other })).rejects.toThrow(
+    await expect(verify(raw, { memo: await known(), anchors: other })).rejects.toThrow(
       refusal('endorsement.untrusted', 'came along'),
     )
   })
@@ -121,7 +123,6 @@ describe('a platform that is known', () => {
   test('has the rating of its TCB info of now, and says the same as if it were not known', async () => {
     const outdated = { tcb: { isvsvn: 1 }, tcbDate: '2024-01-01T00:00:00Z', tcbStatus: 'OutOfDate' }
     const memo = await known()
-    const raw = quote()
     expect(await verify(raw, { memo })).toEqual(await verify(raw))
     const collateral = await collateralOf({ qeIdentity: { tcbLevels: [outdated] } })
     expect((await verify(raw, { memo, collateral })).rating).toMatchObject({ status: 'OutOfDate' })
@@ -130,7 +131,6 @@ describe('a platform that is known', () => {
 
   test('B12 is refused when any byte of what it brings is another, as it is when it is not known', async () => {
     const memo = await known()
-    const raw = quote()
     const from = raw.length - parseDcapQuote(raw).certification.length
     for (let i = 0; i < 120; i++) {
       const at = from + Math.floor((i * (raw.length - from)) / 120)

@@ -126,7 +126,10 @@ describe('an operator who launches otherwise than agreed', () => {
     expect(await scenario.run().exit).toBe(0)
     const again = scenario.run()
     expect(await again.exit).toBe(1)
-    expect(again.events).toMatchObject([{ event: 'refused', code: 'launch.measured-before' }])
+    expect(again.events).toMatchObject([
+      { event: 'image.unpacked' },
+      { event: 'refused', code: 'launch.measured-before' },
+    ])
   })
 
   test('an image with one byte changed under its digest is refused before anything is measured', async () => {

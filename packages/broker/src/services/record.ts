@@ -68,7 +68,7 @@ export function marksOf({ result }: Walk, machine: string, agreement: string): r
   const marks = [`machine:${machine}`, `agreement:${agreement}`]
   if (result === null) return marks
   const { claims } = result
-  marks.push(`image:${claims.launch.image}`, `anchor:${claims.anchor}`)
+  marks.push(`image:${claims.launch.image}`, ...claims.anchors.map((anchor) => `anchor:${anchor}`))
   for (const [n, value] of Object.entries(claims.boot.registers)) if (value !== '') marks.push(`register:${n}:${value}`)
   return [...marks, ...platformMarks(claims.platform)]
 }

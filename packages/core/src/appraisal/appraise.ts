@@ -109,7 +109,7 @@ function appraisePlatform(claims: Claims, environment: Agreement['body']['enviro
       aspect: 'hardware',
       tier: strongEnough ? 'affirming' : 'contraindicated',
       expected: `class ${environment.leastClass} or stronger`,
-      actual: `class ${claims.class}, anchored in ${claims.anchor}`,
+      actual: `class ${claims.class}, anchored in ${claims.anchors.join(' and ')}`,
     },
     {
       check: 'appraisal.class',

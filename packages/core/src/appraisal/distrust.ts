@@ -52,7 +52,7 @@ export function isDistrusted(rule: DistrustRule, claims: Claims): boolean {
     case 'image':
       return claims.launch.image === subject.image
     case 'anchor':
-      return claims.anchor === subject.anchor
+      return claims.anchors.includes(subject.anchor)
     case 'register':
       return claims.boot.registers[String(subject.register)] === subject.value
     case 'chip':

@@ -85,7 +85,16 @@ export const CLAIM_SCHEMA: DescriptionOf<Claims> & ObjectClaim = object('What th
     'name',
     'The machine: `tpm:…` as enrolled, `snp:…` or `tdx:…` by its chip, `azure:…` or `gce:…` by its vTPM’s key and last reset.',
   ),
-  anchor: text('name', 'The trust anchor in which the chain ends, by the name that its broker gave it.'),
+  anchor: text(
+    'name',
+    'The trust anchor in which the chain ends, by the name that its broker gave it; of several, the weakest.',
+  ),
+  anchors: {
+    kind: 'list',
+    weight: 'name',
+    meaning: 'Every trust anchor that the evidence rests on: a cloud’s vTPM may have one beside its CPU’s.',
+    of: text('name', 'one of them'),
+  },
   boot: object('How the machine was started.', {
     registers: {
       kind: 'map',

@@ -33,8 +33,10 @@ export interface Claims {
    * a cloud's vTPM from its key and its last reset.
    */
   readonly machine: string
-  /** The trust anchor in which the chain ends. */
+  /** The trust anchor in which the chain ends; of several, the one that lets one conclude the least. */
   readonly anchor: string
+  /** Every anchor that the evidence rests on. */
+  readonly anchors: readonly string[]
   readonly boot: {
     /**
      * SHA-256 registers 0 to 15, lower-case hexadecimal, by number. 16 to 23 can be reset by the guest and never count (B09).

@@ -21,6 +21,7 @@ export function claimsFromHardware(evidence: VerifiedHardwareEvidence): Claims {
     hostExcluded: !platform.hostMayInspect,
     machine,
     anchor: anchor.name,
+    anchors: [anchor.name],
     boot: { registers: NO_REGISTERS, resetCount: 0, restartCount: 0 },
     platform,
     launch,

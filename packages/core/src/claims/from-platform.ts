@@ -21,6 +21,7 @@ export function claimsFromPlatform(evidence: VerifiedPlatformEvidence): Claims {
     hostExcluded: platform.cloud === 'azure' && !ofCpu.hostMayInspect,
     machine: evidence.machine,
     anchor: weakest.name,
+    anchors: anchors.map(({ name }) => name),
     boot: {
       registers: registersOf(registers),
       resetCount: quote.resetCount,

@@ -30,6 +30,7 @@ export function toClaims(evidence: VerifiedTpmEvidence): Claims {
     hostExcluded: false,
     machine: evidence.machine,
     anchor: anchor.name,
+    anchors: [anchor.name],
     boot: {
       registers: registersOf(registers),
       resetCount: quote.resetCount,

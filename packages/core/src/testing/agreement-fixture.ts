@@ -104,6 +104,7 @@ export function goodClaims(of: Agreement): Claims {
     hostExcluded: false,
     machine: 'tpm:machine',
     anchor: 'simulator',
+    anchors: ['simulator'],
     boot: { registers, resetCount: 1, restartCount: 0 },
     platform: {
       vendor: 'none',

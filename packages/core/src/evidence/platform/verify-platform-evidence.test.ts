@@ -81,6 +81,16 @@ describe.each(FORMATS)('%s', (format) => {
     expect([...new Set(codes)]).toEqual(azure ? [] : ['appraisal.class'])
   })
 
+  test('L01 distrust of any anchor that it rests on refuses it', async () => {
+    const rested = format === 'azure-vtpm' ? ['AMD'] : ['Google', 'AMD']
+    const { result } = await judged(platformInputs(format))
+    expect(result?.claims.anchors).toEqual(rested)
+    for (const anchor of rested) {
+      const distrust = [{ id: 'd', subject: { kind: 'anchor', anchor }, reason: 'broken' } as const]
+      expect((await judged({ ...platformInputs(format), distrust })).codes).toEqual(['appraisal.distrusted'])
+    }
+  })
+
   test('each half has to be as agreed: the boot by registers, the CPU by hardware terms', async () => {
     const one = { '0': ['00'.repeat(32)] }
     expect((await judged(platformInputs(format, { environment: { registers: one } }))).codes).toEqual(

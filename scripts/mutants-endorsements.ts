@@ -147,14 +147,6 @@ export const ENDORSEMENT_MUTANTS: readonly Mutant[] = [
     test: 'leads past him only as long as he has',
   },
   {
-    name: 'quote-judged-by-other-collateral',
-    file: quote,
-    find: ' && last.collateral === collateral',
-    replace: '',
-    testFile: quoteTest,
-    test: 'D09 is judged by the collateral of now',
-  },
-  {
     name: 'quote-judged-by-other-chain',
     file: quote,
     find: 'last?.chain === chain && last.collateral',

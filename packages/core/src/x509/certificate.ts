@@ -54,7 +54,23 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const signature = r.bitStringOctets('signatureValue')
   r.end()
   const label = fields.subject.text === '' ? `certificate ${fields.serial}` : fields.subject.text
-  return { label, der: bytes, tbs, ...fields, signatureAlgorithm, signature }
+  const { serial, issuer, notBefore, notAfter, subject, spki, extensions, demanding, standard } = fields
+  return {
+    label,
+    der: bytes,
+    tbs,
+    serial,
+    issuer,
+    notBefore,
+    notAfter,
+    subject,
+    spki,
+    extensions,
+    demanding,
+    signatureAlgorithm,
+    signature,
+    ...standard, // last: what stands after a spread is added to the object one by one
+  }
 }
 
 function readTbs(r: DerReader) {
@@ -86,7 +102,7 @@ function readTbs(r: DerReader) {
     spki,
     extensions,
     demanding: demandingOf(extensions),
-    ...readStandardExtensions('certificate', extensions),
+    standard: readStandardExtensions('certificate', extensions),
   }
   return { tbs: element.raw, tbsAlgorithm, fields }
 }

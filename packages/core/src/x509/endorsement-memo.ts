@@ -55,8 +55,10 @@ export class EndorsementMemo {
   ): Promise<T> {
     const kept = new Uint8Array(bytes) // before others run, who may write to the bytes
     const value = await make()
-    const [oldest] = this.#known.keys()
-    if (oldest !== undefined && this.#known.size >= this.#maxEntries) this.#known.delete(oldest)
+    if (this.#known.size >= this.#maxEntries) {
+      const [oldest] = this.#known.keys()
+      if (oldest !== undefined) this.#known.delete(oldest)
+    }
     this.#known.delete(place) // what shares it goes, and its age with it
     this.#known.set(place, { what, bytes: kept, value })
     return value

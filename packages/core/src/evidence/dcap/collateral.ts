@@ -150,9 +150,10 @@ async function verifyDocument(
 
 /** Refuses what is not issued yet, or was due to be replaced. */
 export function assertWithin(what: string, from: Date, until: Date, at: Date): void {
-  if (at < from)
+  const now = at.getTime()
+  if (now < from.getTime())
     throw new VouchsafeError('endorsement.expired', `${what}: issued ${from.toISOString()}, after ${at.toISOString()}`)
-  if (at >= until)
+  if (now >= until.getTime())
     throw new VouchsafeError(
       'endorsement.expired',
       `${what}: held until ${until.toISOString()}, now it is ${at.toISOString()}`,

@@ -110,7 +110,9 @@ export function readPck(certificate: Certificate): Pck {
     throw outer.malformed(`${SGX.arc}.${[1, 2, 3, 4, 5].find((n) => !has(n))}`, 'missing')
   return {
     ppid,
-    ...tcb,
+    componentSvns: tcb.componentSvns,
+    pceSvn: tcb.pceSvn,
+    cpuSvn: tcb.cpuSvn,
     pceId,
     fmspc,
     sgxType,

@@ -137,13 +137,13 @@ function readReport(raw: Uint8Array): SnpReport {
     reportedTcb,
     committedTcb,
     launchTcb,
-    ...(cpu && { cpu }),
     chipId,
     currentFirmware,
     committedFirmware,
-    ...mitigations,
     signed: raw.subarray(0, SIGNED),
     signature,
+    ...(cpu && { cpu }), // last: what stands after a spread is added to the object one by one
+    ...mitigations,
   }
 }
 

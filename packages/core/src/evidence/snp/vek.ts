@@ -17,6 +17,11 @@ export interface Vek {
 const AMD = '1.3.6.1.4.1.3704.1'
 const PARTS = { bootloader: `${AMD}.3.1`, tee: `${AMD}.3.2`, snp: `${AMD}.3.3`, microcode: `${AMD}.3.8` } as const
 const FMC = `${AMD}.3.9`
+const STRUCT_VERSION = `${AMD}.1`
+const PRODUCT_NAME = `${AMD}.2`
+const HWID = `${AMD}.4`
+const CSP_ID = `${AMD}.5`
+const BELOW_AMD = `${AMD}.`
 const RESERVED_PARTS = [4, 5, 6, 7].map((n) => `${AMD}.3.${n}`)
 const KNOWN = new Set(
   [1, 2, 4, 5, '3.1', '3.2', '3.3', '3.4', '3.5', '3.6', '3.7', '3.8', '3.9'].map((n) => `${AMD}.${n}`),
@@ -33,7 +38,7 @@ export function readVek(certificate: Certificate): Vek {
   const kind = { 'SEV-VCEK': 'vcek', 'SEV-VLEK': 'vlek' }[attribute(certificate.subject, OID.commonName) ?? '']
   if (kind !== 'vcek' && kind !== 'vlek') throw fail('subject: common name is neither SEV-VCEK nor SEV-VLEK')
   for (const oid of certificate.extensions.keys())
-    if (oid.startsWith(`${AMD}.`) && !KNOWN.has(oid)) throw fail(`extension ${oid} of AMD is not known`)
+    if (oid.startsWith(BELOW_AMD) && !KNOWN.has(oid)) throw fail(`extension ${oid} of AMD is not known`)
   const read = <T>(oid: string, parse: (r: DerReader) => T): T => {
     const extension = certificate.extensions.get(oid)
     if (extension === undefined) throw fail(`extension ${oid} is missing`)
@@ -43,10 +48,10 @@ export function readVek(certificate: Certificate): Vek {
     return value
   }
   const level = (oid: string) => read(oid, (r) => r.smallInteger('SPL', 255))
-  const product = productOf(read(`${AMD}.2`, (r) => r.take('productName', 0x16).content))
-  if (product === undefined) throw fail(`extension ${AMD}.2: not a product known here`)
-  if (read(`${AMD}.1`, (r) => r.smallInteger('structVersion')) !== (product === 'Turin' ? 1 : 0))
-    throw fail(`extension ${AMD}.1: not the structure of a ${product}`)
+  const product = productOf(read(PRODUCT_NAME, (r) => r.take('productName', 0x16).content))
+  if (product === undefined) throw fail(`extension ${PRODUCT_NAME}: not a product known here`)
+  if (read(STRUCT_VERSION, (r) => r.smallInteger('structVersion')) !== (product === 'Turin' ? 1 : 0))
+    throw fail(`extension ${STRUCT_VERSION}: not the structure of a ${product}`)
   for (const oid of RESERVED_PARTS)
     if (certificate.extensions.has(oid) && level(oid) !== 0) throw fail(`extension ${oid}: reserved, and not zero`)
   const parts = {
@@ -57,15 +62,14 @@ export function readVek(certificate: Certificate): Vek {
   }
   if (certificate.extensions.has(FMC) !== (product === 'Turin')) throw fail(`extension ${FMC}: only a Turin has it`)
   const tcb = product === 'Turin' ? { fmc: level(FMC), ...parts } : parts
-  if (certificate.extensions.has(`${AMD}.4`) !== (kind === 'vcek')) throw fail(`extension ${AMD}.4: HWID of a ${kind}`)
-  if (certificate.extensions.has(`${AMD}.5`) !== (kind === 'vlek'))
-    throw fail(`extension ${AMD}.5: CSP_ID of a ${kind}`)
+  if (certificate.extensions.has(HWID) !== (kind === 'vcek')) throw fail(`extension ${HWID}: HWID of a ${kind}`)
+  if (certificate.extensions.has(CSP_ID) !== (kind === 'vlek')) throw fail(`extension ${CSP_ID}: CSP_ID of a ${kind}`)
   if (kind === 'vlek') {
-    const provider = read(`${AMD}.5`, (r) => String.fromCharCode(...r.take('cspId', 0x16).content))
+    const provider = read(CSP_ID, (r) => String.fromCharCode(...r.take('cspId', 0x16).content))
     return { kind, product, tcb, provider }
   }
-  const hwid = hwidOf(certificate.extensions.get(`${AMD}.4`)?.value, product === 'Turin' ? 8 : 64)
-  if (hwid === undefined) throw fail(`extension ${AMD}.4: not the HWID of a ${product}`)
+  const hwid = hwidOf(certificate.extensions.get(HWID)?.value, product === 'Turin' ? 8 : 64)
+  if (hwid === undefined) throw fail(`extension ${HWID}: not the HWID of a ${product}`)
   return { kind, product, tcb, hwid }
 }
 

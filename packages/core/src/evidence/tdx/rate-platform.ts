@@ -34,10 +34,10 @@ export function rateTdxPlatform(report: TdReport, pck: Pck, info: TdxTcbInfo, qe
   const advisories: string[] = []
   for (const part of [launch.platform, launch.module, qe])
     if (part !== undefined) for (const id of part.advisories) if (!advisories.includes(id)) advisories.push(id)
-  if (report.teeTcbSvn2 === undefined) return { status: atLaunch, ...launch, qe, advisories, evaluationNumber }
+  if (report.teeTcbSvn2 === undefined) return { status: atLaunch, qe, advisories, evaluationNumber, ...launch }
   const now = rate(report, report.teeTcbSvn2, pck, info)
   const statusNow = combineTcbStatus([now.platform.status, now.module?.status ?? 'UpToDate', qe.status])
-  return { status: withRelaunch(atLaunch, statusNow), ...launch, qe, advisories, evaluationNumber }
+  return { status: withRelaunch(atLaunch, statusNow), qe, advisories, evaluationNumber, ...launch }
 }
 
 function rate(report: TdReport, svns: Uint8Array, pck: Pck, info: TdxTcbInfo): Pick<TdxRating, 'platform' | 'module'> {

@@ -681,8 +681,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rego-truthy',
     file: 'packages/core/src/policy/judge-rego.ts',
-    find: 'if (value === true) return { findings, refusals: [] }',
-    replace: 'if (value !== undefined && value !== false) return { findings, refusals: [] }',
+    find: 'if (value === true) {',
+    replace: 'if (value !== undefined && value !== false) {',
     testFile: judgeTest,
     test: 'is truthy but not true',
   },
@@ -697,7 +697,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rego-forbidden',
     file: 'packages/core/src/policy/rego/compile-rego.ts',
-    find: 'forbidden: [...FORBIDDEN, ...SIGNATURES], ',
+    find: 'forbidden: [...FORBIDDEN, ...SIGNATURES],',
     replace: '',
     testFile: judgeTest,
     test: 'F06 would be random',

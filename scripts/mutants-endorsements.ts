@@ -13,7 +13,7 @@ export const ENDORSEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'memo-part-of-bytes',
     file: memo,
-    find: ' || !sameBytes(known.bytes, bytes)',
+    find: ' && sameBytes(known.bytes, bytes)',
     replace: '',
     testFile: memoTest,
     test: 'one that differs anywhere is made anew',
@@ -21,7 +21,7 @@ export const ENDORSEMENT_MUTANTS: readonly Mutant[] = [
   {
     name: 'memo-other-meaning',
     file: memo,
-    find: 'known.what !== what || ',
+    find: 'known.what === what && ',
     replace: '',
     testFile: memoTest,
     test: 'one that differs anywhere is made anew',

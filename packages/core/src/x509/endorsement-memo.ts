@@ -40,28 +40,25 @@ export class EndorsementMemo {
   once<T extends object>(what: string, bytes: Uint8Array, make: () => T | Promise<T>): T | Promise<T> {
     const place = placeOf(bytes)
     const known = this.#known.get(place)
-    if (known === undefined || known.what !== what || !sameBytes(known.bytes, bytes))
-      return this.#make(place, what, bytes, make)
-    this.#known.delete(place) // and in again, as the youngest
-    this.#known.set(place, known)
-    return known.value as T
+    if (known !== undefined && known.what === what && sameBytes(known.bytes, bytes)) {
+      this.#known.delete(place) // and in again, as the youngest
+      this.#known.set(place, known)
+      return known.value as T
+    }
+    const kept = new Uint8Array(bytes) // before others run, who may write to the bytes
+    const value = make()
+    if (value instanceof Promise) return value.then((made) => this.#keep(place, { what, bytes: kept, value: made }))
+    return this.#keep(place, { what, bytes: kept, value })
   }
 
-  async #make<T extends object>(
-    place: number,
-    what: string,
-    bytes: Uint8Array,
-    make: () => T | Promise<T>,
-  ): Promise<T> {
-    const kept = new Uint8Array(bytes) // before others run, who may write to the bytes
-    const value = await make()
+  #keep<T extends object>(place: number, known: Known & { readonly value: T }): T {
+    this.#known.delete(place) // what shares it goes, and its age with it
     if (this.#known.size >= this.#maxEntries) {
       const [oldest] = this.#known.keys()
       if (oldest !== undefined) this.#known.delete(oldest)
     }
-    this.#known.delete(place) // what shares it goes, and its age with it
-    this.#known.set(place, { what, bytes: kept, value })
-    return value
+    this.#known.set(place, known)
+    return known.value
   }
 
   /** @internal The key in a certificate, imported once. */

@@ -2,7 +2,7 @@ export { ANCHOR_CLASSES, parseAnchor, type Anchor, type AnchorClass } from './an
 export { parseCertificate, type Certificate } from './certificate.ts'
 export { parseRevocationList, type RevocationList } from './crl.ts'
 export { decodePemBlock, parsePem, splitPem } from './pem.ts'
-export { verifyChain, type ChainRequest, type VerifiedChain } from './verify-chain.ts'
+export { knownChain, verifyChain, type ChainRequest, type VerifiedChain } from './verify-chain.ts'
 export { type Revocation, type RevocationState, verifyRevocationList } from './revocation.ts'
 export { EndorsementMemo, keyOf, once } from './endorsement-memo.ts'
 export { EK_HANDLED_CRITICAL, readEkCertificate, type EkCertificate } from './ek-certificate.ts'

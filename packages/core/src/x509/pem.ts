@@ -106,7 +106,7 @@ export function decodePemBlock(block: Uint8Array): Uint8Array {
   if (rest !== 0) held >>= spare
   if (rest === 3) bytes[at++] = held >> 8
   if (rest !== 0) bytes[at++] = held
-  return bytes.slice(0, at)
+  return bytes.subarray(0, at)
 }
 
 function valueAt(block: Uint8Array, at: number): number {

@@ -327,7 +327,7 @@ test('a memo keeps what it is told to be the same, up to its size, and no failur
   expect(await memo.once('y', Uint8Array.of(1), make)).not.toBe(one)
   await memo.once('x', Uint8Array.of(2), make)
   expect(await memo.once('x', Uint8Array.of(1), make)).not.toBe(one)
-  const failing = () =>
+  const failing = async () =>
     memo.once('z', Uint8Array.of(1), () => {
       throw new Error(`no ${++made}`)
     })

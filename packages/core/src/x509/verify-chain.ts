@@ -52,8 +52,8 @@ const MAX_CHECKS = 32
 export async function verifyChain(request: ChainRequest): Promise<VerifiedChain> {
   const { leaf, at, memo } = request
   if (Number.isNaN(at.getTime())) throw new VouchsafeError('internal', 'verifyChain: no time given')
-  const walked = memo?.walks.find(request)
-  if (walked !== undefined) return walked
+  const known = knownChain(request)
+  if (known !== undefined) return known
   checkSelf(leaf, request)
   checkPurpose(leaf, request)
   const search = new Search(request)
@@ -66,6 +66,11 @@ export async function verifyChain(request: ChainRequest): Promise<VerifiedChain>
   const chain: VerifiedChain = { path: found.path, anchor: found.anchor, revocation, validUntil: new Date(end) }
   if (search.refusedNobody) memo?.walks.keep(request, chain)
   return chain
+}
+
+/** @internal The chain that `verifyChain` would give at once, from the memo, for callers who need not wait then. */
+export function knownChain(request: ChainRequest): VerifiedChain | undefined {
+  return request.memo?.walks.find(request)
 }
 
 type Path = readonly [Certificate, ...Certificate[]]

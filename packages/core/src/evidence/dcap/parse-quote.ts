@@ -100,7 +100,7 @@ function readHeader(r: ByteReader): { version: 3 | 4 | 5; teeType: number } {
   const teeType = r.u32('tee_type')
   if (teeType !== 0x00 && teeType !== 0x81)
     throw new VouchsafeError('evidence.unsupported', `quote: tee_type 0x${teeType.toString(16)}`)
-  r.view('qe_svn and pce_svn, or reserved', 4)
+  r.u32('qe_svn and pce_svn, or reserved')
   const vendor = r.view('qe_vendor_id', 16)
   if (!sameBytes(vendor, INTEL))
     throw new VouchsafeError('evidence.unsupported', `quote: qe_vendor_id ${toHex(vendor)} is not Intel’s`)

@@ -50,8 +50,10 @@ export interface PckChain {
 export async function readPckChain(pem: Uint8Array, parse: ReadBlock = readBlock): Promise<PckChain> {
   const end = pem[pem.length - 1] === 0 ? pem.length - 1 : pem.length
   const certificates: Certificate[] = []
-  for (const block of splitPem(pem.subarray(0, end), 'CERTIFICATE'))
-    certificates.push(certificates.length === 0 ? readBlock(block) : await parse(block))
+  for (const block of splitPem(pem.subarray(0, end), 'CERTIFICATE')) {
+    const certificate = certificates.length === 0 ? readBlock(block) : parse(block)
+    certificates.push(certificate instanceof Promise ? await certificate : certificate)
+  }
   const [leaf, ...intermediates] = certificates
   if (leaf === undefined) throw new VouchsafeError('endorsement.malformed', 'quote: no PCK chain')
   return { leaf, pck: readPck(leaf), intermediates }

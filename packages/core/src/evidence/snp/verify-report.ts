@@ -61,7 +61,8 @@ export async function verifySnpReport(
   const report = parseSnpReport(evidence.report)
   const { certificate, vek, chain } = await verifyVek(evidence.vek, expected, crypto, (v) => agreedProduct(report, v))
   const { product } = vek
-  const key = await keyOf(crypto, expected.memo, certificate)
+  const known = keyOf(crypto, expected.memo, certificate)
+  const key = known instanceof Promise ? await known : known
   if (key.algorithm.kind !== 'ec' || key.algorithm.curve !== 'P-384')
     throw new VouchsafeError('endorsement.malformed', `certificate ${certificate.label}: key is not on P-384`)
   const scheme = { kind: 'ecdsa', hash: 'sha384', encoding: 'raw' } as const

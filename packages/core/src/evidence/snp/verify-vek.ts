@@ -66,10 +66,11 @@ export async function verifyVek(
   crypto: CryptoPort,
   judge: (vek: Vek) => void = () => undefined,
 ): Promise<VerifiedVek> {
-  const { leaf, vek } = await once(memo, 'vek', der, () => {
+  const known = once(memo, 'vek', der, () => {
     const certificate = parseCertificate(der)
     return { leaf: certificate, vek: readVek(certificate) }
   })
+  const { leaf, vek } = known instanceof Promise ? await known : known
   judge(vek)
   const mine = roots.filter((root) => root.product === vek.product)
   if (mine.length === 0)

@@ -59,7 +59,7 @@ export function parseTdReport(raw: Uint8Array, kind: 'td10' | 'td15'): TdReport 
     const mrSeam = r.view('MRSEAM', 48)
     const mrSignerSeam = r.view('MRSIGNERSEAM', 48)
     const seamAttributes = r.view('SEAMATTRIBUTES', 8)
-    const attributes = readAttributes(r.u64('TDATTRIBUTES'))
+    const attributes = readAttributes(r.u32('TDATTRIBUTES'), r.u32('TDATTRIBUTES'))
     const xfam = r.u64('XFAM')
     const mrTd = r.view('MRTD', 48)
     const mrConfigId = r.view('MRCONFIGID', 48)
@@ -88,11 +88,9 @@ export function parseTdReport(raw: Uint8Array, kind: 'td10' | 'td15'): TdReport 
   })
 }
 
-function readAttributes(raw: bigint): TdAttributes {
-  const low = Number(raw & 0xffff_ffffn)
-  const high = Number(raw >> 32n)
+function readAttributes(low: number, high: number): TdAttributes {
   return {
-    raw,
+    raw: (BigInt(high) << 32n) | BigInt(low),
     debug: (low & 0xff) !== 0,
     lass: (low & (1 << 27)) !== 0,
     septVeDisable: (low & (1 << 28)) !== 0,

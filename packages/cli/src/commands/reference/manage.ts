@@ -107,7 +107,8 @@ export function coverageCommand(done: Done): Command {
     .action(async (file: string, options: ReadOptions) => {
       const versions = await readSet(file, options)
       const { set } = versions.at(-1) ?? versions[0]
-      const live = liveEntries(set, timeOf(options.at))
+      // what only policies ask for is about no boot, so it leaves none of one open
+      const live = liveEntries(set, timeOf(options.at)).filter(({ kind }) => kind !== 'value')
       const values = live.map((entry) => ({ id: entry.id, kind: entry.kind, coverage: coverageOf(entry) }))
       const open = values.some(({ coverage }) => coverage.some(({ state }) => state !== 'pinned'))
       const text = values.flatMap(({ id, kind, coverage }) => [
@@ -116,7 +117,7 @@ export function coverageCommand(done: Done): Command {
       ])
       outputOf(options).answer(
         { name: set.name, version: set.version, complete: values.length > 0 && !open, values },
-        values.length === 0 ? 'no value holds: nothing would be accepted' : text.join('\n'),
+        values.length === 0 ? 'no value that holds is of a boot: none would be accepted' : text.join('\n'),
       )
       done(values.length > 0 && !open ? EXIT.yes : EXIT.no)
     })

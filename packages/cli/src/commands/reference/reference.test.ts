@@ -280,6 +280,12 @@ describe('values from evidence and manifests', () => {
       ['smt', 'value', false],
       ['families', 'value', ['Milan', 'Genoa']],
     ])
+    line.write('families.json', JSON.stringify({ families: { kind: 'value', value: ['Milan'] } }))
+    await line.answer('reference', 'add', 'families.json', '--into', 'asked.ref.json', ...SIGNED)
+    const { complete, values: covered } = await line
+      .run('reference', 'coverage', 'asked.ref.json', ...BY, '--json')
+      .then((ran) => ran.json<{ complete: boolean; values: object[] }>())
+    expect({ complete, covered }).toEqual({ complete: false, covered: [] })
     line.write('null.json', JSON.stringify({ svn: null }))
     expect(await line.refusal('reference', 'import', 'null.json')).toMatchObject({ code: 'input.malformed' })
   })

@@ -18,7 +18,7 @@ export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
   {
     name: 'image-key-for-the-workload',
     file: 'packages/agent/src/agent.ts',
-    find: '.filter(({ name }) => !run.keys.has(name))',
+    find: '.filter(({ name }) => !run.image.resources.has(name))',
     replace: '',
     testFile: 'packages/agent/src/workload/image-keys.test.ts',
     test: 'the workload never sees the key',

@@ -10,6 +10,13 @@ const identityTest = `${image}/policy/signed-identity.test.ts`
 const decide = `${image}/policy/decide-image.ts`
 const judge = `${image}/policy/judge-signature.ts`
 const pull = `${image}/policy/pull-policy.test.ts`
+const service = `${image}/signature/scheme/registry-service.ts`
+const provenance = `${image}/statement/provenance.ts`
+const provenanceTest = `${image}/statement/provenance.test.ts`
+const approvals = 'packages/cli/src/commands/image/ledger-approvals.ts'
+const approvalsTest = 'packages/cli/src/commands/image/approvals.test.ts'
+const agent = 'packages/agent/src/workload'
+const pulled = 'e2e/images/pulled-image.test.ts'
 const statements = `${image}/statement/find-statements.test.ts`
 
 /** The checks of image signatures and policies, removed one at a time. */
@@ -41,7 +48,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   {
     name: 'image-signature-digest',
     file: judge,
-    find: 'image.documents.find(({ digest }) => digest === payload.manifestDigest)',
+    find: 'image.documents.find((one) => one.digest === digest)',
     replace: 'image.documents[0]',
     testFile: signing,
     test: 'H03 a signature for another digest',
@@ -49,7 +56,7 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   {
     name: 'image-signature-name',
     file: judge,
-    find: 'if (!matchesIdentity(identity, image.asked, payload.dockerReference))',
+    find: 'if (!matchesIdentity(identity, image.asked, name))',
     replace: 'if (false as boolean)',
     testFile: signing,
     test: 'H03 a signature for another digest',
@@ -57,14 +64,14 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
   {
     name: 'image-bundle-name',
     file: judge,
-    find: 'if (!matchesIdentity(identity, image.asked, subject.name))',
+    find: 'if (!matchesIdentity(identity, image.asked, name))',
     replace: 'if (false as boolean)',
     testFile: signing,
     test: 'referrers API true: found, verified',
   },
   {
     name: 'image-bundle-predicate',
-    file: judge,
+    file: `${image}/signature/scheme/bundle.ts`,
     find: 'if (statement.predicateType !== PREDICATES.sign)',
     replace: 'if (false as boolean)',
     testFile: signing,
@@ -165,5 +172,141 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     replace: 'if (false as boolean)',
     testFile: statements,
     test: 'CS-07 H03 a build statement counts',
+  },
+  {
+    name: 'scheme-service-of-another',
+    file: service,
+    find: "if (typeof name !== 'string' || !name.startsWith(`${digest}@`))",
+    replace: 'if (false as boolean)',
+    testFile: `${image}/signature/scheme/registry-service.test.ts`,
+    test: 'an entry kept for another image does not count',
+  },
+  {
+    name: 'scheme-service-not-offered',
+    file: service,
+    find: "return response.header(HEADER) === '1'",
+    replace: 'return true',
+    testFile: `${image}/signature/scheme/registry-service.test.ts`,
+    test: 'without one nothing is found',
+  },
+  {
+    name: 'scheme-service-version',
+    file: service,
+    find: 'if (version !== VERSION || type !== TYPE)',
+    replace: 'if (false as boolean)',
+    testFile: `${image}/signature/scheme/registry-service.test.ts`,
+    test: 'an entry of another version does not count',
+  },
+  {
+    name: 'scheme-says-another-digest',
+    file: judge,
+    find: 'image.documents.find((one) => one.digest === digest)',
+    replace: 'image.documents[0]',
+    testFile: `${image}/signature/scheme/own-scheme.test.ts`,
+    test: 'a scheme that says another digest',
+  },
+  {
+    name: 'commit-object',
+    file: `${image}/source/git-objects.ts`,
+    find: 'if (found !== id)',
+    replace: 'if (false as boolean)',
+    testFile: `${image}/source/check-out.test.ts`,
+    test: 'with a file that is not what its id says',
+  },
+  {
+    name: 'commit-entry',
+    file: `${image}/source/check-out.ts`,
+    find: '    assertTaken(mode, name, path)',
+    replace: '',
+    testFile: `${image}/source/check-out.test.ts`,
+    test: 'with an entry 100644 .. is refused',
+  },
+  {
+    name: 'commit-outside',
+    file: 'packages/cli/src/commands/image/build-file.ts',
+    find: 'if (found !== root && !found.startsWith(`${root}${path.sep}`))',
+    replace: 'if (false as boolean)',
+    testFile: 'packages/cli/src/commands/image/from-commit.test.ts',
+    test: 'takes nothing of the machine it runs on',
+  },
+  {
+    name: 'build-other-repository',
+    file: provenance,
+    find: 'if (roots.length === 1 && roots[0] === rootCommit) return',
+    replace: 'if (roots.length >= 0) return',
+    testFile: provenanceTest,
+    test: 'comes from another repository',
+  },
+  {
+    name: 'provenance-commit',
+    file: provenance,
+    find: 'if (found.commit !== commit)',
+    replace: 'if (false as boolean)',
+    testFile: provenanceTest,
+    test: 'CS-04 from another commit is refused',
+  },
+  {
+    name: 'provenance-builder',
+    file: provenance,
+    find: 'if (found.builder !== builderId(identity))',
+    replace: 'if (false as boolean)',
+    testFile: provenanceTest,
+    test: 'calls itself another builder',
+  },
+  {
+    name: 'provenance-source',
+    file: provenance,
+    find: 'if (found.source !== identity.source)',
+    replace: 'if (false as boolean)',
+    testFile: provenanceTest,
+    test: 'CS-04 from another repository is refused',
+  },
+  {
+    name: 'provenance-subject',
+    file: provenance,
+    find: 'if (subjectFor(statement, digest) === undefined)',
+    replace: 'if (false as boolean)',
+    testFile: provenanceTest,
+    test: 'about another image is refused',
+  },
+  {
+    name: 'approvals-slipped-in',
+    file: approvals,
+    find: 'if (!held.has(digest))',
+    replace: 'if (false as boolean)',
+    testFile: approvalsTest,
+    test: 'one that its ledger never took down',
+  },
+  {
+    name: 'approvals-unchecked-log',
+    file: approvals,
+    find: 'if (!check.ok)',
+    replace: 'if (!check.ok && lines.length === 0)',
+    testFile: approvalsTest,
+    test: 'altered: another owner',
+  },
+  {
+    name: 'pull-other-image',
+    file: `${agent}/workload-image.ts`,
+    find: "if (origin.kind === 'layout' || origin.reference.digest === launch.image) return",
+    replace: 'if (origin.kind.length > 0) return',
+    testFile: pulled,
+    test: 'H01 CS-15 is named by digest',
+  },
+  {
+    name: 'pull-on-a-disk',
+    file: `${agent}/workload-image.ts`,
+    find: "if (origin.kind === 'registry') await assertInMemory(config.workspace, 'it is pulled')",
+    replace: '',
+    testFile: pulled,
+    test: 'H12 is unpacked in the guest',
+  },
+  {
+    name: 'pull-material-of-two',
+    file: `${agent}/image-material.ts`,
+    find: 'if (more.length > 0)',
+    replace: 'if (false as boolean)',
+    testFile: pulled,
+    test: 'a policy at kbs:///patients/key',
   },
 ]

@@ -1,5 +1,6 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import * as openpgp from 'openpgp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { World } from '../../packages/agent/src/testing/world.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
@@ -34,6 +35,20 @@ test('GU-30 the released policy takes an unsigned image from an open repository,
   })
   expect(guarded.events).not.toContain('workload.started')
   expect(readdirSync(memory)).toEqual([])
+})
+
+test('GU-30 each OpenPGP key of one released ring counts, and none beside it', async () => {
+  const [, other] = owner.ring
+  const story = await owner.story('ring/other', other ?? new Uint8Array())
+  expect(story.status, story.agent.said()).toBe(0)
+  const date = new Date(Date.now() - 3_600_000)
+  const stranger = await openpgp.generateKey({ userIDs: [{ name: 'x' }], format: 'binary', date })
+  const strange = await owner.story('ring/strange', stranger.privateKey)
+  expect(strange.status).toBe(1)
+  expect(strange.agent.events.at(-1)).toMatchObject({
+    code: 'policy.refused',
+    message: expect.stringMatching(/ring: signedBy: none of 1 signatures counts.*signature\.unverified/),
+  })
 })
 
 test('GU-30 each key of the released ring counts', async () => {

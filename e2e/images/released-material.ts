@@ -1,27 +1,31 @@
 import { randomBytes } from 'node:crypto'
-import { rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type AgreementBody, Secret, utf8 } from '@vouchsafe/core'
-import { encryptImage, guestRecipient, ImageLayout, LayoutWriter } from '@vouchsafe/image'
-import type { SigningKey } from '@vouchsafe/image/signing'
+import { encryptImage, guestRecipient, ImageLayout, LayoutWriter, parseDigest } from '@vouchsafe/image'
+import { type SigningKey, signSimple } from '@vouchsafe/image/signing'
+import * as openpgp from 'openpgp'
 import type { AgentProcess } from '../../packages/agent/src/testing/agent-process.ts'
 import type { Scenario, World } from '../../packages/agent/src/testing/world.ts'
 import { newKey, pem } from '../../packages/image/src/testing/signing.ts'
 import type { LoopbackRegistry } from './loopback-registry.ts'
 
 const SCRIPT = `M=$(cat <&3); echo "{\\"count\\":42,\\"manifest\\":$M}" >&6`
-const RESOURCES = ['images/policy', 'images/ann.pub', 'images/ben.pub', 'images/login', 'images/key']
+const RESOURCES = ['images/policy', 'images/ann.pub', 'images/ben.pub', 'images/login', 'images/key', 'images/ring.gpg']
 
 /** An owner whose broker keeps all that an image is judged and opened by: policy, two keys, the login, the layers' key. */
 export class OwnersMaterial {
   readonly ann: SigningKey = newKey()
   readonly ben: SigningKey = newKey('ed25519')
+  /** Two OpenPGP keys that lie in one ring: each as its binary private key. */
+  readonly ring: readonly Uint8Array[]
   readonly #kek = new Secret(new Uint8Array(randomBytes(32)))
   readonly #world: World
   readonly #registry: LoopbackRegistry
   readonly #workspace: string
 
-  private constructor(world: World, registry: LoopbackRegistry, workspace: string) {
+  private constructor(world: World, registry: LoopbackRegistry, workspace: string, ring: readonly Uint8Array[]) {
+    this.ring = ring
     this.#world = world
     this.#registry = registry
     this.#workspace = workspace
@@ -29,12 +33,14 @@ export class OwnersMaterial {
 
   /** Puts everything into clinic A's broker. */
   static async keep(world: World, registry: LoopbackRegistry, workspace: string): Promise<OwnersMaterial> {
-    const made = new OwnersMaterial(world, registry, workspace)
+    const [one, other] = [await pgpKey('one'), await pgpKey('other')]
+    const made = new OwnersMaterial(world, registry, workspace, [one.secret, other.secret])
     const keyPaths = ['kbs:///images/ann.pub', 'kbs:///images/ben.pub']
     const guarded = [{ type: 'sigstoreSigned', keyPaths, signedIdentity: { type: 'matchRepository' } }]
     const docker = {
       [`${registry.host}/open`]: [{ type: 'insecureAcceptAnything' }],
       [`${registry.host}/guarded`]: guarded,
+      [`${registry.host}/ring`]: [{ type: 'signedBy', keyType: 'GPGKeys', keyPath: 'kbs:///images/ring.gpg' }],
     }
     const policy = JSON.stringify({ default: [{ type: 'reject' }], transports: { docker } })
     const contents = [
@@ -43,6 +49,7 @@ export class OwnersMaterial {
       utf8(pem(made.ben)),
       utf8(registry.authFile),
       made.#kek.expose(),
+      new Uint8Array(Buffer.concat([one.public, other.public])),
     ]
     const [clinicA] = world.clinics
     for (const [i, resource] of RESOURCES.entries())
@@ -50,8 +57,8 @@ export class OwnersMaterial {
     return made
   }
 
-  /** An encrypted image in a repository, signed by these keys, and an enrolled machine whose agreement grants all of it. */
-  async story(repository: string, ...signers: readonly SigningKey[]): Promise<AgentStory> {
+  /** An encrypted image in a repository, signed by these keys (OpenPGP's into a store of files), and an enrolled machine whose agreement grants all of it. */
+  async story(repository: string, ...signers: readonly (SigningKey | Uint8Array)[]): Promise<AgentStory> {
     const scenario = await this.#world.scenario({
       script: SCRIPT,
       agreement: grantImages,
@@ -70,10 +77,24 @@ export class OwnersMaterial {
     const { image } = scenario.agreement.body.workload
     const layout = path.join(scenario.directory, 'image')
     const reference = await this.#registry.publish(layout, image, repository)
-    for (const key of signers) await this.#registry.sign(image, repository, key)
+    const store = path.join(scenario.directory, 'store')
+    for (const key of signers)
+      if (!(key instanceof Uint8Array)) await this.#registry.sign(image, repository, key)
+      else {
+        const what = { digest: parseDigest(image), dockerReference: `${this.#registry.host}/${repository}:v1` }
+        const { message } = await signSimple(what, key, { at: new Date() })
+        const place = path.join(store, `${repository}@${image.replace(':', '=')}`)
+        mkdirSync(place, { recursive: true })
+        writeFileSync(path.join(place, 'signature-1'), message)
+      }
     rmSync(layout, { recursive: true })
     writeFileSync(path.join(scenario.directory, 'registries.json'), JSON.stringify(this.#registry.hosts))
+    const registriesD = path.join(scenario.directory, 'registries.d')
+    mkdirSync(registriesD)
+    const places = `default-docker: {lookaside: "file://${store}", use-sigstore-attachments: true}\n`
+    writeFileSync(path.join(registriesD, 'default.yaml'), places)
     const pull = {
+      registriesD: 'registries.d',
       reference,
       policy: 'kbs:///images/policy',
       authFile: 'kbs://clinic-a/images/login',
@@ -95,4 +116,10 @@ function grantImages({ grants }: AgreementBody): Partial<AgreementBody> {
   const [first] = grants
   if (first === undefined) throw new Error('no grant to take after')
   return { grants: [...grants, { ...first, id: 'image', owner: 'clinic-a', resources: RESOURCES }] }
+}
+
+async function pgpKey(name: string): Promise<{ readonly secret: Uint8Array; readonly public: Uint8Array }> {
+  const date = new Date(Date.now() - 3_600_000)
+  const made = await openpgp.generateKey({ userIDs: [{ name }], format: 'binary', date })
+  return { secret: made.privateKey, public: made.publicKey }
 }

@@ -11,11 +11,15 @@ import { parseReference, referenceText } from './oci/reference.ts'
 import { parsePolicy, writePolicy } from './policy/parse-policy.ts'
 import { mergeRegistriesD } from './policy/registries-d.ts'
 import { parseAuthFile } from './registry/auth-file.ts'
+import { parseRegistries } from './registry/registries-file.ts'
 import { parsePayload, writePayload } from './signature/payload.ts'
 import { parseSignatureFile, writeSignatureFile } from './signature/stored-signature.ts'
+import { parseBuildIdentity, writeBuildIdentity } from './statement/build-identity.ts'
+import { parseProvenance, provenanceStatement } from './statement/provenance.ts'
 import { parseStatement, writeStatement } from './statement/statement.ts'
 import { TarReader } from './tar/read-tar.ts'
 import { rawTar } from './testing/archive.ts'
+import { newKey } from './testing/signing.ts'
 import { decompressLayer } from './unpack/decompress.ts'
 import { DEFAULT_UNPACK_LIMITS } from './unpack/limits.ts'
 
@@ -60,6 +64,7 @@ test('H05 policies, places of signatures and credentials', async () => {
     (bytes) => parsePolicy(utf8(writePolicy(parsePolicy(bytes)))),
     (bytes) => mergeRegistriesD([{ what: 'fuzz', bytes }]),
     (bytes) => parseAuthFile(bytes),
+    (bytes) => parseRegistries(bytes),
   ]
   await feedEach(parsers, [
     json({
@@ -73,6 +78,7 @@ test('H05 policies, places of signatures and credentials', async () => {
     }),
     utf8('default-docker:\n  lookaside: file:///var/x\ndocker:\n  a.example/b:\n    use-sigstore-attachments: true\n'),
     json({ auths: { 'a.example/b': { auth: Buffer.from('u:p').toString('base64') } } }),
+    json({ 'a.example': { privateNetwork: true, realmHosts: ['b.example'], mirrors: [{ registry: 'c.example' }] } }),
   ])
 })
 
@@ -83,10 +89,15 @@ test('H03 signatures, statements and names', async () => {
     dockerReference: 'a.example/b:c',
     optional: { ward: 'north' },
   })
+  const rootCommit = 'a'.repeat(40)
+  const builder = { source: 'git+https://a.example/b', rootCommit, key: newKey('ed25519').public }
+  const checkedOut = { commit: 'b'.repeat(40), tree: 'c'.repeat(40), roots: [rootCommit], files: 1 }
   const parsers: readonly ((bytes: Uint8Array) => unknown)[] = [
     (bytes) => parsePayload(bytes, 'cosign'),
     (bytes) => parseSignatureFile(bytes, 'fuzz'),
     (bytes) => parseStatement(bytes),
+    (bytes) => parseProvenance(parseStatement(bytes).predicate),
+    (bytes) => parseBuildIdentity(bytes),
     (bytes) => {
       const text = Buffer.from(bytes).toString('utf8')
       const again = referenceText(parseReference(text))
@@ -102,6 +113,8 @@ test('H03 signatures, statements and names', async () => {
       annotations: new Map([['dev.cosignproject.cosign/signature', 'AAAA']]),
     }),
     writeStatement({ subjects: [{ name: 'a', digest }], predicateType: 'https://a.example/p', predicate: { b: 1 } }),
+    provenanceStatement(digest, { identity: builder, checkedOut, description: 'a.json', at: new Date(0) }),
+    utf8(writeBuildIdentity(builder)),
     utf8(`a.example:5000/b/c:v1@${digest}`),
   ])
 })

@@ -26,9 +26,9 @@ test('globs that need no engine match what the engine matches', () => {
         expect([pattern, by, s, found]).toEqual([pattern, by, s, matches(`{${pattern}}`, by, s)])
       }
     }),
-    { numRuns: 5000, seed: 3 },
+    { numRuns: 1500, seed: 3 },
   )
-  expect(matched).toBeGreaterThan(2000)
+  expect(matched).toBeGreaterThan(600)
 })
 
 test('the ends of an unbounded star overlap, those of a star between delimiters do not', () => {

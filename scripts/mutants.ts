@@ -79,7 +79,16 @@ function runTest({ testFile, test }: Mutant): { failed: number; passed: number; 
 
 /** The tree without what was installed; packages of ours are linked to the copies, all others to where they are. */
 function copyTree(to: string): void {
-  for (const name of ['packages', 'scripts', 'package.json', 'vitest.config.ts', 'tsconfig.json', 'tsconfig.base.json'])
+  for (const name of [
+    'packages',
+    'e2e',
+    'interop',
+    'scripts',
+    'package.json',
+    'vitest.config.ts',
+    'tsconfig.json',
+    'tsconfig.base.json',
+  ])
     cpSync(path.join(root, name), path.join(to, name), {
       recursive: true,
       filter: (from) => !from.includes(`${path.sep}node_modules${path.sep}`),

@@ -3,6 +3,7 @@ import path from 'node:path'
 import * as openpgp from 'openpgp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { World } from '../../packages/agent/src/testing/world.ts'
+import { newKey } from '../../packages/image/src/testing/signing.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
 import { OwnersMaterial } from './released-material.ts'
 
@@ -54,4 +55,17 @@ test('GU-30 each OpenPGP key of one released ring counts, and none beside it', a
 test('GU-30 each key of the released ring counts', async () => {
   const story = await owner.story('guarded/first', owner.ann)
   expect(story.status, story.agent.said()).toBe(0)
+})
+
+test('GU-30 by the same released policy another’s signature is refused, with the reason, and nothing starts', async () => {
+  const { agent, status, events } = await owner.story('guarded/strange', newKey())
+  expect(status).toBe(1)
+  expect(agent.events.at(-1)).toMatchObject({
+    event: 'refused',
+    code: 'policy.refused',
+    message: expect.stringMatching(/guarded: sigstoreSigned: none of 1 signatures counts.*signature\.unverified/),
+  })
+  expect(events).not.toContain('workload.started')
+  expect(events).not.toContain('image.unpacked')
+  expect(readdirSync(memory)).toEqual([])
 })

@@ -1,5 +1,5 @@
 /** How long each parser is fed in the long suite: five minutes, unless the environment says otherwise. */
-const SECONDS = Number(process.env['VOUCHSAFE_FUZZ_SECONDS'] ?? 300)
+export const FUZZ_SECONDS = Number(process.env['VOUCHSAFE_FUZZ_SECONDS'] ?? 300)
 /** No single input may take more of the processor. What waits for ever without it ends with the test's own time. */
 const MOST_MICROSECONDS = 5_000_000
 
@@ -73,7 +73,7 @@ export async function feed(
 ): Promise<void> {
   for (const bytes of corpus) await run(bytes)
   const random = randomFrom(20_250_101)
-  const until = performance.now() + SECONDS * 1000
+  const until = performance.now() + FUZZ_SECONDS * 1000
   let inputs = 0
   let accepted = 0
   for (; performance.now() < until; inputs++) {
@@ -90,5 +90,5 @@ export async function feed(
       throw new Error(`input ${inputs} took ${user + system} µs: ${Buffer.from(bytes).toString('base64')}`)
   }
   console.info(`${inputs} inputs, ${accepted} accepted`)
-  if (inputs <= SECONDS) throw new Error(`only ${inputs} inputs in ${SECONDS} s`)
+  if (inputs <= FUZZ_SECONDS) throw new Error(`only ${inputs} inputs in ${FUZZ_SECONDS} s`)
 }

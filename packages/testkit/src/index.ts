@@ -70,4 +70,4 @@ export {
   TlsAuthority,
   type TlsIdentity,
 } from './gce-platform.ts'
-export { feed } from './feed.ts'
+export { FUZZ_SECONDS, feed } from './feed.ts'

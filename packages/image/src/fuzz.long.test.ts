@@ -76,7 +76,9 @@ test('H05 policies, places of signatures and credentials', async () => {
         },
       },
     }),
-    utf8('default-docker:\n  lookaside: file:///var/x\ndocker:\n  a.example/b:\n    use-sigstore-attachments: true\n'),
+    utf8(
+      'default-docker:\n  lookaside: file:///var/x\ndocker:\n  a.example/b:\n    use-sigstore-attachments: true\n  b: &b {}\n',
+    ),
     json({ auths: { 'a.example/b': { auth: Buffer.from('u:p').toString('base64') } } }),
     json({ 'a.example': { privateNetwork: true, realmHosts: ['b.example'], mirrors: [{ registry: 'c.example' }] } }),
   ])

@@ -109,6 +109,19 @@ test.each(['ftp://x', ':x', 'x'])('GU-29 the store %j is refused when it is to b
   )
 })
 
+test.each([
+  ['an alias', 'default-docker: &a {lookaside: file:///x}\ndocker: {a.example: *a}'],
+  ['a name that is no text', 'docker: {? {a: 1} : {lookaside: file:///x}}'],
+  ['a tag that nobody knows', 'docker: {a.example: !own {lookaside: file:///x}}'],
+  ['a name twice', 'docker: {a.example: {lookaside: file:///x}, a.example: {}}'],
+  ['bytes that are no UTF-8', Uint8Array.of(0x64, 0xff)],
+])('GU-29 %s is refused', (_what, file) => {
+  const bytes = typeof file === 'string' ? new TextEncoder().encode(file) : file
+  expect(() => mergeRegistriesD([{ what: 'a.yaml', bytes }])).toThrow(
+    expect.objectContaining({ code: 'policy.malformed', message: expect.stringMatching(/^a\.yaml: /) }),
+  )
+})
+
 test('GU-29 the same namespace in two files is refused with both names', () => {
   const twice = [file('docker: {a.example: {}}', 'a.yaml'), file('docker: {a.example: {}}', 'b.yaml')]
   expect(() => mergeRegistriesD(twice)).toThrow('b.yaml: docker.a.example is in a.yaml as well')

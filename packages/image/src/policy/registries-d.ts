@@ -93,13 +93,23 @@ export function mergeRegistriesD(files: readonly { readonly what: string; readon
 
 function parseRegistriesFile(bytes: Uint8Array, what: string): z.infer<typeof fileSchema> {
   if (bytes.length > MAX_FILE_BYTES) throw new ImageError('policy.malformed', `${what}: over ${MAX_FILE_BYTES} bytes`)
-  const document = parseDocument(new TextDecoder().decode(bytes), { uniqueKeys: true })
-  const [error] = document.errors
-  if (error !== undefined) throw new ImageError('policy.malformed', `${what}: ${error.message}`)
-  const parsed = fileSchema.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  const parsed = fileSchema.safeParse(readYaml(bytes, what) ?? {})
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw new ImageError('policy.malformed', `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+}
+
+/** Aliases, tags that nobody knows, and names that are no text are refused with everything else that is wrong. */
+function readYaml(bytes: Uint8Array, what: string): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    const document = parseDocument(text, { uniqueKeys: true, stringKeys: true })
+    const [problem] = [...document.errors, ...document.warnings]
+    if (problem !== undefined) throw problem
+    return document.toJS({ maxAliasCount: 0 })
+  } catch (cause) {
+    throw new ImageError('policy.malformed', `${what}: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /**

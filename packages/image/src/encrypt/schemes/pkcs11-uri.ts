@@ -29,7 +29,7 @@ export function parsePkcs11KeyFile(bytes: Uint8Array, what: string): TokenKeyAdd
   const refuse = (why: string, cause?: unknown) => new ImageError('encryption.recipient', `${what}: ${why}`, { cause })
   let document: unknown
   try {
-    document = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), { maxAliasCount: 0 })
+    document = parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), { maxAliasCount: 0, stringKeys: true })
   } catch (cause) {
     throw refuse('not YAML', cause)
   }

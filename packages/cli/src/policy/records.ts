@@ -1,5 +1,3 @@
-import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs'
-import path from 'node:path'
 import {
   type AttestInputs,
   type Claims,
@@ -12,7 +10,6 @@ import {
   VouchsafeError,
   attest,
   decisionRecordSchema,
-  envelopeSchema,
   fromBase64,
   parseOwnerKey,
   parseSchema,
@@ -21,84 +18,6 @@ import {
   spkiOfEd25519,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-
-const MAX_RECORD_FILE = 2 * MAX_RECORD_BYTES
-
-/** Whether the record of this number is for whoever asks. Asked once for each, in order. */
-export type Take = (record: number) => boolean
-
-const ALL: Take = () => true
-const BATCH = 32
-
-/**
- * What one of several threads takes that all go through the same records: whoever comes to a batch first has it, so a
- * thread that started late, or is slow, takes less.
- *
- * @param taken - One number that all of them share, zero at first: how many batches were taken.
- */
-export function takingTurns(taken: Int32Array<SharedArrayBuffer>): Take {
-  let batch = -1
-  let mine = false
-  return (record) => {
-    if (Math.floor(record / BATCH) === batch) return mine
-    batch = Math.floor(record / BATCH)
-    mine = Atomics.compareExchange(taken, 0, batch, batch + 1) === batch
-    return mine
-  }
-}
-
-/** Record envelopes, one after another: of files as `why --save` writes them, of folders of such, of JSON lines (`.jsonl`). */
-export function* readEnvelopes(files: readonly string[], take: Take = ALL): Generator<Envelope> {
-  let n = 0
-  for (const file of files.flatMap(filesBelow)) {
-    const texts = file.endsWith('.jsonl') ? linesOf(file) : [() => readFileSync(file, 'utf8')]
-    let line = 0
-    for (const text of texts) {
-      line++
-      if (!take(n++)) continue
-      const where = file.endsWith('.jsonl') ? `${file}:${line}` : file
-      yield parseSchema(envelopeSchema, parseStrictJson(text(), { maxBytes: MAX_RECORD_FILE }), where)
-    }
-  }
-}
-
-function filesBelow(file: string): readonly string[] {
-  if (!statSync(file).isDirectory()) return [file]
-  return readdirSync(file)
-    .filter((f) => f.endsWith('.json') || f.endsWith('.jsonl'))
-    .sort()
-    .map((f) => path.join(file, f))
-}
-
-const CHUNK = 4 * 1024 * 1024
-
-/** The lines of a file of any size, each as text only when it is wanted; empty lines are left out. */
-function* linesOf(file: string): Generator<() => string> {
-  const fd = openSync(file, 'r')
-  try {
-    const chunk = Buffer.alloc(CHUNK)
-    let rest: Uint8Array = new Uint8Array()
-    for (;;) {
-      const read = readSync(fd, chunk)
-      const bytes = Buffer.concat([rest, chunk.subarray(0, read)])
-      let from = 0
-      for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, from)) {
-        const line = bytes.subarray(from, end)
-        if (line.length > 0) yield () => line.toString('utf8')
-        from = end + 1
-      }
-      rest = bytes.subarray(from)
-      if (rest.length > MAX_RECORD_FILE)
-        throw new VouchsafeError('input.too-large', `${file}: a line is over ${MAX_RECORD_FILE} bytes`)
-      if (read > 0) continue
-      const last = Buffer.from(rest)
-      if (last.length > 0) yield () => last.toString('utf8')
-      return
-    }
-  } finally {
-    closeSync(fd)
-  }
-}
 
 /**
  * The record in an envelope.

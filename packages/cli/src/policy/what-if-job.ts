@@ -1,6 +1,7 @@
 import { type Envelope, type Supposition, whatIf } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { type Take, attestationOf, openRecord, readEnvelopes } from './records.ts'
+import { type Take, readEnvelopes } from './record-files.ts'
+import { attestationOf, openRecord } from './records.ts'
 import { WhatIfReport } from './what-if-report.ts'
 
 /** Recorded attestations in files, and what is supposed of them. */
@@ -9,13 +10,16 @@ export interface WhatIfJob {
   /** The broker's decision key; null believes whoever gave the files. */
   readonly key: string | null
   readonly supposition: Supposition
+  /** How much of the files a thread takes at once: a MiB unless told. */
+  readonly pieceBytes?: number
 }
 
 /** Judges those of a job's records that are for this thread. */
-export async function whatIfOfTaken({ files, key, supposition }: WhatIfJob, take?: Take): Promise<WhatIfReport> {
+export async function whatIfOfTaken(job: WhatIfJob, take?: Take): Promise<WhatIfReport> {
+  const { files, key, supposition, pieceBytes } = job
   const report = new WhatIfReport()
   const add = judgeInto(report, supposition)
-  for (const envelope of readEnvelopes(files, take)) await add(envelope, key)
+  for (const envelope of readEnvelopes(files, take, pieceBytes)) await add(envelope, key)
   return report
 }
 

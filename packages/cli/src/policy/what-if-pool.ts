@@ -9,7 +9,7 @@ import type { WhatIfReport, WhatIfTotals } from './what-if-report.ts'
 const BYTES_A_THREAD = 32 * 1024 * 1024
 const MAX_THREADS = 8
 
-/** What each thread is given: the job, and how many batches of its records were taken by all of them. */
+/** What each thread is given: the job, and how many pieces of its files were taken by all of them. */
 export interface SharedJob {
   readonly job: WhatIfJob
   readonly taken: Int32Array<SharedArrayBuffer>
@@ -41,7 +41,7 @@ export class WhatIfPool implements AsyncDisposable {
     for (const { worker } of this.#helpers) worker.postMessage({ job, taken } satisfies SharedJob)
     const [{ VouchsafeError }, { takingTurns }, { whatIfOfTaken }] = await Promise.all([
       import('@vouchsafe/core'),
-      import('./records.ts'),
+      import('./record-files.ts'),
       import('./what-if-job.ts'),
     ])
     const [report, ...answers] = await Promise.all([

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads'
 import { VouchsafeError } from '@vouchsafe/core'
-import { takingTurns } from './records.ts'
+import { takingTurns } from './record-files.ts'
 import { whatIfOfTaken } from './what-if-job.ts'
 import type { Answer, SharedJob } from './what-if-pool.ts'
 

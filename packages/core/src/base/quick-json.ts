@@ -12,7 +12,7 @@ import type { Json } from './strict-json.ts'
  */
 export function readQuickly(text: string, maxDepth: number): Json | undefined {
   if (!text.isWellFormed() || text.includes('\\ud') || text.includes('\\uD')) return undefined
-  if (/"[ \n\r\t]+:/.test(text)) return undefined
+  if (SPACE_BEFORE_COLON.some((part) => text.includes(part)) && /"[ \n\r\t]+:/.test(text)) return undefined
   let value: Json
   try {
     value = JSON.parse(text) as Json
@@ -21,6 +21,9 @@ export function readQuickly(text: string, maxDepth: number): Json | undefined {
   }
   return withoutPrototypes(value, maxDepth) === timesIn(text, '":') ? value : undefined
 }
+
+/** Looking for these is several times faster than the expression, and mostly finds nothing. */
+const SPACE_BEFORE_COLON = [' :', '\n:', '\r:', '\t:']
 
 /**
  * Takes the prototypes off, throughout.

@@ -217,7 +217,7 @@ describe('what-if', () => {
   test('on several threads the report is the same, and so is a refusal', { timeout: 120_000 }, async () => {
     const { workload, launch, grants } = recorded.agreement.body
     const supposition = { agreement: { workload, launch, grants, environment: accepting(recorded.registers.slice(1)) } }
-    const job = { files: [line.file('records.jsonl')], key: recorded.decisionKey, supposition }
+    const job = { files: [line.file('records.jsonl')], key: recorded.decisionKey, supposition, pieceBytes: 40_000 }
     const judged = async (asked: WhatIfJob, threads: number) => {
       await using pool = new WhatIfPool(asked.files, threads)
       return await pool.judge(asked)

@@ -2,7 +2,8 @@ import { type Envelope, ownerKeySchema, parseSchema } from '@vouchsafe/core'
 import type { Command } from 'commander'
 import { withOwner } from '../../files.ts'
 import { EXIT, UsageError } from '../../output.ts'
-import { openRecord, readEnvelopes } from '../../policy/records.ts'
+import { readEnvelopes } from '../../policy/record-files.ts'
+import { openRecord } from '../../policy/records.ts'
 import { type Done, outputOf, ownerVerb, table } from '../options.ts'
 
 interface TrialsOptions {

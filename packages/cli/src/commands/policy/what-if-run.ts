@@ -9,7 +9,6 @@ import {
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { z } from 'zod'
-import { withOwner } from '../../files.ts'
 import { type Output, UsageError } from '../../output.ts'
 import { judgeInto } from '../../policy/what-if-job.ts'
 import type { WhatIfPool } from '../../policy/what-if-pool.ts'
@@ -41,6 +40,7 @@ export async function reportOf(options: WhatIfOptions, pool: WhatIfPool, output:
 async function atBroker(as: string | undefined, supposition: Supposition, output: Output): Promise<WhatIfReport> {
   const report = new WhatIfReport()
   const add = judgeInto(report, supposition)
+  const { withOwner } = await import('../../files.ts') // the client, which files of records do without
   await withOwner(as, async (client, { broker }) => {
     const { decisions } = await client.listDecisions()
     output.talk(`${decisions.length} decisions at ${broker.tenant}`)

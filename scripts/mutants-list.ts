@@ -349,7 +349,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'quick-json-space-before-colon',
     file: 'packages/core/src/base/quick-json.ts',
-    find: 'if (/"[ \\n\\r\\t]+:/.test(text)) return undefined',
+    find: 'if (SPACE_BEFORE_COLON.some((part) => text.includes(part)) && /"[ \\n\\r\\t]+:/.test(text)) return undefined',
     replace: '',
     testFile: 'packages/core/src/base/quick-json.test.ts',
     test: 'one of them with space before its colon',

@@ -1,9 +1,11 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type Socket, connect as connectPlain } from 'node:net'
 import path from 'node:path'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { DistributorConnection } from '@vouchsafe/client/distributor'
 import { fromUtf8, utf8 } from '@vouchsafe/core'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { DistributorWorld, SERVER_NAME } from '../testing/distributor-world.ts'
 import { readDistributorConfig } from './config.ts'
 
@@ -93,6 +95,85 @@ describe('TD-13 TD-35 the transport is chosen at start', () => {
       await expect(connection.token.getToken({ requestId: 'r' })).rejects.toThrow(refusal('peer.untrusted'))
       connection.close()
     }
+  })
+})
+
+describe('H21 (partly: the ports of a broker; guests have no mesh yet) no configuration leaves TLS out', () => {
+  /** The first byte of what a port answers to these bytes; undefined when it hangs up without a word. */
+  function answerTo(socket: Socket, sent: string): Promise<number | undefined> {
+    return new Promise((resolve) => {
+      socket.on('data', ([first]: Buffer) => {
+        socket.destroy()
+        resolve(first)
+      })
+      socket.on('error', () => resolve(undefined))
+      socket.on('close', () => resolve(undefined))
+      socket.write(sent)
+    })
+  }
+  const handshake = (port: number, options: ConnectionOptions) =>
+    new Promise<string | null>((resolve, reject) => {
+      const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }, () => {
+        resolve(socket.getProtocol())
+        socket.destroy()
+      }).once('error', reject)
+    })
+  const HTTP1 = 'GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n'
+  const HTTP2 = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'
+  const TLS_ALERT = 21
+
+  let w: DistributorWorld
+  let ports: readonly [number, number]
+  beforeAll(async () => {
+    w = await DistributorWorld.start({ transport: 'mtls' })
+    ports = [Number(new URL(w.broker.url).port), w.grpc.port]
+    await stop()
+  })
+  afterAll(() => w?.stop())
+
+  const stop = async () => {
+    await w.broker.stop()
+    w.alice.close()
+  }
+  /** Starts again with another transport, on the ports that were there, so that whoever listens is found. */
+  async function serveWith(transport: Readonly<Record<string, unknown>>): Promise<void> {
+    const change = (name: string, changes: object) => {
+      const file = path.join(w.directory, name)
+      writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...changes }))
+    }
+    const [native, grpc] = ports
+    change('alice/broker.json', { listen: { host: '127.0.0.1', port: native } })
+    change('distributor.json', { listen: { host: '127.0.0.1', port: grpc }, transport })
+    await w.serve()
+  }
+  const MATERIAL = { certificate: { file: 'server.pem' }, key: { file: 'server.key' } }
+  const CLIENTS = { clientAuthorities: { file: 'clients.pem' } }
+  const MTLS = { kind: 'mtls', ...MATERIAL, ...CLIENTS }
+
+  test.each([
+    ['tls', { kind: 'tls', ...MATERIAL }],
+    ['mtls', MTLS],
+    ['platform', { ...MTLS, kind: 'platform' }],
+  ])('each port of a broker with transport %s', async (_kind, transport) => {
+    await serveWith(transport)
+    for (const port of ports) {
+      for (const plain of [HTTP1, HTTP2])
+        expect([TLS_ALERT, undefined]).toContain(await answerTo(connectPlain(port, '127.0.0.1'), plain))
+      await expect(handshake(port, { maxVersion: 'TLSv1.2' })).rejects.toThrow()
+      expect(await handshake(port, { cert: w.client.certificate, key: w.client.key })).toBe('TLSv1.3')
+    }
+    await stop()
+  })
+
+  test.each([
+    ['whose certificate is gone', { certificate: { file: 'nothing.pem' } }, 'input.malformed'],
+    ['whose key is gone', { key: { file: 'nothing.key' } }, 'input.malformed'],
+    ['whose key is a secret that nobody put', { key: { resource: 'tls/key' } }, 'release.unknown'],
+    ['whose client authorities are gone', { clientAuthorities: { file: 'nothing.pem' } }, 'input.malformed'],
+    ['that names a transport without TLS', { kind: 'plain' }, 'input.malformed'],
+  ])('a broker %s never gets ready, and neither port listens', async (_what, changes, code) => {
+    await expect(serveWith({ ...MTLS, ...changes })).rejects.toThrow(refusal(code))
+    for (const port of ports) await expect(handshake(port, {})).rejects.toThrow(/ECONNREFUSED/)
   })
 })
 

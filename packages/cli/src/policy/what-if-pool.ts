@@ -18,7 +18,7 @@ export interface SharedJob {
 /** What each answers, once. */
 export type Answer = { readonly totals: WhatIfTotals } | { readonly code: ErrorCode; readonly message: string }
 
-interface Helper {
+interface Thread {
   readonly worker: Worker
   readonly answer: Promise<Answer>
 }
@@ -28,17 +28,17 @@ interface Helper {
  * thread a second, and this one as well. Close it in any case.
  */
 export class WhatIfPool implements AsyncDisposable {
-  readonly #helpers: readonly Helper[]
+  readonly #threads: readonly Thread[]
 
   /** @param threads - This one among them. As many as there are processors when there is very much to read. */
   constructor(files: readonly string[], threads = threadsFor(files)) {
-    this.#helpers = Array.from({ length: threads - 1 }, startHelper)
+    this.#threads = Array.from({ length: threads - 1 }, startThread)
   }
 
   /** @throws {VouchsafeError} what refuses a record, whichever thread comes upon it. */
   async judge(job: WhatIfJob): Promise<WhatIfReport> {
     const taken = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-    for (const { worker } of this.#helpers) worker.postMessage({ job, taken } satisfies SharedJob)
+    for (const { worker } of this.#threads) worker.postMessage({ job, taken } satisfies SharedJob)
     const [{ VouchsafeError }, { takingTurns }, { whatIfOfTaken }] = await Promise.all([
       import('@vouchsafe/core'),
       import('./record-files.ts'),
@@ -46,7 +46,7 @@ export class WhatIfPool implements AsyncDisposable {
     ])
     const [report, ...answers] = await Promise.all([
       whatIfOfTaken(job, takingTurns(taken)),
-      ...this.#helpers.map(({ answer }) => answer),
+      ...this.#threads.map(({ answer }) => answer),
     ])
     for (const answer of answers) {
       if ('code' in answer) throw new VouchsafeError(answer.code, answer.message)
@@ -56,7 +56,7 @@ export class WhatIfPool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#helpers.map(({ worker }) => worker.terminate()))
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
   }
 }
 
@@ -71,7 +71,7 @@ function threadsFor(files: readonly string[]): number {
   return Math.max(1, Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / BYTES_A_THREAD)))
 }
 
-function startHelper(): Helper {
+function startThread(): Thread {
   if (WORKER === undefined) throw new Error('there is no program for a second thread')
   const worker = new Worker(WORKER)
   const answer = new Promise<Answer>((resolve, reject) => {

@@ -1,28 +1,14 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import path from 'node:path'
+import { readdirSync } from 'node:fs'
 import * as openpgp from 'openpgp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { World } from '../../packages/agent/src/testing/world.ts'
 import { newKey } from '../../packages/image/src/testing/signing.ts'
-import { LoopbackRegistry } from './loopback-registry.ts'
 import { OwnersMaterial } from './released-material.ts'
 
-let world: World
-let registry: LoopbackRegistry
 let owner: OwnersMaterial
-const memory = mkdtempSync('/dev/shm/vsa-released-')
-
 beforeAll(async () => {
-  chmodSync(memory, 0o711)
-  world = await World.start()
-  registry = await LoopbackRegistry.start(path.join(world.directory, 'registry'), { password: true })
-  owner = await OwnersMaterial.keep(world, registry, memory)
+  owner = await OwnersMaterial.start()
 })
-afterAll(async () => {
-  await registry?.stop()
-  await world?.stop()
-  rmSync(memory, { recursive: true, force: true })
-})
+afterAll(() => owner?.stop())
 
 test('GU-30 the released policy takes an unsigned image from an open repository, and none from a protected one', async () => {
   const open = await owner.story('open/app')
@@ -35,7 +21,7 @@ test('GU-30 the released policy takes an unsigned image from an open repository,
     message: expect.stringContaining('the image carries no signature'),
   })
   expect(guarded.events).not.toContain('workload.started')
-  expect(readdirSync(memory)).toEqual([])
+  expect(readdirSync(owner.memory)).toEqual([])
 })
 
 test('GU-30 each OpenPGP key of one released ring counts, and none beside it', async () => {
@@ -67,5 +53,5 @@ test('GU-30 by the same released policy another’s signature is refused, with t
   })
   expect(events).not.toContain('workload.started')
   expect(events).not.toContain('image.unpacked')
-  expect(readdirSync(memory)).toEqual([])
+  expect(readdirSync(owner.memory)).toEqual([])
 })

@@ -1,26 +1,12 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import path from 'node:path'
+import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { World } from '../../packages/agent/src/testing/world.ts'
-import { LoopbackRegistry } from './loopback-registry.ts'
 import { OwnersMaterial } from './released-material.ts'
 
-let world: World
-let registry: LoopbackRegistry
 let owner: OwnersMaterial
-const memory = mkdtempSync('/dev/shm/vsa-released-')
-
 beforeAll(async () => {
-  chmodSync(memory, 0o711)
-  world = await World.start()
-  registry = await LoopbackRegistry.start(path.join(world.directory, 'registry'), { password: true })
-  owner = await OwnersMaterial.keep(world, registry, memory)
+  owner = await OwnersMaterial.start()
 })
-afterAll(async () => {
-  await registry?.stop()
-  await world?.stop()
-  rmSync(memory, { recursive: true, force: true })
-})
+afterAll(() => owner?.stop())
 
 const ASKED_FIRST = ['launch.measured', 'attest.accepted', 'release.granted', 'image.pulling']
 const tells = (events: readonly string[]) => ASKED_FIRST.map((name) => events.indexOf(name))
@@ -37,5 +23,5 @@ test('GU-30 GU-16 policy, keys, login and the layersâ€™ key come from the ownerâ
   expect(await scenario.result()).toMatchObject({ count: 42 })
   const { manifest } = (await scenario.result()) as { manifest: { inputs: object } }
   expect(Object.keys(manifest.inputs)).toEqual(['clinic-a/patients/key', 'clinic-b/patients/key'])
-  expect(readdirSync(memory)).toEqual([])
+  expect(readdirSync(owner.memory)).toEqual([])
 })

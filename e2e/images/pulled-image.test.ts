@@ -8,7 +8,7 @@ import { newKey, pem } from '../../packages/image/src/testing/signing.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
 
 let world: World
-let registry: LoopbackRegistry
+let images: LoopbackRegistry
 let scenario: Scenario
 const memory = mkdtempSync('/dev/shm/vsa-pull-')
 const [ann, ben, stranger] = [newKey(), newKey('ed25519'), newKey()]
@@ -18,33 +18,33 @@ const SCRIPT = `M=$(cat <&3); echo "{\\"count\\":42,\\"manifest\\":$M}" >&6`
 beforeAll(async () => {
   chmodSync(memory, 0o711)
   world = await World.start()
-  registry = await LoopbackRegistry.start(path.join(world.directory, 'registry'))
+  images = await LoopbackRegistry.start(path.join(world.directory, 'images'))
   scenario = await world.scenario({ script: SCRIPT })
   const { image } = scenario.agreement.body.workload
   const layout = path.join(scenario.directory, 'image')
   for (const repository of ['open/app', 'guarded/unsigned', 'guarded/strange', 'guarded/app'])
-    await registry.publish(layout, image, repository)
-  await registry.sign(image, 'guarded/strange', stranger)
-  await registry.sign(image, 'guarded/app', ben)
+    await images.publish(layout, image, repository)
+  await images.sign(image, 'guarded/strange', stranger)
+  await images.sign(image, 'guarded/app', ben)
   const file = (name: string) => path.join(scenario.directory, name)
   writeFileSync(file('ann.pub'), pem(ann))
   writeFileSync(file('ben.pub'), pem(ben))
-  writeFileSync(file('registries.json'), JSON.stringify(registry.hosts))
+  writeFileSync(file('registries.json'), JSON.stringify(images.hosts))
   const ring = { keyPaths: [file('ann.pub'), file('ben.pub')], signedIdentity: { type: 'matchRepository' } }
   const docker = {
-    [`${registry.host}/open`]: [{ type: 'insecureAcceptAnything' }],
-    [`${registry.host}/guarded`]: [{ type: 'sigstoreSigned', ...ring }],
+    [`${images.host}/open`]: [{ type: 'insecureAcceptAnything' }],
+    [`${images.host}/guarded`]: [{ type: 'sigstoreSigned', ...ring }],
   }
   writeFileSync(file('policy.json'), JSON.stringify({ default: [{ type: 'reject' }], transports: { docker } }))
 })
 afterAll(async () => {
-  await registry?.stop()
+  await images?.stop()
   await world?.stop()
   rmSync(memory, { recursive: true, force: true })
 })
 
 const digest = () => scenario.agreement.body.workload.image
-const from = (repository: string) => `${registry.host}/${repository}@${digest()}`
+const from = (repository: string) => `${images.host}/${repository}@${digest()}`
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -78,7 +78,7 @@ async function refusalOfProcess(pull: Members) {
 
 describe('an image pulled from a registry', () => {
   test('H01 CS-15 is named by digest: a tag is refused, and what to do is said', async () => {
-    expect(await refusal({ reference: `${registry.host}/open/app:v1` })).toMatchObject({
+    expect(await refusal({ reference: `${images.host}/open/app:v1` })).toMatchObject({
       code: 'config.malformed',
       message: expect.stringMatching(/names no digest.*vouchsafe image show .*write .*\/open\/app@sha256:…/),
       before: [],
@@ -117,9 +117,9 @@ describe('an image pulled from a registry', () => {
       readFileSync(path.join(scenario.directory, 'image/blobs/sha256', digest().slice(7)), 'utf8'),
     ) as { layers: { digest: string }[] }
     const top = layers.at(-1)?.digest ?? ''
-    registry.flipByte(top)
+    images.flipByte(top)
     const refused = await refusal({ reference: from('guarded/app') })
-    registry.flipByte(top)
+    images.flipByte(top)
     expect(refused).toMatchObject({
       code: 'digest.mismatch',
       before: ['image.pulling', 'image.accepted'],
@@ -177,7 +177,7 @@ describe('an image pulled from a registry', () => {
     expect(agent.events).toContainEqual({
       event: 'image.accepted',
       image: digest(),
-      scope: `docker: ${registry.host}/guarded`,
+      scope: `docker: ${images.host}/guarded`,
       signers: [ben.public.id],
     })
     expect(agent.events.find(({ event }) => event === 'launch.measured')).toMatchObject({ image: digest() })

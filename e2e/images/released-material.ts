@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type AgreementBody, Secret, utf8 } from '@vouchsafe/core'
 import { encryptImage, guestRecipient, ImageLayout, LayoutWriter, parseDigest } from '@vouchsafe/image'
 import { type SigningKey, signSimple } from '@vouchsafe/image/signing'
 import * as openpgp from 'openpgp'
 import type { AgentProcess } from '../../packages/agent/src/testing/agent-process.ts'
-import type { Scenario, World } from '../../packages/agent/src/testing/world.ts'
+import { type Scenario, World } from '../../packages/agent/src/testing/world.ts'
 import { newKey, pem } from '../../packages/image/src/testing/signing.ts'
-import type { LoopbackRegistry } from './loopback-registry.ts'
+import { LoopbackRegistry } from './loopback-registry.ts'
 
 const SCRIPT = `M=$(cat <&3); echo "{\\"count\\":42,\\"manifest\\":$M}" >&6`
 const RESOURCES = ['images/policy', 'images/ann.pub', 'images/ben.pub', 'images/login', 'images/key', 'images/ring.gpg']
@@ -20,21 +20,36 @@ export class OwnersMaterial {
   /** Two OpenPGP keys that lie in one ring: each as its binary private key. */
   readonly ring: readonly Uint8Array[]
   readonly #kek = new Secret(new Uint8Array(randomBytes(32)))
+  /** Where guests unpack: memory, as they must. Empty once they have ended. */
+  readonly memory: string
   readonly #world: World
   readonly #registry: LoopbackRegistry
-  readonly #workspace: string
 
-  private constructor(world: World, registry: LoopbackRegistry, workspace: string, ring: readonly Uint8Array[]) {
+  private constructor(world: World, registry: LoopbackRegistry, memory: string, ring: readonly Uint8Array[]) {
     this.ring = ring
     this.#world = world
     this.#registry = registry
-    this.#workspace = workspace
+    this.memory = memory
   }
 
-  /** Puts everything into clinic A's broker. */
-  static async keep(world: World, registry: LoopbackRegistry, workspace: string): Promise<OwnersMaterial> {
+  /** Starts clinics and a registry that wants a password, and puts everything into clinic A's broker. */
+  static async start(): Promise<OwnersMaterial> {
+    const memory = mkdtempSync('/dev/shm/vsa-released-')
+    chmodSync(memory, 0o711)
+    const world = await World.start()
+    const place = path.join(world.directory, 'images')
+    return OwnersMaterial.#keep(world, await LoopbackRegistry.start(place, { password: true }), memory)
+  }
+
+  async stop(): Promise<void> {
+    await this.#registry.stop()
+    await this.#world.stop()
+    rmSync(this.memory, { recursive: true, force: true })
+  }
+
+  static async #keep(world: World, registry: LoopbackRegistry, memory: string): Promise<OwnersMaterial> {
     const [one, other] = [await pgpKey('one'), await pgpKey('other')]
-    const made = new OwnersMaterial(world, registry, workspace, [one.secret, other.secret])
+    const made = new OwnersMaterial(world, registry, memory, [one.secret, other.secret])
     const keyPaths = ['kbs:///images/ann.pub', 'kbs:///images/ben.pub']
     const guarded = [{ type: 'sigstoreSigned', keyPaths, signedIdentity: { type: 'matchRepository' } }]
     const docker = {
@@ -100,7 +115,7 @@ export class OwnersMaterial {
       authFile: 'kbs://clinic-a/images/login',
       registries: 'registries.json',
     }
-    const agent = scenario.run({ imageLayout: undefined, pull, workspace: this.#workspace })
+    const agent = scenario.run({ imageLayout: undefined, pull, workspace: this.memory })
     return { scenario, agent, status: await agent.exit, events: agent.events.map(({ event }) => event) }
   }
 }

@@ -99,7 +99,7 @@ async function judge(requirement: Requirement, image: SignedImage, ports: Decisi
         return {
           ...NOTHING,
           requirement: requirement.type,
-          explanation: `keyType ${requirement.keyType} is not implemented`,
+          explanation: `keyType ${requirement.keyType} is none that signatures are checked by; wanted GPGKeys`,
         }
       const { at, dangerouslyAcceptSha1 = false } = ports
       const rings = await loadRings(requirement, ports.material)

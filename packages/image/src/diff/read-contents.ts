@@ -1,7 +1,7 @@
 import type { ImageSource, ResolvedImage } from '../oci/chain.ts'
 import { toDisplay } from '../tar/format.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from '../unpack/limits.ts'
-import { type EncryptionRules, openLayers } from '../unpack/open-layer.ts'
+import { type EncryptionRules, openLayers, storedUse } from '../unpack/open-layer.ts'
 import type { UnpackProfile } from '../unpack/profile.ts'
 import { SpecialNodes } from '../unpack/special-nodes.ts'
 import { Tree } from '../unpack/tree.ts'
@@ -46,7 +46,7 @@ export async function readContents(
     onDropped: () => undefined,
   }
   for (const [number, readable] of (await openLayers(image.layers, options)).entries()) {
-    const stored = source.openBlob(readable.layer.descriptor)
+    const stored = source.openBlob(readable.layer.descriptor, storedUse(readable))
     await unpackLayer({ readable, stored, number }, ports, { signal: options.signal })
   }
   describeDirectories({ node: tree.root, path: '' }, disk)

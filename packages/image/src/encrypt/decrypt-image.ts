@@ -67,7 +67,8 @@ async function decryptOne(request: DecryptRequest, layer: Descriptor, writer: La
   const plain = { digest: plainDigest, size: plainSize }
   let authentic = false
   async function* decrypted() {
-    yield* decrypt(verifiedWhileRead(request.source.openBlob(layer), layer, `layer ${layer.digest}`))
+    const stored = request.source.openBlob(layer, { transient: true })
+    yield* decrypt(verifiedWhileRead(stored, layer, `layer ${layer.digest}`))
     authentic = true
   }
   try {

@@ -13,7 +13,7 @@ import { type Descriptor, descriptorJson } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { rawTar } from '../testing/archive.ts'
-import { type RawLayer, scratchSpace, writeRawImage } from '../testing/image.ts'
+import { inSameMemory, type RawLayer, scratchSpace, writeRawImage } from '../testing/image.ts'
 import { file } from '../testing/unpack.ts'
 import { unpackImage } from '../unpack/unpack-image.ts'
 import { guestKeys, guestRecipient } from './coco-packet.ts'
@@ -132,6 +132,29 @@ describe('an encrypted image', () => {
     ]
     expect(is.layers).toEqual(was.layers)
     expect(is.configDigest).toBe(was.configDigest)
+  })
+
+  test('comes about, and is read, from memory that the next bytes take', async () => {
+    const { source, digest } = await original()
+    const directory = fresh()
+    const transient: string[] = []
+    const from = (inner: ImageLayout) => inSameMemory(inner, (blob) => transient.push(blob))
+    const sealed = await encryptImage(
+      { source: from(source), digest, recipients: jwe() },
+      await LayoutWriter.open(directory),
+    )
+    const stored = await ImageLayout.open(directory)
+    const decrypted = await decryptImage(
+      { source: from(stored), digest: sealed.digest, holders: ecKey() },
+      await LayoutWriter.open(fresh()),
+    )
+    expect(decrypted.layers.map(({ after }) => after)).toEqual(sealed.layers.map(({ before }) => before))
+    const target = fresh()
+    await unpackImage(from(stored), sealed.digest, target, { decryptor: layerDecryptor(ecKey()) })
+    for (const entry of ['plain', 'gzip', 'zstd'])
+      expect(readFileSync(path.join(target, entry), 'utf8')).toBe(`content of ${entry}`)
+    const [plain, encrypted] = [sealed.layers.map(({ before }) => before), sealed.layers.map(({ after }) => after)]
+    expect(transient).toEqual([...plain, ...encrypted, ...encrypted])
   })
 
   test('GU-13 GU-36 may have chosen layers encrypted and the others plain', async () => {

@@ -113,7 +113,7 @@ interface MadeLayer {
 
 async function encryptOne(request: EncryptRequest, layer: Descriptor, writer: LayoutWriter): Promise<MadeLayer> {
   const mediaType = encryptedMediaType(layer.mediaType)
-  const plain = verifiedWhileRead(request.source.openBlob(layer), layer, `layer ${layer.digest}`)
+  const plain = verifiedWhileRead(request.source.openBlob(layer, { transient: true }), layer, `layer ${layer.digest}`)
   const encryption = encryptLayer(plain)
   const content = await writer.putStream(encryption.ciphertext)
   const { privateOptions, publicOptions } = encryption.finish()

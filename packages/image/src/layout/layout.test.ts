@@ -70,6 +70,19 @@ test('H06 a blob that is longer than its descriptor says is found, even if only 
   })
 })
 
+test.each([0, 1, 256 * 1024, 600_000, 600_001])(
+  'a blob reads the same from byte %i on, in one memory',
+  async (offset) => {
+    const { directory } = await build()
+    const bytes = new Uint8Array(600_000).map((_, at) => at / 251)
+    const blob = await (await LayoutWriter.open(directory)).putBytes(bytes)
+    const read: Uint8Array[] = []
+    for await (const chunk of (await ImageLayout.open(directory)).openBlob(blob, { offset, transient: true }))
+      read.push(chunk.slice())
+    expect(Buffer.concat(read).equals(bytes.subarray(offset))).toBe(true)
+  },
+)
+
 test('H07 a blob that is a symbolic link is not read', async () => {
   const { directory, image } = await build()
   const file = blobPath(directory, image.config.digest)

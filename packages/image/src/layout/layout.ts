@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { lstat, open, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { ImageError } from '../errors.ts'
-import { type ImageSource, readVerified } from '../oci/chain.ts'
+import { type BlobUse, type ImageSource, readVerified } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Content, type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES, member, parseJsonObject } from '../oci/json.ts'
@@ -63,14 +63,20 @@ export class ImageLayout implements ImageSource {
     return { bytes, mediaType: typeof own === 'string' ? own : MEDIA.manifest }
   }
 
-  /** @param offset - First byte wanted. */
-  async *openBlob(blob: Content, offset = 0): AsyncGenerator<Uint8Array, void, undefined> {
+  /** @param use - `offset`: first byte wanted. */
+  async *openBlob(
+    blob: Content,
+    use: BlobUse & { readonly offset?: number } = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     await this.#size(blob.digest)
+    const { offset = 0, transient = false } = use
     if (offset > blob.size) return
     // one byte more than promised, so that a longer file is noticed
-    const range = { start: offset, end: blob.size, highWaterMark: READ_BYTES }
+    const range = { start: offset, end: blob.size }
     try {
-      for await (const chunk of createReadStream(this.#path(blob.digest), range)) yield chunk as Uint8Array
+      yield* transient
+        ? readAgainInto(new Uint8Array(READ_BYTES), this.#path(blob.digest), range)
+        : createReadStream(this.#path(blob.digest), { ...range, highWaterMark: READ_BYTES })
     } catch (cause) {
       throw new ImageError('layout.malformed', `${this.directory}: blob ${blob.digest} cannot be read`, { cause })
     }
@@ -102,6 +108,21 @@ export class ImageLayout implements ImageSource {
 /** Where a blob lies in a layout. Safe, because a `Digest` holds nothing but its algorithm and hexadecimal digits. */
 export function blobPath(directory: string, digest: Digest): string {
   return path.join(directory, 'blobs', digestAlgorithm(digest), digestHex(digest))
+}
+
+/** Bytes `start` to `end`, both included, or to the file's end: all in the same memory. */
+async function* readAgainInto(
+  memory: Uint8Array,
+  file: string,
+  { start, end }: { readonly start: number; readonly end: number },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  await using handle = await open(file)
+  for (let at = start; at <= end;) {
+    const { bytesRead } = await handle.read(memory, 0, Math.min(memory.length, end + 1 - at), at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield memory.subarray(0, bytesRead)
+  }
 }
 
 async function readSmall(directory: string, name: string): Promise<Uint8Array> {

@@ -14,7 +14,7 @@ import { type ImageReference, referenceText } from '../oci/reference.ts'
 import type { Dropped } from '../unpack/apply-layer.ts'
 import type { Ownership } from '../unpack/disk.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from '../unpack/limits.ts'
-import { type EncryptionRules, openLayers, type ReadableLayer } from '../unpack/open-layer.ts'
+import { type EncryptionRules, openLayers, type ReadableLayer, storedUse } from '../unpack/open-layer.ts'
 import type { UnpackProfile } from '../unpack/profile.ts'
 import { SpecialNodes } from '../unpack/special-nodes.ts'
 import { Tree } from '../unpack/tree.ts'
@@ -211,7 +211,9 @@ async function assemble(work: Work, checks: readonly LayerCheck[]): Promise<void
         continue
       }
       const isLocal = request.source.isLocal === true
-      const stored = isLocal ? request.source.openBlob(descriptor) : fetcher.take(missing.indexOf(number))
+      const stored = isLocal
+        ? request.source.openBlob(descriptor, storedUse(readable))
+        : fetcher.take(missing.indexOf(number))
       await unpackOne(work, number, readable, stored)
     }
   } finally {

@@ -46,7 +46,7 @@ export async function pushImage(
           : { onProgress: (bytes: number) => onProgress({ digest: blob.digest, bytes }) }),
         signal,
       }
-      await uploadBlob(endpoint, { content: blob, open: (offset) => layout.openBlob(blob, offset) }, upload)
+      await uploadBlob(endpoint, { content: blob, open: (offset) => layout.openBlob(blob, { offset }) }, upload)
     }
   for (const { descriptor, bytes } of documents) {
     const last = descriptor.digest === digest

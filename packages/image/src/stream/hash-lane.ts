@@ -4,7 +4,10 @@ import { Worker } from 'node:worker_threads'
 
 /** A thread takes as long to start as hashing some ten megabytes: below this it does not pay. */
 const WORTH_A_THREAD = 64 * 1024 * 1024
-/** As many hashes as one encrypted layer needs. Each thread holds about 11 MiB. */
+/**
+ * As many hashes as one encrypted layer needs, also where there are fewer processors: a caller who hashes too leaves the
+ * others without bytes. Each thread holds about 11 MiB.
+ */
 const MAX_THREADS = 3
 const SLOT_BYTES = 512 * 1024
 const SLOTS = 2
@@ -33,8 +36,8 @@ export interface HashLaneOptions {
  */
 export function startHash(algorithm: 'sha256' | 'sha512', options: HashLaneOptions): HashLane {
   const { expectedBytes, key } = options
-  const available = Math.min(availableParallelism(), MAX_THREADS)
-  if (expectedBytes >= WORTH_A_THREAD && available > 1 && threads < available) return new ThreadLane(algorithm, key)
+  const pays = expectedBytes >= WORTH_A_THREAD && availableParallelism() > 1
+  if (pays && threads < MAX_THREADS) return new ThreadLane(algorithm, key)
   const hash = key === undefined ? createHash(algorithm) : createHmac(algorithm, key)
   return {
     update: (bytes) => void hash.update(bytes),

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll } from 'vitest'
+import type { ImageSource } from '../oci/chain.ts'
 import type { Digest } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 
@@ -56,4 +57,23 @@ export function writeRawImage(
   writeFileSync(path.join(directory, 'index.json'), JSON.stringify(index))
   writeFileSync(path.join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
   return { digest: manifest.digest, layerDigests: stored.map((layer) => layer.digest) }
+}
+
+/** A source that hands out three bytes at a time, all of a blob in the same memory where its reader allows that. */
+export function inSameMemory(inner: ImageSource, onTransient: (digest: Digest) => void): ImageSource {
+  return {
+    readManifest: (digest, maxBytes) => inner.readManifest(digest, maxBytes),
+    isLocal: true,
+    async *openBlob(blob, use) {
+      if (use?.transient !== true) return yield* inner.openBlob(blob)
+      onTransient(blob.digest)
+      const memory = new Uint8Array(3)
+      for await (const chunk of inner.openBlob(blob))
+        for (let at = 0; at < chunk.length; at += memory.length) {
+          const part = chunk.subarray(at, at + memory.length)
+          memory.set(part)
+          yield memory.subarray(0, part.length)
+        }
+    },
+  }
 }

@@ -39,9 +39,9 @@ export const request = (source: ImageSource, digest: Digest, more: Partial<PullR
 export function counting(inner: ImageSource, onBlob: (digest: Digest) => void = () => undefined): ImageSource {
   return {
     readManifest: (digest, maxBytes) => inner.readManifest(digest, maxBytes),
-    openBlob: (blob) => {
+    openBlob: (blob, use) => {
       onBlob(blob.digest)
-      return inner.openBlob(blob)
+      return inner.openBlob(blob, use)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { assertPlain } from '../encrypt/annotations.ts'
 import { ImageError } from '../errors.ts'
-import type { ResolvedLayer } from '../oci/chain.ts'
+import type { BlobUse, ResolvedLayer } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Content, type Digest, verifiedWhileRead } from '../oci/digest.ts'
 
@@ -42,6 +42,11 @@ export interface ReadableLayer {
   readonly keyThumbprint?: string
   /** Plain bytes out of stored bytes. The stored bytes are verified on the way. */
   read(stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
+}
+
+/** How the stored bytes of a layer are read: decryption, unlike decompression, keeps none of them. */
+export function storedUse({ layer }: ReadableLayer): BlobUse {
+  return { transient: layer.form.encrypted }
 }
 
 /**

@@ -8,7 +8,7 @@ import type { ApplyPorts, Dropped } from './apply-layer.ts'
 import { Disk, type Ownership } from './disk.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from './limits.ts'
 import { HARDENED, type UnpackProfile } from './profile.ts'
-import { type EncryptionRules, openLayers, type ReadableLayer } from './open-layer.ts'
+import { type EncryptionRules, openLayers, type ReadableLayer, storedUse } from './open-layer.ts'
 import { SpecialNodes } from './special-nodes.ts'
 import { join, type Place, Tree } from './tree.ts'
 import { unpackLayer } from './unpack-layer.ts'
@@ -112,7 +112,7 @@ async function unpackInto(
     let bytes = 0
     const onBytes = (more: number) =>
       options.onProgress?.({ layer: number, layers: layers.length, bytes: (bytes += more) })
-    const stored = source.openBlob(readable.layer.descriptor)
+    const stored = source.openBlob(readable.layer.descriptor, storedUse(readable))
     await unpackLayer({ readable, stored, number }, ports, { onBytes, signal: options.signal })
   }
   describeDirectories({ node: tree.root, path: '' }, disk)

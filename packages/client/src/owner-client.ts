@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, si
 import type { KeyObject } from 'node:crypto'
 import {
   type BrokerPin,
+  type Digest,
   VouchsafeError,
   distributorWire,
   formatOwnerKey,
@@ -119,6 +120,16 @@ export class OwnerClient {
       { method: 'POST', path: `${this.#base}/statements`, body: { statement } },
       wire.statementResponse,
     )
+  }
+
+  /** Has a signature of an image entered into the ledger: a record, and no approval. The same twice is there once. */
+  recordSignature(record: Uint8Array) {
+    const body = { record: Buffer.from(record).toString('base64') }
+    return this.#signed('POST', '/signatures', body, wire.recordSignatureResponse)
+  }
+
+  listSignatures(image: Digest) {
+    return this.#signed('GET', `/signatures/${image}`, undefined, wire.listSignaturesResponse)
   }
 
   /** @param machine - An enrolled machine that may enrol again, after a restart that its owner knows of. */

@@ -10,7 +10,7 @@ import { readBody } from './read-body.ts'
 import { ROUTES } from './routes.ts'
 
 /** Codes of ours whose message tells a caller nothing that he could not know: the rest answer with their table text. */
-const SPEAKING = /^(?:input|request|agreement|enrolment|store|custody|clock|lease)\./
+const SPEAKING = /^(?:input|request|agreement|enrolment|image|store|custody|clock|lease)\./
 
 /** The broker's HTTP surface as a function of a request: parse, check the caller, call one service, translate. */
 export function brokerApp(services: Services, routes: readonly Route[] = ROUTES) {

@@ -9,6 +9,7 @@ import { endReference, fileReference, listReferences, referenceHistory } from '.
 import { addPrincipal, issueTicket, listMachines, retireMachine } from '../services/registry.ts'
 import { releaseResources, renewLease } from '../services/release.ts'
 import { listResources, putResource, removeResource, resourceHistory } from '../services/resources.ts'
+import { listSignatures, recordSignature } from '../services/signatures.ts'
 import { type Route, callerOf, presentedOf, route } from './route.ts'
 
 const KIB = 1024
@@ -138,6 +139,26 @@ export const ROUTES: readonly Route[] = [
     request: null,
     response: wire.listAgreementsResponse,
     handle: ({ services, context }) => listAgreements(services, context),
+  }),
+  route({
+    method: 'POST',
+    path: `${tenant}/signatures`,
+    summary: 'Enter a signature of an image into the ledger: a record, which approves nothing',
+    access: owner,
+    maxBytes: 64 * KIB,
+    request: wire.recordSignatureRequest,
+    response: wire.recordSignatureResponse,
+    handle: (call) => recordSignature(call.services, call.context, callerOf(call), call.body),
+  }),
+  route({
+    method: 'GET',
+    path: `${tenant}/signatures/:image`,
+    summary: 'Recorded signatures of an image, each with its receipt',
+    access: readers,
+    maxBytes: 0,
+    request: null,
+    response: wire.listSignaturesResponse,
+    handle: ({ services, context, params }) => listSignatures(services, context, params['image'] ?? ''),
   }),
   route({
     method: 'GET',

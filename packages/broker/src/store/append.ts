@@ -20,6 +20,7 @@ const RAISES: Readonly<Record<Change['change'], keyof Epochs | null>> = {
   'agreement.file': null,
   'agreement.adopt': 'consent',
   'statement.add': 'consent',
+  'signature.add': null, // a record: no decision reads it
   'reference.add': 'reference',
   'distrust.add': 'distrust',
   'distrust.lift': 'distrust',

@@ -54,6 +54,8 @@ export function* applyChange(log: LockedLog, wanted: Change): Steps<readonly str
       return yield* none(adoptAgreement(log, wanted))
     case 'statement.add':
       return yield* addStatement(log, wanted)
+    case 'signature.add':
+      return yield* none(addSignature(log, wanted))
     case 'reference.add':
       return yield* none(addReferenceSet(log, wanted))
     case 'distrust.add':
@@ -244,6 +246,15 @@ function* addStatement(log: LockedLog, { statement: s }: Of<'statement.add'>): S
   return s.says === 'withdraw'
     ? yield* endLeases(log, { kind: 'agreement', digest: s.agreement }, 'agreement.withdrawn')
     : []
+}
+
+function* addSignature({ tenant, frontier }: LockedLog, { signature, atMost }: Of<'signature.add'>): Steps<void> {
+  const { image, id, record } = signature
+  // this one first: what is there already is told as such, also of an image that has all it may have
+  yield* insert(`signature ${id}`, 'image_signatures', { tenant, image, id, record, seq: frontier.size })
+  const counted = yield* one('select count(*) as n from image_signatures where tenant = ? and image = ?', tenant, image)
+  if (counted === null || integer(counted, 'n') > atMost)
+    throw new VouchsafeError('input.too-large', `image ${image}: ${atMost} signatures are recorded already`)
 }
 
 function* addReferenceSet({ tenant, now }: LockedLog, { set }: Of<'reference.add'>): Steps<void> {

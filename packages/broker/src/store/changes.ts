@@ -5,6 +5,7 @@ import type {
   Enrolment,
   ForeignCheckpoint,
   Principal,
+  RecordedSignature,
   ReferenceSet,
   Resource,
   StoredAgreement,
@@ -33,6 +34,12 @@ export type Change =
   | { readonly change: 'agreement.adopt'; readonly name: string; readonly digest: Digest }
   /** A withdrawal ends the agreement's leases too. A statement that is there already changes nothing. */
   | { readonly change: 'statement.add'; readonly statement: Omit<StoredStatement, 'receivedAt'> }
+  /** A conflict when it is there already; refused as `input.too-large` when its image has `atMost` of them. */
+  | {
+      readonly change: 'signature.add'
+      readonly signature: Omit<RecordedSignature, 'seq'>
+      readonly atMost: number
+    }
   | { readonly change: 'reference.add'; readonly set: Omit<ReferenceSet, 'addedAt'> }
   /** Ends the leases whose decision carries the mark. */
   | { readonly change: 'distrust.add'; readonly rule: Omit<DistrustRule, 'addedAt' | 'liftedAt'> }

@@ -1,5 +1,12 @@
 import type { Digest } from '@vouchsafe/core'
-import type { DistrustRule, ForeignCheckpoint, ReferenceSet, StoredAgreement, StoredStatement } from './rows.ts'
+import type {
+  DistrustRule,
+  ForeignCheckpoint,
+  RecordedSignature,
+  ReferenceSet,
+  StoredAgreement,
+  StoredStatement,
+} from './rows.ts'
 import { type Row, type Steps, all, bytes, instant, integer, one, optional, text } from './steps.ts'
 
 export function* readAgreement(tenant: string, digest: Digest): Steps<StoredAgreement | null> {
@@ -50,6 +57,17 @@ export function* readStatements(tenant: string, agreement: Digest): Steps<readon
     issuedAt: instant(row, 'issued_at'),
     expiresAt: optional(row, 'expires_at', instant),
     receivedAt: instant(row, 'received_at'),
+  }))
+}
+
+/** In the order in which they were recorded. */
+export function* readSignatures(tenant: string, image: Digest): Steps<readonly RecordedSignature[]> {
+  const rows = yield* all('select * from image_signatures where tenant = ? and image = ? order by seq', tenant, image)
+  return rows.map((row) => ({
+    image: text(row, 'image') as Digest,
+    id: text(row, 'id') as Digest,
+    record: bytes(row, 'record'),
+    seq: integer(row, 'seq'),
   }))
 }
 

@@ -156,6 +156,30 @@ export function describeRegistry({ tenancy, opened }: Shared): void {
       ])
     })
 
+    test('CS-85 signatures of an image keep their exact bytes, order and entry; each is there once, and so many at most', async () => {
+      const [t, elsewhere] = [await tenancy(), await tenancy()]
+      const image = digest('image')
+      const add = (text: string, of = image): Change => ({
+        change: 'signature.add',
+        signature: { image: of, id: digest(text), record: utf8(text) },
+        atMost: 2,
+      })
+      const { epochs } = await opened().head(t.tenant)
+      const first = await t.apply(add('b'))
+      const second = await t.apply(add('a'))
+      const kept = [
+        { image, id: digest('b'), record: utf8('b'), seq: first.seq },
+        { image, id: digest('a'), record: utf8('a'), seq: second.seq },
+      ]
+      await expect(t.apply(add('a'))).rejects.toEqual(refusal('store.conflict', digest('a')))
+      await expect(t.apply(add('c'))).rejects.toEqual(refusal('input.too-large', '2 signatures'))
+      await t.apply(add('c', digest('another image')))
+      expect(await opened().signatures(t.tenant, image)).toEqual(kept)
+      expect(await opened().signatures(elsewhere.tenant, image)).toEqual([])
+      // whoever decides meanwhile relied on none of it
+      expect((await opened().head(t.tenant)).epochs).toEqual(epochs)
+    })
+
     test('reference sets only grow newer', async () => {
       const t = await tenancy()
       const set = (version: number): Change => ({

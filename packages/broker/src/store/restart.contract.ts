@@ -53,6 +53,18 @@ export function describeRestarts(kind: StoreKind): void {
       await expect(site.open()).rejects.toEqual(refusal('store.newer', `${SCHEMA_VERSION + 1}`))
     })
 
+    test('a store of the version before is brought to this one, and keeps what it has', async () => {
+      const t = await begun()
+      const lines = await t.export()
+      await site.close()
+      await site.database.meddle('drop table image_signatures', 'update schema_version set version = 1')
+      const later = new Tenancy(await site.open(), t.tenant, t.signer)
+      expect(await later.export()).toEqual(lines)
+      const signature = { image: digest('image'), id: digest('signature'), record: utf8('record') }
+      const { seq } = await later.apply({ change: 'signature.add', signature, atMost: 1 })
+      expect(await later.store.signatures(t.tenant, digest('image'))).toEqual([{ ...signature, seq }])
+    })
+
     describe('with another clock', () => {
       const HOUR = 3_600_000
       const at = (ms: number) => ({ clock: () => new Date(Date.now() + ms) })

@@ -114,6 +114,17 @@ export interface StoredStatement {
   readonly receivedAt: Date
 }
 
+/** A signature of an image as it was first shown here: a record, and nothing that a decision reads. */
+export interface RecordedSignature {
+  readonly image: Digest
+  /** Of what was signed and by which key: the same shown twice is recorded once. */
+  readonly id: Digest
+  /** With its key, exact bytes: the ledger entry binds them. */
+  readonly record: Uint8Array
+  /** Number of that entry. */
+  readonly seq: number
+}
+
 /** A set of reference values, exact bytes. */
 export interface ReferenceSet {
   readonly name: string

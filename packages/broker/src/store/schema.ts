@@ -220,6 +220,17 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       primary key (tenant, name)
     ) ROWS`,
   ],
+  [
+    // seq: the entry that binds the record; nothing that releases reads this table
+    `create table image_signatures (
+      tenant TEXT not null,
+      image TEXT not null,
+      id TEXT not null,
+      record BYTES not null,
+      seq INT not null,
+      primary key (tenant, image, id)
+    ) ROWS`,
+  ],
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

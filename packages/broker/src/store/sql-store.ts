@@ -154,6 +154,7 @@ class SqlStore implements Store {
     this.#read(() => consent.readCurrentAgreement(tenant, name))
   agreements: Store['agreements'] = (tenant) => this.#read(() => consent.readAgreements(tenant))
   statements: Store['statements'] = (tenant, agreement) => this.#read(() => consent.readStatements(tenant, agreement))
+  signatures: Store['signatures'] = (tenant, image) => this.#read(() => consent.readSignatures(tenant, image))
   referenceSet: Store['referenceSet'] = (tenant, name) => this.#read(() => consent.readReferenceSet(tenant, name))
   referenceSets: Store['referenceSets'] = (tenant) => this.#read(() => consent.readReferenceSets(tenant))
   distrustRules: Store['distrustRules'] = (tenant) => this.#read(() => consent.readDistrustRules(tenant))

@@ -10,6 +10,7 @@ import type {
   Lease,
   Outcome,
   Principal,
+  RecordedSignature,
   ReferenceSet,
   Resource,
   ResourceSummary,
@@ -109,6 +110,9 @@ export interface Store {
   agreements(tenant: string): Promise<readonly (StoredAgreement & { readonly current: boolean })[]>
   /** In the order in which they arrived. */
   statements(tenant: string, agreement: Digest): Promise<readonly StoredStatement[]>
+
+  /** Recorded signatures of an image, in the order in which they were shown. No decision reads them. */
+  signatures(tenant: string, image: Digest): Promise<readonly RecordedSignature[]>
 
   /** The newest version; also when it has expired. */
   referenceSet(tenant: string, name: string): Promise<ReferenceSet | null>

@@ -85,6 +85,8 @@ export const ERROR_CODES = {
   'agreement.expired': 'The agreement, or an approval of it, is not in force at this time.',
   'agreement.superseded': 'A newer version of the agreement is in force.',
   'agreement.owner': 'The agreement names another owner than the tenant’s registry does.',
+  'image.signature':
+    'The signature is not by the key that it is presented with, over another image, or of a form that is not recorded.',
   'policy.no-condition': 'The agreement has no condition under which the resource may be released.',
   'policy.condition': 'A condition of the agreement does not hold.',
   'policy.invalid':

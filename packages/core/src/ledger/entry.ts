@@ -22,6 +22,7 @@ export const ENTRY_KINDS = {
   'agreement.proposed': 'An agreement, or a new version of one, was filed.',
   'agreement.approved': 'An owner approved an agreement.',
   'agreement.withdrawn': 'An owner withdrew from an agreement.',
+  'signature.recorded': 'A signature of an image was shown here, and verified. It approves nothing.',
   'reference.added': 'A set of reference values was filed.',
   'reference.ended': 'An owner ended a reference value before its time.',
   'trust.distrusted': 'A platform, firmware, boot state or image is distrusted.',

@@ -145,6 +145,25 @@ export const listAgreementsResponse = z.strictObject({ agreements: z.array(agree
 export const statementRequest = z.strictObject({ statement: envelopeSchema })
 export const statementResponse = z.strictObject({ receipt: z.string() })
 
+/** Largest signature of an image that is recorded, with its key and all that it takes to check it alone. */
+export const MAX_SIGNATURE_RECORD_BYTES = 32 * 1024
+/** Of one image. */
+export const MAX_RECORDED_SIGNATURES = 64
+
+export const recordSignatureRequest = z.strictObject({ record: base64(MAX_SIGNATURE_RECORD_BYTES) })
+export const recordedSignature = z.strictObject({
+  /** As it was first shown here: its digest is the ledger entry's. */
+  record: base64(MAX_SIGNATURE_RECORD_BYTES),
+  receipt: z.string(),
+})
+export const recordSignatureResponse = recordedSignature.extend({
+  /** It was in the ledger before: nothing was added. */
+  repeated: z.boolean(),
+})
+export const listSignaturesResponse = z.strictObject({
+  signatures: z.array(recordedSignature).max(MAX_RECORDED_SIGNATURES),
+})
+
 export const ticketRequest = z.strictObject({
   name: nameSchema,
   lifetimeSeconds: z.number().int().min(1).max(604_800),

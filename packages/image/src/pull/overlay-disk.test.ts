@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import type { RawEntry } from '../testing/archive.ts'
 import { listTree } from '../testing/listing.ts'
@@ -59,6 +60,38 @@ describe.runIf(canMount)('a stack of snapshots, mounted by the kernel, is the tr
   ])('%s', async (_name, layers) => {
     const { flat, stacked } = await bothWays(layers)
     expect(withoutLinks(stacked)).toEqual(withoutLinks(flat))
+  })
+
+  test('H09 something left out still hides what it would have replaced', async () => {
+    const profile = { ...HARDENED, fifos: 'drop' } as const
+    const { source, digest } = await image([
+      [file('a', 'below'), file('d/b')],
+      [
+        { name: 'a', type: '6' },
+        { name: 'd', type: '6' },
+      ],
+    ])
+    const flat = fresh()
+    await unpackImage(source, digest, flat, { profile })
+    const { lowerDirs } = await pullToStore(openStore(fresh(), profile), profile, request(source, digest))
+    expect(listTree(flat)).toEqual({})
+    expect(mounted(lowerDirs)).toEqual({})
+  })
+
+  test('H09 files and directories that are made again keep their attributes, where the profile keeps any', async () => {
+    const tagged = (entry: RawEntry, value: string): RawEntry => ({ ...entry, pax: [['SCHILY.xattr.user.tag', value]] })
+    const { source, digest } = await image([
+      [tagged(dir('.'), 'root'), tagged(dir('d'), 'directory'), tagged(file('d/tool'), 'odd\n= \\\0')],
+      [hard('d/twin', 'd/tool'), file('d/more')],
+    ])
+    const { lowerDirs } = await pullToStore(openStore(fresh(), FAITHFUL), FAITHFUL, request(source, digest))
+    const [upper = '', lower = ''] = lowerDirs
+    const hex = (place: string) =>
+      execFileSync('getfattr', ['-d', '-e', 'hex', '--absolute-names', place], { encoding: 'utf8' }).split('\n')[1]
+    const tag = (text: string) => `user.tag=0x${Buffer.from(text).toString('hex')}`
+    expect(hex(lower)).toBe(tag('root'))
+    expect(hex(`${upper}/d`)).toBe(tag('directory'))
+    for (const name of ['tool', 'twin']) expect(hex(`${upper}/d/${name}`)).toBe(tag('odd\n= \\\0'))
   })
 
   test('whatever the layers do', async () => {

@@ -2,7 +2,9 @@ import { constants, copyFileSync, linkSync, lstatSync, readdirSync, readlinkSync
 import { ImageError } from '../errors.ts'
 import { type ByteString, fromText, toByteString, toDisplay, toFsPath } from '../tar/format.ts'
 import { attempt, Disk, type Ownership } from '../unpack/disk.ts'
-import type { SpecialNodes } from '../unpack/special-nodes.ts'
+import type { Meter } from '../unpack/limits.ts'
+import type { UnpackProfile } from '../unpack/profile.ts'
+import { readAttributes, type SpecialNodes } from '../unpack/special-nodes.ts'
 import { type DirectoryNode, join, type Metadata, type Tree, type TreeNode } from '../unpack/tree.ts'
 
 /**
@@ -14,9 +16,13 @@ import { type DirectoryNode, join, type Metadata, type Tree, type TreeNode } fro
  */
 export class OverlayDisk extends Disk {
   readonly #tree: Tree
-  readonly #special: SpecialNodes
+  readonly #special: Pick<SpecialNodes, 'makeWhiteout'>
   /** Roots of lower layers, by their number. */
   readonly #lower: readonly string[]
+  readonly #meter: Pick<Meter, 'countFile'>
+  readonly #keepsAttributes: boolean
+  /** What lower layers have, read when the first is wanted. */
+  readonly #attributes = new Map<number, ReturnType<typeof readAttributes>>()
   /** Directories that are on this layer's disk. */
   readonly #made = new Set<ByteString>([''])
   /** What this layer's whiteouts hide. */
@@ -28,12 +34,20 @@ export class OverlayDisk extends Disk {
   constructor(
     root: string,
     ownership: Ownership,
-    ports: { readonly tree: Tree; readonly special: SpecialNodes; readonly lower: readonly string[] },
+    ports: {
+      readonly tree: Tree
+      readonly special: Pick<SpecialNodes, 'makeWhiteout'>
+      readonly lower: readonly string[]
+      readonly meter: Pick<Meter, 'countFile'>
+      readonly profile: Pick<UnpackProfile, 'xattrs'>
+    },
   ) {
     super(root, ownership)
     this.#tree = ports.tree
     this.#special = ports.special
     this.#lower = ports.lower
+    this.#meter = ports.meter
+    this.#keepsAttributes = ports.profile.xattrs === 'keep'
   }
 
   override makeDirectory(path: ByteString): void {
@@ -136,6 +150,11 @@ export class OverlayDisk extends Disk {
     this.#ensureParents(directory)
     super.makeDirectory(directory)
     this.#made.add(directory)
+    if (this.#keepsAttributes)
+      this.#copyAttributes(
+        directory,
+        this.#lower.findLastIndex((root) => isDirectory(toFsPath(`${fromText(root)}/${directory}`))),
+      )
   }
 
   #placeWhiteout(path: ByteString): void {
@@ -154,14 +173,25 @@ export class OverlayDisk extends Disk {
   #copyUp(path: ByteString, node: TreeNode, layer: number): void {
     this.#ensureParents(path)
     const from = toFsPath(`${fromText(this.#lower[layer] ?? '')}/${path}`)
-    const metadata = attempt(path, () => metadataOnDisk(from))
+    const { size, metadata } = attempt(path, () => statOnDisk(from))
     if (node.kind === 'symlink') {
       super.symlink(path, toByteString(attempt(path, () => readlinkSync(from, { encoding: 'buffer' }))), metadata)
     } else if (node.kind === 'file') {
+      // many names of one large file are small in a layer, and each would be copied whole
+      this.#meter.countFile(size, path)
       attempt(path, () => copyFileSync(from, this.at(path), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE))
       this.describe(path, metadata)
+      if (this.#keepsAttributes) this.#copyAttributes(path, layer)
     } else throw new ImageError('unpack.link', 'a hard link to a device of a lower layer', { entry: toDisplay(path) })
     this.#copied.add(path)
+  }
+
+  /** A file or directory that is made again has what it had below. */
+  #copyAttributes(path: ByteString, layer: number): void {
+    let known = this.#attributes.get(layer)
+    if (known === undefined) this.#attributes.set(layer, (known = readAttributes(this.#lower[layer] ?? '')))
+    const attributes = known.get(path)
+    if (attributes !== undefined) this.setAttributes([{ path, attributes }])
   }
 
   #directory(path: ByteString): DirectoryNode {
@@ -179,12 +209,19 @@ function parentOf(path: ByteString): ByteString {
   return slash < 0 ? '' : path.slice(0, slash)
 }
 
-function metadataOnDisk(file: string | Buffer): Metadata {
+function isDirectory(file: string | Buffer): boolean {
+  return lstatSync(file, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+function statOnDisk(file: string | Buffer): { readonly size: number; readonly metadata: Metadata } {
   const stat = lstatSync(file, { bigint: true })
   return {
-    mode: Number(stat.mode & 0o7777n),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtime: { seconds: Number(stat.mtimeNs / 1_000_000_000n), nanoseconds: Number(stat.mtimeNs % 1_000_000_000n) },
+    size: Number(stat.size),
+    metadata: {
+      mode: Number(stat.mode & 0o7777n),
+      uid: Number(stat.uid),
+      gid: Number(stat.gid),
+      mtime: { seconds: Number(stat.mtimeNs / 1_000_000_000n), nanoseconds: Number(stat.mtimeNs % 1_000_000_000n) },
+    },
   }
 }

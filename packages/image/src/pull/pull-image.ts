@@ -92,6 +92,8 @@ export async function pullToStore(
   const { image, layers } = await admit(request)
   const chain = snapshotIds(layers)
   const limits = { ...DEFAULT_UNPACK_LIMITS, ...request.limits }
+  const meter = new Meter(limits)
+  for (const { layer } of layers) meter.checkStored(layer.descriptor)
   const checks = chain.map((chainId) => ({ chainId, check: store.checkLayer(chainId) }))
   const work: Work = {
     store,
@@ -100,7 +102,7 @@ export async function pullToStore(
     layers,
     chain,
     tree: new Tree(limits.maxDepth),
-    meter: new Meter(limits),
+    meter,
     dropped: [],
   }
   await assemble(
@@ -238,13 +240,14 @@ async function unpackOne(
     const special = new SpecialNodes(scratch)
     const lower = chain.slice(0, number).map((chainId) => store.layerRoot(chainId))
     const ownership = request.ownership ?? (process.getuid?.() === 0 ? 'apply' : 'squash')
-    const disk = new OverlayDisk(root, ownership, { tree, special, lower })
+    const { meter, profile } = work
+    const disk = new OverlayDisk(root, ownership, { tree, special, lower, meter, profile })
     const ports = {
       tree,
       disk,
       special,
-      meter: work.meter,
-      profile: work.profile,
+      meter,
+      profile,
       onDropped: (drop: Dropped) => {
         if (work.dropped.length < MAX_DROPPED) work.dropped.push(drop)
       },

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Digest } from '../oci/digest.ts'
 import { parseReference } from '../oci/reference.ts'
 import { counting, fresh, image, openStore, request } from '../testing/pull.ts'
-import { file } from '../testing/unpack.ts'
+import { file, hard } from '../testing/unpack.ts'
 import { FAITHFUL, HARDENED } from '../unpack/profile.ts'
 import { type PullPolicy, pullToDirectory, pullToStore } from './pull-image.ts'
 import { SnapshotStore } from './store.ts'
@@ -152,6 +152,26 @@ describe('the store', () => {
     expect(store.list()).toEqual([])
     expect(readdirSync(path.join(store.directory, 'staging'))).toEqual([])
     expect(readdirSync(path.join(store.directory, 'layers/sha256'))).toHaveLength(1)
+  })
+
+  test('H10 copies of a lower file under many names count like files', async () => {
+    const names = Array.from({ length: 20 }, (_, i) => i)
+    const { source, digest } = await image([
+      [file('f', 'x'.repeat(1000)), ...names.map((i) => hard(`f${i}`, 'f'))],
+      names.map((i) => hard(`g${i}`, `f${i}`)),
+    ])
+    await expect(
+      pullToStore(openStore(), HARDENED, request(source, digest, { limits: { maxTotalBytes: 15_000 } })),
+    ).rejects.toMatchObject({ code: 'unpack.limit' })
+  })
+
+  test('H10 a layer that is stored in more than any layer may hold is not fetched', async () => {
+    const { source, digest } = await image([[file('a', 'x'.repeat(9000))]])
+    const fetched: Digest[] = []
+    const spy = counting(source, (d) => fetched.push(d))
+    const asking = request(spy, digest, { limits: { maxLayerBytes: 5000 } })
+    await expect(pullToStore(openStore(), HARDENED, asking)).rejects.toMatchObject({ code: 'unpack.limit' })
+    expect(fetched).toHaveLength(1) // the configuration
   })
 
   test('limits count over all layers', async () => {

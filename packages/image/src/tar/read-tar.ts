@@ -23,6 +23,8 @@ export interface TarEntry {
   readonly gid: number
   /** Of the file that results, holes included. */
   readonly size: number
+  /** Bytes of it that the archive holds: what a sparse file has between its holes. */
+  readonly stored: number
   readonly mtime: Timestamp
   readonly deviceMajor: number
   readonly deviceMinor: number
@@ -212,6 +214,7 @@ export class TarReader {
       uid: pax?.uid ?? header.uid,
       gid: pax?.gid ?? header.gid,
       size: sparse?.map.realSize ?? stored,
+      stored,
       mtime: pax?.mtime ?? { seconds: header.mtimeSeconds, nanoseconds: 0 },
       deviceMajor: header.deviceMajor,
       deviceMinor: header.deviceMinor,

@@ -12,8 +12,8 @@ import { type RawLayer, scratchSpace, writeRawImage } from './image.ts'
 export const fresh = scratchSpace('pull')
 const stores: SnapshotStore[] = []
 afterEach(() => stores.splice(0).forEach((store) => store.close()))
-export function openStore(directory = fresh()): SnapshotStore {
-  const store = SnapshotStore.open(directory, HARDENED)
+export function openStore(directory = fresh(), profile = HARDENED): SnapshotStore {
+  const store = SnapshotStore.open(directory, profile)
   stores.push(store)
   return store
 }

@@ -27,7 +27,7 @@ export interface Dropped {
 export interface ApplyPorts {
   readonly tree: Tree
   readonly disk: Disk
-  readonly special: SpecialNodes
+  readonly special: Pick<SpecialNodes, 'make'>
   readonly meter: Meter
   readonly profile: UnpackProfile
   readonly onDropped: (dropped: Dropped) => void
@@ -41,13 +41,17 @@ interface OpenFile {
   readonly size: number
 }
 
+/** Attributes wait for each other, since setting them takes a process; but not for more memory than this. */
+const MAX_HELD_ATTRIBUTES = 4 * 1024 * 1024
+
 /** Applies one layer's entries to the tree and the disk. */
 export class LayerApplier implements TarVisitor {
   readonly #layer: number
   readonly #ports: ApplyPorts
   readonly #fileNode: LeafNode
   readonly #specialNode: LeafNode
-  readonly attributes: AttributesOf[] = []
+  #attributes: AttributesOf[] = []
+  #attributeBytes = 0
   #open: OpenFile | undefined
 
   constructor(layer: number, ports: ApplyPorts) {
@@ -58,8 +62,13 @@ export class LayerApplier implements TarVisitor {
   }
 
   begin(entry: TarEntry): void {
-    const { meter, tree } = this.#ports
-    meter.countEntry(entry.kind === 'file' ? entry.size : 0, entry.path)
+    const { meter, tree, disk } = this.#ports
+    if (this.#attributeBytes > MAX_HELD_ATTRIBUTES) disk.setAttributes(this.takeAttributes())
+    meter.countEntry(entry.path)
+    if (entry.kind === 'file') {
+      meter.countFile(entry.size, entry.path)
+      meter.countHoles(Math.max(0, entry.size - entry.stored), entry.path)
+    }
     const target = parseTarget(entry.path)
     switch (target.kind) {
       case 'root':
@@ -93,6 +102,14 @@ export class LayerApplier implements TarVisitor {
       this.#ports.disk.finishFile(open.path, open.file, open.metadata, open.sparse ? open.size : undefined)
   }
 
+  /** Those that are not on the disk yet. */
+  takeAttributes(): readonly AttributesOf[] {
+    const taken = this.#attributes
+    this.#attributes = []
+    this.#attributeBytes = 0
+    return taken
+  }
+
   /** Closes a file that an error left open. */
   abandon(): void {
     const open = this.#open
@@ -122,7 +139,9 @@ export class LayerApplier implements TarVisitor {
       this.#refuseDuplicate(existing, entry)
       if (existing.kind === 'directory' && entry.kind === 'directory')
         return this.#describe({ node: existing, path }, entry)
-      this.#ports.disk.replaceLower(path, existing)
+      // what is left out does not uncover what it would have replaced
+      if (this.#ruleFor(entry) === 'drop') this.#ports.disk.hideLower(path, existing)
+      else this.#ports.disk.replaceLower(path, existing)
       detach(this.#ports.tree, parent, name)
     }
     switch (entry.kind) {
@@ -209,12 +228,18 @@ export class LayerApplier implements TarVisitor {
     parent.node.children.set(name, own)
   }
 
+  /** What the profile makes of an entry that is a device or a FIFO. */
+  #ruleFor({ kind }: TarEntry): 'refuse' | 'drop' | 'create' | undefined {
+    const { devices, fifos } = this.#ports.profile
+    return kind === 'fifo' ? fifos : kind === 'character-device' || kind === 'block-device' ? devices : undefined
+  }
+
   #special(parent: Place, name: ByteString, entry: TarEntry): void {
-    const { profile, special, disk, onDropped } = this.#ports
-    const fifo = entry.kind === 'fifo'
-    const rule = fifo ? profile.fifos : profile.devices
+    const { special, disk, onDropped } = this.#ports
+    const rule = this.#ruleFor(entry)
     if (rule === 'refuse') throw refused('unpack.special', entry, `a ${entry.kind}`)
-    if (rule === 'drop') return onDropped({ entry: toDisplay(entry.path), what: fifo ? 'fifo' : 'device' })
+    if (rule === 'drop')
+      return onDropped({ entry: toDisplay(entry.path), what: entry.kind === 'fifo' ? 'fifo' : 'device' })
     if (entry.kind === 'character-device' && entry.deviceMajor === 0 && entry.deviceMinor === 0)
       throw refused('unpack.whiteout', entry, 'a device 0:0, which overlayfs would take for a whiteout')
     const path = join(parent.path, name)
@@ -231,7 +256,8 @@ export class LayerApplier implements TarVisitor {
     const { profile, onDropped } = this.#ports
     if (profile.xattrs === 'refuse') throw refused('unpack.xattr', entry, 'has extended attributes')
     if (profile.xattrs === 'drop') return onDropped({ entry: toDisplay(entry.path), what: 'xattr' })
-    this.attributes.push({ path, attributes: entry.xattrs })
+    this.#attributes.push({ path, attributes: entry.xattrs })
+    for (const [name, value] of entry.xattrs) this.#attributeBytes += name.length + value.length
   }
 }
 

@@ -2,7 +2,7 @@ import zlib from 'node:zlib'
 import { ImageError } from '../errors.ts'
 import type { Compression } from '../oci/media-types.ts'
 import { pipeThrough } from '../stream/pipe-through.ts'
-import type { UnpackLimits } from './limits.ts'
+import { RATIO_FROM, type UnpackLimits } from './limits.ts'
 import { MAX_WINDOW_BYTES, type FramePart, ZstdFrames } from './zstd-frames.ts'
 
 const CHUNK = 256 * 1024
@@ -12,8 +12,6 @@ const READ_AHEAD = 4 * CHUNK
 const SMALL_FRAME = 256 * 1024
 const SMALL_OUTPUT = 4 * 1024 * 1024
 const WINDOW_LOG = Math.log2(MAX_WINDOW_BYTES)
-/** A ratio says little about the first few bytes. */
-const RATIO_FROM = 16 * 1024 * 1024
 
 /**
  * A layer's archive out of its compressed blob: one stream after another, gzip members or zstd frames, until the

@@ -22,6 +22,7 @@ import {
 import { ImageError } from '../errors.ts'
 import { type ByteString, fromText, toDisplay, toFsPath } from '../tar/format.ts'
 import type { Timestamp } from '../tar/pax.ts'
+import { type AttributesOf, setAttributes } from './special-nodes.ts'
 import { join, type Metadata, type TreeNode } from './tree.ts'
 
 /** `apply` gives files the owners of the image, which takes root; `squash` leaves all to the user who unpacks. */
@@ -132,6 +133,11 @@ export class Disk {
     })
   }
 
+  /** Extended attributes of files that are complete: writing into one takes its capabilities away again. */
+  setAttributes(files: readonly AttributesOf[]): void {
+    setAttributes(this.root, files)
+  }
+
   /** A whiteout: what lower layers have here is gone. */
   hideLower(path: ByteString, node: TreeNode): void {
     this.#delete(path, node)
@@ -194,6 +200,7 @@ export function attempt<T>(path: ByteString, action: () => T): T {
   try {
     return action()
   } catch (cause) {
+    if (cause instanceof ImageError) throw cause
     const entry = toDisplay(path)
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown'
     if (code === 'EEXIST')

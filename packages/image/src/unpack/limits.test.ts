@@ -46,6 +46,42 @@ describe('H10 what costs too much', () => {
       {},
       'unpack.limit',
     ],
+    [
+      'a sparse file whose holes are far more than its layer',
+      [
+        [
+          {
+            name: 'hole',
+            pax: [
+              ['GNU.sparse.size', '60000000000'],
+              ['GNU.sparse.map', '0,0'],
+            ],
+          },
+        ],
+      ],
+      {},
+      'unpack.limit',
+    ],
+    [
+      'many sparse files whose holes are',
+      [
+        Array.from({ length: 40 }, (_, i) => ({
+          name: `hole${i}`,
+          pax: [
+            ['GNU.sparse.size', '15000000'],
+            ['GNU.sparse.map', '0,0'],
+          ] as const,
+        })),
+      ],
+      {},
+      'unpack.limit',
+    ],
+    [
+      'a layer stored in more than it may hold',
+      [[file('a', 'x'.repeat(6000))]],
+      { maxLayerBytes: 5000 },
+      'unpack.limit',
+    ],
     ['too many entries', [[file('a'), file('b'), file('c')]], { maxEntries: 2 }, 'unpack.limit'],
     [
       'too many whiteouts',

@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { RawEntry } from '../testing/archive.ts'
 import { scratchSpace } from '../testing/image.ts'
 import { dir, file, type Layers, unpackRaw } from '../testing/unpack.ts'
+import { Disk } from './disk.ts'
 import { FAITHFUL } from './profile.ts'
 import type { UnpackOptions } from './unpack-image.ts'
 
@@ -51,6 +52,23 @@ describe('H09 what gives power', () => {
       await expect(
         unpack([[{ ...dir('d'), pax: [[`SCHILY.xattr.${name}`, '/etc']] }]], { profile: FAITHFUL }),
       ).rejects.toMatchObject({ code: 'unpack.xattr' })
+  })
+
+  test('H10 attributes are set as they come, and not collected for the whole layer', async () => {
+    const value = Buffer.alloc(60_000, 7)
+    const entries = Array.from({ length: 100 }, (_, i) => ({
+      ...file(`f${i}`),
+      pax: [['SCHILY.xattr.user.big', value]] as const,
+    }))
+    const asked: number[] = []
+    const set = vi.spyOn(Disk.prototype, 'setAttributes').mockImplementation((files) => void asked.push(files.length))
+    try {
+      await unpack([entries], { profile: FAITHFUL })
+    } finally {
+      set.mockRestore()
+    }
+    expect(Math.max(...asked)).toBeLessThan(75)
+    expect(asked.reduce((sum, n) => sum + n, 0)).toBe(100)
   })
 
   test('a machine without setfattr refuses an image whose attributes must be kept', async () => {

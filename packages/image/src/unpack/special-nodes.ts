@@ -61,9 +61,8 @@ export function setAttributes(root: string, files: readonly AttributesOf[]): voi
   if (files.length === 0) return
   const dump: string[] = []
   for (const file of files) {
-    dump.push(`# file: ${quote(file.path)}\n`)
-    for (const [name, value] of file.attributes)
-      dump.push(`${quoteName(name)}=0x${Buffer.from(value).toString('hex')}\n`)
+    dump.push(`# file: ${quote(file.path === '' ? '.' : file.path)}\n`)
+    for (const [name, value] of file.attributes) dump.push(`${quote(name)}=0x${Buffer.from(value).toString('hex')}\n`)
     dump.push('\n')
   }
   const done = spawnSync('setfattr', ['-h', '--restore=-'], {
@@ -80,13 +79,39 @@ export function setAttributes(root: string, files: readonly AttributesOf[]): voi
     throw new ImageError('unpack.xattr', `setfattr: ${done.stderr.toString('utf8').slice(0, 300).trim()}`)
 }
 
-/** As getfattr writes a path: control characters and the backslash as octal. */
-function quote(path: ByteString): string {
-  return path.replace(/[\x00-\x20\x7f-\xff\\=]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
+/**
+ * The extended attributes below a directory, by path, read with one `getfattr`.
+ *
+ * @throws {ImageError} `unpack.xattr` when the tool is absent or cannot read one of them.
+ */
+export function readAttributes(root: string): ReadonlyMap<ByteString, AttributesOf['attributes']> {
+  const done = spawnSync('getfattr', ['-R', '-P', '-h', '-d', '-m', '-', '-e', 'hex', '.'], {
+    cwd: root,
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' },
+    maxBuffer: 256 * 1024 * 1024,
+  })
+  if (done.error !== undefined || done.status !== 0)
+    throw new ImageError('unpack.xattr', 'getfattr could not be run; it comes with the package "attr"', {
+      cause: done.error,
+    })
+  const found = new Map<ByteString, Map<ByteString, Uint8Array>>()
+  let current = new Map<ByteString, Uint8Array>()
+  for (const line of done.stdout.toString('latin1').split('\n')) {
+    const [, file] = /^# file: (.*)$/.exec(line) ?? []
+    if (file !== undefined) found.set(unquote(file).replace(/^\.$|^\.\//, ''), (current = new Map()))
+    const [, name, hex = ''] = /^([^#=]+)(?:=(?:0x([0-9a-f]*))?)?$/.exec(line) ?? []
+    if (name !== undefined) current.set(unquote(name), new Uint8Array(Buffer.from(hex, 'hex')))
+  }
+  return found
 }
 
-function quoteName(name: ByteString): string {
-  return quote(name)
+/** As getfattr writes a path or a name: control characters and the backslash as octal. */
+function quote(text: ByteString): string {
+  return text.replace(/[\x00-\x20\x7f-\xff\\=]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
+}
+
+function unquote(text: string): ByteString {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
 function run(command: string, args: readonly string[], entry: string): void {

@@ -94,6 +94,8 @@ async function unpackInto(
 ): Promise<UnpackReport> {
   const { image, layers, staging, root } = job
   const limits = { ...DEFAULT_UNPACK_LIMITS, ...options.limits }
+  const meter = new Meter(limits)
+  for (const { layer } of layers) meter.checkStored(layer.descriptor)
   const tree = new Tree(limits.maxDepth)
   const disk = new Disk(root, options.ownership ?? (process.getuid?.() === 0 ? 'apply' : 'squash'))
   const dropped: Dropped[] = []
@@ -102,7 +104,7 @@ async function unpackInto(
     tree,
     disk,
     special: new SpecialNodes(staging),
-    meter: new Meter(limits),
+    meter,
     profile: options.profile ?? HARDENED,
     onDropped: (drop) => {
       if (++droppedCount <= MAX_DROPPED) dropped.push(drop)
@@ -116,7 +118,7 @@ async function unpackInto(
     await unpackLayer({ readable, stored, number }, ports, { onBytes, signal: options.signal })
   }
   describeDirectories({ node: tree.root, path: '' }, disk)
-  return { image, entries: ports.meter.entries, bytes: ports.meter.totalBytes, dropped, droppedCount }
+  return { image, entries: meter.entries, bytes: meter.totalBytes, dropped, droppedCount }
 }
 
 /**

@@ -4,7 +4,6 @@ import { TarReader } from '../tar/read-tar.ts'
 import { type ApplyPorts, LayerApplier } from './apply-layer.ts'
 import { decompressLayer } from './decompress.ts'
 import type { ReadableLayer } from './open-layer.ts'
-import { setAttributes } from './special-nodes.ts'
 
 export interface LayerInput {
   readonly readable: ReadableLayer
@@ -31,14 +30,19 @@ export async function unpackLayer(
   const plain = layer.form.encrypted ? `${what}, decrypted` : what
   // who promised the plain bytes is whoever encrypted, not the registry
   const code = layer.form.encrypted ? 'encryption.mismatch' : 'digest.mismatch'
-  const verified = verifiedWhileRead(read(watched(input.stored, options)), content, plain, code)
+  const { meter, disk } = ports
+  const onBytes = (bytes: number) => {
+    meter.readBytes += bytes
+    options.onBytes?.(bytes)
+  }
+  const verified = verifiedWhileRead(read(watched(input.stored, options.signal, onBytes)), content, plain, code)
   const applier = new LayerApplier(input.number, ports)
   const reader = new TarReader(applier)
   // hashed once where blob and archive are the same bytes
   const isPlain = layer.form.compression === 'none' && content.digest === layer.diffId
   using diff = new StreamDigester(digestAlgorithm(layer.diffId), isPlain ? 0 : content.size)
   try {
-    for await (const chunk of decompressLayer(keepOpen(verified), layer.form.compression, ports.meter.limits)) {
+    for await (const chunk of decompressLayer(keepOpen(verified), layer.form.compression, meter.limits)) {
       if (!isPlain) await diff.update(chunk)
       reader.push(chunk)
     }
@@ -51,17 +55,18 @@ export async function unpackLayer(
   const actual = isPlain ? content.digest : await diff.digest()
   if (actual !== layer.diffId)
     throw new ImageError('digest.mismatch', `${what}: its archive is ${actual}, the configuration says ${layer.diffId}`)
-  setAttributes(ports.disk.root, applier.attributes)
+  disk.setAttributes(applier.takeAttributes())
 }
 
 async function* watched(
   blob: AsyncIterable<Uint8Array>,
-  options: { readonly signal?: AbortSignal | undefined; readonly onBytes?: (bytes: number) => void },
+  signal: AbortSignal | undefined,
+  onBytes: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of blob) {
-    if (options.signal?.aborted === true)
-      throw new ImageError('aborted', 'unpacking was ended by the caller', { cause: options.signal.reason })
-    options.onBytes?.(chunk.length)
+    if (signal?.aborted === true)
+      throw new ImageError('aborted', 'unpacking was ended by the caller', { cause: signal.reason })
+    onBytes(chunk.length)
     yield chunk
   }
 }

@@ -128,3 +128,18 @@ test('GU-29 the same namespace in two files is refused with both names', () => {
   const defaults = [file('default-docker: {}', 'a.yaml'), file('default-docker: {}', 'b.yaml')]
   expect(() => mergeRegistriesD(defaults)).toThrow('b.yaml: default-docker is in a.yaml as well')
 })
+
+test('GU-09 a wildcard speaks for the hosts below it, after all that is named, as skopeo has it', () => {
+  const config = mergeRegistriesD([
+    file(`docker:
+  "*.example": {lookaside: "https://wide"}
+  "*.team.example": {lookaside: "https://team", use-sigstore-attachments: true}
+  "a.team.example:5000": {lookaside: "https://host"}
+`),
+  ])
+  const of = (image: string) => storesFor(config, parseReference(image))
+  expect(of('b.team.example:5000/x:1')).toMatchObject({ lookaside: 'https://team', useSigstoreAttachments: true })
+  expect(of('a.team.example:5000/x:1')).toMatchObject({ lookaside: 'https://host', useSigstoreAttachments: true })
+  expect(of('team.example/x:1').lookaside).toBe('https://wide')
+  expect(of('example/x:1').lookaside).toBeUndefined()
+})

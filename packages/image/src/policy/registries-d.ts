@@ -5,7 +5,7 @@ import { parseDocument } from 'yaml'
 import { ImageError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
 import { type ImageReference, repositoryText } from '../oci/reference.ts'
-import { namespacesOf, withoutTagOfDigest } from './scope.ts'
+import { scopesOf } from './scope.ts'
 
 /** Where the signatures of an image are looked for, as registries.d says. */
 export interface SignatureStores {
@@ -118,10 +118,7 @@ function readYaml(bytes: Uint8Array, what: string): unknown {
  * @throws {ImageError} `policy.malformed` for an address that cannot be used.
  */
 export function storesFor(config: RegistriesD, reference: ImageReference): SignatureStores {
-  const chain = [
-    ...namespacesOf(withoutTagOfDigest(reference)).map((scope) => config.docker.get(scope)),
-    config.default,
-  ]
+  const chain = [...scopesOf(reference).map((scope) => config.docker.get(scope)), config.default]
   const entries = chain.filter((entry) => entry !== undefined)
   const reading = entries.find((entry) => entry.lookaside !== undefined || entry.sigstore !== undefined)
   const writing = entries.find((entry) => writesTo(entry) !== undefined)

@@ -38,7 +38,7 @@ export function scopesOf(reference: ImageReference): readonly string[] {
 }
 
 /** Reference, repository, each path above it, host. */
-export function namespacesOf(reference: ImageReference): readonly string[] {
+function namespacesOf(reference: ImageReference): readonly string[] {
   const scopes = new Set([referenceText(withoutTagOfDigest(reference))])
   for (let name = repositoryText(reference); ; name = name.slice(0, name.lastIndexOf('/'))) {
     scopes.add(name)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { utf8 } from '@vouchsafe/core'
 import { missingVectors, readVectorText } from '@vouchsafe/testkit'
+import { deflateRawSync } from 'node:zlib'
 import * as openpgp from 'openpgp'
 import { describe, expect, test } from 'vitest'
 import type { Digest } from '../oci/digest.ts'
@@ -270,6 +271,42 @@ test('GU-10 a simple signature is read back by its own key ring, and only in its
     await expect(verifySimpleSignature(signature, { rings, at: new Date(moment) })).rejects.toMatchObject({
       code: 'signature.unverified',
     })
+})
+
+test('a key that has expired signs nothing, and no annotation takes the place of what the format says itself', async () => {
+  const { privateKey } = await openpgp.generateKey({
+    userIDs: [{ email: 'owner@clinic.example' }],
+    format: 'armored',
+    date: new Date('2025-01-01T00:00:00Z'),
+    keyExpirationTime: 86_400,
+  })
+  const bytes = new TextEncoder().encode(privateKey)
+  const what = { digest: other, dockerReference: 'r.example/a:1' }
+  await expect(signSimple(what, bytes, { at })).rejects.toMatchObject({
+    code: 'key.unsupported',
+    message: expect.stringContaining('expired'),
+  })
+  await expect(signSimple({ ...what, annotations: { timestamp: 'now' } }, bytes, { at })).rejects.toMatchObject({
+    code: 'build.input',
+  })
+})
+
+test('H10 a simple signature that unpacks to more than any signature holds is refused before it is unpacked', async () => {
+  const { publicKey } = await openpgp.generateKey({ userIDs: [{ email: 'owner@clinic.example' }], format: 'binary' })
+  // a compressed packet (8) of the ZIP kind (1), and in it a literal packet (11) of 64 MiB
+  const packet = (tag: number, body: Uint8Array) => {
+    const head = Buffer.of(0xc0 | tag, 0xff, 0, 0, 0, 0)
+    head.writeUInt32BE(body.length, 2)
+    return Buffer.concat([head, body])
+  }
+  const literal = packet(11, Buffer.concat([Buffer.from('b\0\0\0\0\0'), Buffer.alloc(64 * 1024 * 1024)]))
+  const message = new Uint8Array(packet(8, Buffer.concat([Buffer.of(1), deflateRawSync(literal)])))
+  expect(message.length).toBeLessThan(100_000)
+  const rings = [await parseKeyRing(publicKey, 'ring')]
+  await expect(verifySimpleSignature({ kind: 'simple', place: 'x', message }, { rings, at })).rejects.toMatchObject({
+    code: 'signature.malformed',
+    message: expect.stringContaining('Maximum decompressed'),
+  })
 })
 
 test('H03 a referrer that the registry lists, and that refers to another image, does not count', async () => {

@@ -97,7 +97,7 @@ function cosignSignature(payload: Uint8Array, signature: Uint8Array): CosignSign
  * Signs by OpenPGP (simple signing), for lookaside stores.
  *
  * @param privateKey - Armored, or binary; decrypted with the passphrase where it is encrypted.
- * @throws {ImageError} `key.malformed`, `key.passphrase`.
+ * @throws {ImageError} `key.malformed`, `key.passphrase`; `key.unsupported` for a key that has expired or may not sign.
  * @source containers-signature(5)
  */
 export async function signSimple(
@@ -105,6 +105,9 @@ export async function signSimple(
   privateKey: Uint8Array,
   options: { readonly passphrase?: string; readonly at: Date; readonly creator?: string },
 ): Promise<SimpleSignature> {
+  for (const name of ['creator', 'timestamp'])
+    if (Object.hasOwn(what.annotations ?? {}, name))
+      throw new ImageError('build.input', `annotation ${name}: not one of your own`)
   const signingKeys = await readPrivateKey(privateKey, options.passphrase)
   const payload = writePayload({
     kind: 'simple',
@@ -116,13 +119,13 @@ export async function signSimple(
       ...what.annotations,
     },
   })
-  const message = await openpgp.sign({
-    message: await openpgp.createMessage({ binary: payload }),
-    signingKeys,
-    format: 'binary',
-    date: options.at,
-  })
-  return { kind: 'simple', place: 'made here', message: new Uint8Array(message) }
+  const message = await openpgp.createMessage({ binary: payload })
+  try {
+    const signed = await openpgp.sign({ message, signingKeys, format: 'binary', date: options.at })
+    return { kind: 'simple', place: 'made here', message: new Uint8Array(signed) }
+  } catch (cause) {
+    throw new ImageError('key.unsupported', `the OpenPGP key cannot sign: ${(cause as Error).message}`, { cause })
+  }
 }
 
 async function readPrivateKey(bytes: Uint8Array, passphrase: string | undefined): Promise<openpgp.PrivateKey> {

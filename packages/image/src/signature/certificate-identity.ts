@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { VouchsafeError, x509 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { ImageError } from '../errors.ts'
+import { CODE_SIGNING, readSigner, SUBJECT_ALTERNATIVE_NAME } from './certified-signer.ts'
 import { parseRekorEntry, verifyRekorEntry } from './rekor-entry.ts'
 import { ANNOTATION, type CosignSignature } from './stored-signature.ts'
 import type { VerificationKey } from './verification-key.ts'
@@ -30,11 +31,6 @@ export interface PkiTrust {
   readonly subjectHostname?: string
   readonly at: Date
 }
-
-const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
-const CODE_SIGNING = '1.3.6.1.5.5.7.3.3'
-const FULCIO_ISSUER = '1.3.6.1.4.1.57264.1.1'
-const FULCIO_ISSUER_V2 = '1.3.6.1.4.1.57264.1.8'
 
 /**
  * Checks the certificate of a cosign signature up to a trusted root, and that its subject is the one wanted. That its
@@ -82,6 +78,8 @@ export function parseCertificates(pem: string, what: string): readonly x509.Cert
   }
 }
 
+const SIGNS_CODE: readonly string[] = [CODE_SIGNING, '2.5.29.37.0']
+
 async function verifyPath(
   leaf: x509.Certificate,
   sent: readonly x509.Certificate[],
@@ -90,19 +88,23 @@ async function verifyPath(
   place: string,
 ): Promise<void> {
   const own = trust.kind === 'pki' ? trust.intermediates : []
+  // an own PKI may say nothing of what its certificates are for; where it does, a web server's key signs no image
+  const saysPurpose = trust.kind === 'fulcio' || leaf.extendedKeyUsage !== undefined
   try {
-    await x509.verifyChain({
+    const { path } = await x509.verifyChain({
       leaf,
       intermediates: [...own, ...sent],
       anchors: trust.roots.map((certificate) => ({ certificate, class: 'tpm', name: certificate.label })),
       at: trust.kind === 'pki' ? trust.at : (loggedAt ?? new Date(Number.NaN)),
       crypto: nodeCrypto,
       leafKeyUsage: 'digitalSignature',
-      // an own PKI may certify signers for whatever it likes to call them; Fulcio certifies for this only
-      extendedKeyUsage: trust.kind === 'pki' ? 'any' : CODE_SIGNING,
+      extendedKeyUsage: saysPurpose ? CODE_SIGNING : 'any',
       revocation: 'not-checked',
       handledCritical: [SUBJECT_ALTERNATIVE_NAME],
     })
+    for (const { label, extendedKeyUsage = SIGNS_CODE } of path.slice(1))
+      if (!SIGNS_CODE.some((purpose) => extendedKeyUsage.includes(purpose)))
+        throw new ImageError('signature.untrusted', `${place}: certificate ${label}: may not certify ${CODE_SIGNING}`)
   } catch (cause) {
     if (!(cause instanceof VouchsafeError)) throw cause
     throw new ImageError('signature.untrusted', `${place}: ${cause.message}`, { cause })
@@ -110,10 +112,10 @@ async function verifyPath(
 }
 
 function fulcioSubject(leaf: x509.Certificate, trust: FulcioTrust, place: string): string {
-  const issuer = fulcioIssuer(leaf, place)
+  const { issuer, emails } = readSigner(leaf, place)
+  if (issuer === undefined) throw new ImageError('signature.untrusted', `${place}: the certificate names no issuer`)
   if (issuer !== trust.oidcIssuer)
     throw new ImageError('signature.mismatch', `${place}: issuer ${shown(issuer)}, wanted ${shown(trust.oidcIssuer)}`)
-  const { emails } = alternativeNames(leaf, place)
   if (!emails.includes(trust.subjectEmail))
     throw new ImageError(
       'signature.mismatch',
@@ -123,7 +125,7 @@ function fulcioSubject(leaf: x509.Certificate, trust: FulcioTrust, place: string
 }
 
 function pkiSubject(leaf: x509.Certificate, trust: PkiTrust, place: string): string {
-  const { emails, hosts } = alternativeNames(leaf, place)
+  const { emails, hosts } = readSigner(leaf, place)
   const { subjectEmail, subjectHostname } = trust
   if (subjectEmail !== undefined && !emails.includes(subjectEmail))
     throw new ImageError(
@@ -138,48 +140,6 @@ function pkiSubject(leaf: x509.Certificate, trust: PkiTrust, place: string): str
   const subject = subjectEmail ?? subjectHostname
   if (subject === undefined) throw new ImageError('signature.untrusted', `${place}: no subject is asked for`)
   return subject
-}
-
-/** The first extension holds the text itself, the later one DER; who carries both must mean one issuer. */
-function fulcioIssuer(leaf: x509.Certificate, place: string): string {
-  const first = leaf.extensions.get(FULCIO_ISSUER)
-  const second = leaf.extensions.get(FULCIO_ISSUER_V2)
-  const old = first === undefined ? undefined : utf8(first.value)
-  const current = second === undefined ? undefined : derText(second.value)
-  const issuer = current ?? old
-  if (issuer === undefined) throw new ImageError('signature.untrusted', `${place}: the certificate names no issuer`)
-  if (old !== undefined && current !== undefined && old !== current)
-    throw new ImageError('signature.mismatch', `${place}: the certificate names two issuers`)
-  return issuer
-}
-
-function derText(der: Uint8Array): string {
-  const r = new x509.DerReader('issuer extension', der)
-  const { content } = r.any('UTF8String')
-  r.end()
-  return utf8(content)
-}
-
-function alternativeNames(
-  leaf: x509.Certificate,
-  place: string,
-): { emails: readonly string[]; hosts: readonly string[] } {
-  const extension = leaf.extensions.get(SUBJECT_ALTERNATIVE_NAME)
-  const emails: string[] = []
-  if (extension !== undefined) {
-    const outer = new x509.DerReader(`${place}: subjectAltName`, extension.value)
-    const r = outer.sequence('GeneralNames')
-    outer.end()
-    while (!r.done) {
-      const { tag, content } = r.any('GeneralName')
-      if (tag === x509.contextTag(1)) emails.push(Buffer.from(content).toString('latin1'))
-    }
-  }
-  return { emails, hosts: leaf.subjectAlternativeNames?.dns ?? [] }
-}
-
-function utf8(bytes: Uint8Array): string {
-  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
 }
 
 function shown(text: string): string {

@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parsePayload, writePayload } from './payload.ts'
 import { parsePublicKey } from './verification-key.ts'
 import { newKey, pem } from '../testing/signing.ts'
-import { generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest
 const good = {
@@ -91,6 +91,21 @@ describe('keys that signatures are checked with', () => {
     expect(parsePublicKey(`\n${pem(key)}\n\n`).id).toBe(key.public.id)
   })
 
+  test('CS-11 H03 a key has one id, however its point is written: two names for it would count twice', () => {
+    const der = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'der', type: 'spki' })
+    const sign = (der.at(-1) ?? 0) & 1
+    const head = Buffer.from('3039301306072a8648ce3d020106082a8648ce3d030107032200', 'hex')
+    const compressed = Buffer.concat([head, Buffer.of(2 + sign), der.subarray(-64, -32)])
+    const read = (bytes: Buffer) =>
+      parsePublicKey(`-----BEGIN PUBLIC KEY-----\n${bytes.toString('base64')}\n-----END PUBLIC KEY-----`)
+    expect(read(compressed)).toMatchObject({ id: read(der).id, spki: new Uint8Array(der) })
+  })
+
+  const withExponent = (e: number) => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const jwk = { ...publicKey.export({ format: 'jwk' }), e: Buffer.of(e).toString('base64url') }
+    return createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'pem', type: 'spki' }).toString()
+  }
   const spki = (pair: { publicKey: { export(o: object): string | Buffer } }) =>
     pair.publicKey.export({ format: 'pem', type: 'spki' }).toString()
   test.each([
@@ -102,6 +117,8 @@ describe('keys that signatures are checked with', () => {
       'key.malformed',
     ],
     ['an RSA key of 1024 bits', () => spki(generateKeyPairSync('rsa', { modulusLength: 1024 })), 'key.unsupported'],
+    ['an RSA key by which everything is signed', () => withExponent(1), 'key.unsupported'],
+    ['an RSA key with an even exponent', () => withExponent(4), 'key.unsupported'],
     ['a curve of Bitcoin', () => spki(generateKeyPairSync('ec', { namedCurve: 'secp256k1' })), 'key.unsupported'],
     ['a key for agreement', () => spki(generateKeyPairSync('x25519')), 'key.unsupported'],
   ])('%s is refused', (_what, make, code) => {

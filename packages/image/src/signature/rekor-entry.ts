@@ -3,7 +3,7 @@ import { ImageError } from '../errors.ts'
 import { asObject, asString, type JsonObject, member } from '../oci/json.ts'
 import { digestOf } from '../oci/digest.ts'
 import { parseSignedJson, readBase64 } from './signed-json.ts'
-import { isSignedBy, type VerificationKey } from './verification-key.ts'
+import { isSignedBy, type VerificationKey, verificationKey } from './verification-key.ts'
 
 /** A transparency log's promise to hold an entry, as cosign attaches it. Nothing of it is checked. */
 export interface RekorEntry {
@@ -97,7 +97,7 @@ function isSigner(pem: Uint8Array, about: LoggedSignature): boolean {
   try {
     if (about.certificate !== undefined) return same(new X509Certificate(text).raw, about.certificate)
     if (!text.startsWith('-----BEGIN PUBLIC KEY-----') || about.spki === undefined) return false
-    return same(createPublicKey(text).export({ format: 'der', type: 'spki' }), about.spki)
+    return same(verificationKey(createPublicKey(text)).spki, about.spki)
   } catch {
     return false
   }

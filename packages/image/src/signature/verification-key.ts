@@ -52,10 +52,15 @@ export function parsePublicKey(pem: Uint8Array | string, what = 'public key'): V
 }
 
 /** @throws {ImageError} `key.unsupported` */
-export function verificationKey(key: KeyObject, what = 'public key'): VerificationKey {
+export function verificationKey(given: KeyObject, what = 'public key'): VerificationKey {
+  const algorithm = algorithmOf(given, what)
+  // a point can be written compressed too: without one form for all, one key would have two names
+  const key = algorithm.startsWith('ECDSA_')
+    ? createPublicKey({ key: given.export({ format: 'jwk' }), format: 'jwk' })
+    : given
   const spki = new Uint8Array(key.export({ format: 'der', type: 'spki' }))
   const id = createHash('sha256').update(spki).digest('hex')
-  return { id, spki, key, algorithm: algorithmOf(key, what) }
+  return { id, spki, key, algorithm }
 }
 
 function algorithmOf(key: KeyObject, what: string): SignatureAlgorithm {
@@ -70,7 +75,10 @@ function algorithmOf(key: KeyObject, what: string): SignatureAlgorithm {
       )
     }
     case 'rsa': {
-      const bits = details.modulusLength ?? 0
+      const { modulusLength: bits = 0, publicExponent = 0n } = details
+      // by an exponent of one everything is signed, and an even one belongs to no key
+      if (publicExponent < 3n || publicExponent % 2n === 0n)
+        throw new ImageError('key.unsupported', `${what}: RSA with the public exponent ${publicExponent}`)
       if (bits >= RSA_BITS.least && bits <= RSA_BITS.most) return 'RSASSA_PKCS1V15_SHA256'
       throw new ImageError('key.unsupported', `${what}: RSA of ${bits} bits; ${RSA_BITS.least} to ${RSA_BITS.most}`)
     }

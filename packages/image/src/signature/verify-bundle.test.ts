@@ -1,8 +1,20 @@
-import { missingVectors, readVector, readVectorText } from '@vouchsafe/testkit'
+import {
+  AUTHORITY,
+  derWriter as d,
+  extendedKeyUsage,
+  keyUsage,
+  makeCertificate,
+  makeKey,
+  missingVectors,
+  readVector,
+  readVectorText,
+  type TestExtension,
+} from '@vouchsafe/testkit'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ImageError } from '../errors.ts'
 import { parseDigest } from '../oci/digest.ts'
+import { signingKey } from '../sign/private-key.ts'
 import { signBundle, signStatement } from '../sign/sign-bundle.ts'
 import { subjectFor } from '../statement/statement.ts'
 import { ownLog } from '../testing/own-log.ts'
@@ -136,12 +148,26 @@ describe('H04 a log entry must be about this signature by this signer', () => {
     expect(verifyBundle(bundle, trust([log.key])).signer.loggedAt).toEqual(new Date(1_790_000_000_000))
   })
 
-  test('an entry that names another key is refused, though signature and payload are ours', () => {
+  test.each(['dsse 0.0.1', 'dsse 0.0.2', 'intoto 0.0.2'] as const)(
+    'H04 an entry %s that names another key is refused, though signature and payload are ours',
+    (form) => {
+      const log = ownLog()
+      const by = (key: typeof signer) => signature(log.promise(bundleOf(), pem(key), form))
+      expect(verifyBundle(by(signer), trust([log.key])).signer.keyId).toBe(signer.public.id)
+      expect(() => verifyBundle(by(newKey()), trust([log.key]))).toThrow(
+        expect.objectContaining({ code: 'signature.mismatch', message: expect.stringContaining('another key') }),
+      )
+    },
+  )
+
+  test('H04 a time that the log did not sign dates nothing: beside a mere proof anybody may write one', () => {
     const log = ownLog()
-    const bundle = signature(log.promise(bundleOf(), pem(newKey())))
-    expect(() => verifyBundle(bundle, trust([log.key]))).toThrow(
-      expect.objectContaining({ code: 'signature.mismatch', message: expect.stringContaining('another key') }),
-    )
+    const bundle = log.promise(bundleOf(), pem(signer))
+    const [entry] = bundle['verificationMaterial'].tlogEntries
+    delete entry.inclusionPromise
+    entry.integratedTime = '1'
+    const verified = verifyBundle(signature(bundle), trust([log.key]))
+    expect(verified.signer).toEqual({ keyId: signer.public.id, algorithm: 'ECDSA_P256_SHA256' })
   })
 
   test('a log whose name is a regular expression is refused before anybody runs it', () => {
@@ -157,5 +183,90 @@ describe('H04 a log entry must be about this signature by this signer', () => {
     const logged = signature(log.promise(bundleOf(), pem(signer)))
     expect(() => verifyBundle(logged, trust([ownLog().key]))).toThrow(untrusted)
     expect(() => verifyBundle(signature(bundleOf()), trust([log.key]))).toThrow(untrusted)
+  })
+})
+
+describe('GU-10 H03 a bundle’s certificate is held to the same rules as one under a tag', () => {
+  const at = new Date(1_790_000_000_000)
+  const text = (value: string) => new TextEncoder().encode(value)
+  const named = (email: string) => ({ oid: '2.5.29.17', value: d.sequence(d.implicit(1, text(email))) })
+  const forCode = [keyUsage('digitalSignature'), extendedKeyUsage('1.3.6.1.5.5.7.3.3')]
+  const issuer = { oid: '1.3.6.1.4.1.57264.1.8', value: d.utf8String('https://issuer.example') }
+  const whole = [...forCode, named('owner@clinic.example'), issuer]
+  const pem = (der: Uint8Array) =>
+    `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`
+  const authority = (more: readonly TestExtension[] = []) =>
+    makeCertificate({ subject: 'test CA', extensions: [...AUTHORITY, ...more] })
+
+  function verify(extensions: readonly TestExtension[], ca = authority(), logsOther = false) {
+    const key = makeKey('P-256')
+    const leaf = makeCertificate({ subject: 'signer', issuer: ca, key, extensions })
+    const statement = signStatement({ digest: parseDigest(`sha256:${'a'.repeat(64)}`), dockerReference: 'r.example/a' })
+    const bundle = JSON.parse(new TextDecoder().decode(signBundle(statement, signingKey(key.privateKey)))) as Json
+    bundle['verificationMaterial'] = { certificate: { rawBytes: Buffer.from(leaf.der).toString('base64') } }
+    const other = !logsOther ? leaf : makeCertificate({ subject: 'other', issuer: ca, key, extensions })
+    const log = ownLog()
+    return verifyBundle(signature(log.promise(bundle, pem(other.der))), {
+      kind: 'certificates',
+      root: rootOf({ authorities: [[ca.der]], logKeys: [log.key] }),
+      identity: { subject: 'owner@clinic.example', issuer: 'https://issuer.example' },
+    })
+  }
+
+  test('one that was issued for signing code, to whom is wanted, is good', () => {
+    expect(verify(whole).signer).toMatchObject({ subject: 'owner@clinic.example', loggedAt: at })
+  })
+
+  const nameConstraints = {
+    oid: '2.5.29.30',
+    critical: true,
+    value: d.sequence(d.implicit(1, d.sequence(d.implicit(1, text('clinic.example'))))),
+  }
+  test.each<[string, () => unknown, string, string]>([
+    [
+      'for another purpose',
+      () => verify([extendedKeyUsage('1.3.6.1.5.5.7.3.2'), ...whole.slice(2)]),
+      'signature.untrusted',
+      'extKeyUsage',
+    ],
+    ['for no purpose that it tells', () => verify(whole.slice(2)), 'signature.untrusted', 'extKeyUsage'],
+    [
+      'whose key is for agreement',
+      () => verify([keyUsage('keyAgreement'), ...whole.slice(1)]),
+      'signature.untrusted',
+      'keyUsage',
+    ],
+    [
+      'that demands what nobody reads',
+      () => verify([...whole, { oid: '1.2.3.4', critical: true, value: d.utf8String('x') }]),
+      'signature.untrusted',
+      'critical extension 1.2.3.4',
+    ],
+    [
+      'of a CA that may certify some names only',
+      () => verify(whole, authority([nameConstraints])),
+      'signature.untrusted',
+      'critical extension 2.5.29.30',
+    ],
+    [
+      'that names two issuers',
+      () => verify([...whole, { oid: '1.3.6.1.4.1.57264.1.1', value: text('https://other.example') }]),
+      'signature.mismatch',
+      'two issuers',
+    ],
+    [
+      'whose issuer is no text',
+      () => verify([...whole.slice(0, 3), { oid: '1.3.6.1.4.1.57264.1.8', value: Uint8Array.of(4, 1, 0xff) }]),
+      'signature.malformed',
+      'issuer',
+    ],
+    [
+      'beside an entry about another certificate of the same key',
+      () => verify(whole, authority(), true),
+      'signature.mismatch',
+      'another certificate',
+    ],
+  ])('H03 H04 one %s is refused', (_what, attempt, code, message) => {
+    expect(attempt).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }))
   })
 })

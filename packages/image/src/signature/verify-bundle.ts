@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, X509Certificate } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import {
   type Bundle,
   BUNDLE_V03_LEGACY_MEDIA_TYPE,
@@ -15,10 +15,13 @@ import {
   VerificationError,
   Verifier,
 } from '@sigstore/verify'
+import { x509 } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
-import { asArray, asObject, type JsonObject, member } from '../oci/json.ts'
+import { member } from '../oci/json.ts'
 import { IN_TOTO, MAX_STATEMENT_BYTES, parseStatement, type Statement } from '../statement/statement.ts'
-import { parseSignedJson, readBase64 } from './signed-json.ts'
+import { assertSignsCode, readSigner } from './certified-signer.ts'
+import { assertLogged } from './logged-signer.ts'
+import { parseSignedJson } from './signed-json.ts'
 import type { BundleSignature } from './stored-signature.ts'
 import { type VerificationKey, verificationKey } from './verification-key.ts'
 import type { Signer } from './verify-cosign.ts'
@@ -51,7 +54,7 @@ const MAX_ENTRIES = 16
 export function parseTrustedRoot(bytes: Uint8Array, what = 'trusted root'): SigstoreRoot {
   const object = parseSignedJson(bytes, what, 4 * 1024 * 1024)
   try {
-    return { material: toTrustMaterial(TrustedRoot.fromJSON(object)) }
+    return { material: trustMaterial(object) }
   } catch (cause) {
     throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
   }
@@ -68,7 +71,7 @@ export function rootOf(parts: {
     authorities.certificateAuthorities.push({
       certChain: { certificates: chain.map((der) => ({ rawBytes: Buffer.from(der).toString('base64') })) },
     })
-  const { certificateAuthorities } = toTrustMaterial(TrustedRoot.fromJSON({ ...authorities, tlogs: [] }))
+  const { certificateAuthorities } = trustMaterial({ ...authorities, tlogs: [] })
   const tlogs = parts.logKeys.map(({ id, key }) => ({
     logID: Buffer.from(id, 'hex'),
     baseURL: '',
@@ -86,6 +89,17 @@ export function rootOf(parts: {
       },
     },
   }
+}
+
+/** The library passes over critical extensions: a CA that may certify some names only would certify any. */
+function trustMaterial(json: object): TrustMaterial {
+  const root = TrustedRoot.fromJSON(json)
+  for (const { rawBytes } of root.certificateAuthorities.flatMap(({ certChain }) => certChain?.certificates ?? [])) {
+    const { label, demanding } = certificate(rawBytes, 'CA')
+    if (demanding.length > 0)
+      throw new ImageError('signature.untrusted', `CA ${label}: critical extension ${demanding[0]} is not handled`)
+  }
+  return toTrustMaterial(root)
 }
 
 /**
@@ -108,8 +122,9 @@ export function verifyBundle(
   const bundle = readBundle(signature)
   const artifact = bundle.content.$case === 'messageSignature' ? signedOf(bundle.content, artifacts, place) : undefined
   const entity = toEntity(bundle, artifact, place)
-  const signer = trust.kind === 'keys' ? byKey(entity, trust, place) : byCertificate(entity, trust, place)
-  for (const entry of entity.tlogEntries) assertLogged(entry, entity, signer.keyId, place)
+  const leaf = leafOf(bundle, place)
+  const signer = trust.kind === 'keys' ? byKey(entity, trust, place) : byCertificate(entity, leaf, trust, place)
+  for (const entry of entity.tlogEntries) assertLogged(entry, { keyId: signer.keyId, certificate: leaf?.der }, place)
   if (artifact !== undefined) return { content: { kind: 'artifact', artifact }, signer }
   if (bundle.content.$case !== 'dsseEnvelope')
     throw new ImageError('signature.malformed', `${place}: signs nothing known`)
@@ -204,24 +219,29 @@ function byKey(entity: SignedEntity, trust: Extract<BundleTrust, { kind: 'keys' 
 
 function byCertificate(
   entity: SignedEntity,
+  leaf: x509.Certificate | undefined,
   { root, identity }: Extract<BundleTrust, { kind: 'certificates' }>,
   place: string,
 ): Signer {
-  if (entity.key.$case !== 'certificate')
+  if (leaf === undefined)
     throw new ImageError('signature.unverified', `${place}: by a bare key, and certificates are trusted here`)
   const ctlogThreshold = root.material.ctlogs.length > 0 ? 1 : 0
-  const { key, identity: found } = verify(
+  const { key } = verify(
     new Verifier(withNames(root.material, entity), { tlogThreshold: 1, timestampThreshold: 1, ctlogThreshold }),
     withoutStrangers(entity, root.material),
     place,
   )
-  const subject = found?.subjectAlternativeName ?? ''
-  const issuer = found?.extensions?.issuer ?? ''
-  if (identity !== 'any-identity' && (subject !== identity.subject || issuer !== identity.issuer))
+  // the library judges signatures, dates and logs; what the certificate is for, and whom it names, is judged here
+  assertSignsCode(leaf, place)
+  const { issuer = '', emails, uris } = readSigner(leaf, place)
+  const subjects = [...uris, ...emails]
+  const wanted = identity === 'any-identity' ? undefined : identity
+  const subject = wanted === undefined ? (subjects[0] ?? '') : wanted.subject
+  if (wanted !== undefined && (!subjects.includes(wanted.subject) || issuer !== wanted.issuer))
     throw new ImageError(
       'signature.mismatch',
-      `${place}: signed by ${JSON.stringify(subject)} of ${JSON.stringify(issuer)}, ` +
-        `wanted ${JSON.stringify(identity.subject)} of ${JSON.stringify(identity.issuer)}`,
+      `${place}: signed by ${JSON.stringify(subjects.join())} of ${JSON.stringify(issuer)}, ` +
+        `wanted ${JSON.stringify(wanted.subject)} of ${JSON.stringify(wanted.issuer)}`,
     )
   const { id, algorithm } = verificationKey(key, `${place}: certificate`)
   return { keyId: id, algorithm, subject, ...loggedAt(entity) }
@@ -241,42 +261,28 @@ function verify(verifier: Verifier, entity: SignedEntity, place: string) {
   }
 }
 
+/** A log signs its time in the promise alone: beside a mere proof it is whatever the bundle's author wrote. */
 function loggedAt(entity: SignedEntity): { loggedAt?: Date } {
-  const seconds = Number(entity.tlogEntries[0]?.integratedTime ?? 0)
+  const promised = entity.tlogEntries.find(({ inclusionPromise }) => inclusionPromise !== undefined)
+  const seconds = Number(promised?.integratedTime ?? 0)
   return seconds > 0 ? { loggedAt: new Date(seconds * 1000) } : {}
 }
 
-/** A log entry that names another signer, though it has our signature, is not the record of our signer's act. */
-function assertLogged(entry: TransparencyLogEntry, entity: SignedEntity, keyId: string, place: string): void {
-  const differ = (what: string) =>
-    new ImageError('signature.mismatch', `${place}: a log entry is about another ${what}`)
-  const body = parseSignedJson(entry.canonicalizedBody, `${place}: log entry`, 1024 * 1024)
-  const { kind, version } = entry.kindVersion
-  if (member(body, 'kind') !== kind || member(body, 'apiVersion') !== version) throw differ('kind of signature')
-  if (version !== '0.0.1') return // entries of newer logs hold the key beside the signature; the library compares them
-  const named = malformed(() => loggedSigner(body, kind, place))
-  if (named !== undefined && named !== keyId) throw differ('key')
-  if (named === undefined && entity.key.$case === 'certificate') throw differ('kind of signature')
+function leafOf({ verificationMaterial: { content } }: Bundle, place: string): x509.Certificate | undefined {
+  switch (content.$case) {
+    case 'publicKey':
+      return undefined
+    case 'certificate':
+      return certificate(content.certificate.rawBytes, place)
+    case 'x509CertificateChain':
+      return certificate(content.x509CertificateChain.certificates[0]?.rawBytes ?? new Uint8Array(), place)
+  }
 }
 
-function loggedSigner(body: JsonObject, kind: string, place: string): string | undefined {
-  const spec = asObject(member(body, 'spec'), `${place}: log entry: spec`)
-  const encoded =
-    kind === 'hashedrekord'
-      ? member(asObject(member(asObject(member(spec, 'signature'), place), 'publicKey'), place), 'content')
-      : kind === 'dsse'
-        ? member(asObject(asArray(member(spec, 'signatures'), place, 1)[0], place), 'verifier')
-        : undefined
-  if (encoded === undefined) return undefined
-  const pem = Buffer.from(readBase64(encoded, `${place}: log entry`)).toString('latin1')
-  const key = pem.includes('CERTIFICATE') ? new X509Certificate(pem).publicKey : createPublicKey(pem)
-  return verificationKey(key, `${place}: log entry`).id
-}
-
-function malformed<T>(read: () => T): T {
+function certificate(der: Uint8Array, place: string): x509.Certificate {
   try {
-    return read()
+    return x509.parseCertificate(der)
   } catch (cause) {
-    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
+    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
   }
 }

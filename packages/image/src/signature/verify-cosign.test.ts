@@ -6,6 +6,7 @@ import {
   keyUsage,
   makeCertificate,
   makeKey,
+  type TestExtension,
   type TestKey,
 } from '@vouchsafe/testkit'
 import { x509 } from '@vouchsafe/core'
@@ -170,5 +171,39 @@ describe('GU-10 signers who are known by a certificate and a log', () => {
       code,
       message: expect.stringContaining(message),
     })
+  })
+})
+
+describe('GU-10 signers who are known by a certificate of an own PKI', () => {
+  const intermediate = (purpose: readonly TestExtension[]) =>
+    makeCertificate({ subject: 'own CA', issuer: ca, extensions: [...AUTHORITY, ...purpose] })
+  const certifiedFor = (purpose: readonly TestExtension[], issuer = ca) => {
+    const name = { oid: '2.5.29.17', value: d.sequence(d.implicit(2, new TextEncoder().encode('build.example'))) }
+    const one = makeCertificate({
+      subject: 'builder',
+      issuer,
+      extensions: [keyUsage('digitalSignature'), name, ...purpose],
+    })
+    const annotations = new Map([
+      [ANNOTATION.signature, sign('sha256', payload, one.key.privateKey).toString('base64')],
+      [ANNOTATION.certificate, pem(one.der)],
+      [ANNOTATION.chain, pem(issuer.der)],
+    ])
+    const roots = [x509.parseCertificate(ca.der)]
+    const own = { kind: 'pki', roots, intermediates: [], subjectHostname: 'build.example', at } as const
+    return verifyCosignSignature({ kind: 'cosign', place: 'it', payload, annotations }, own)
+  }
+  const [webServer, code] = [extendedKeyUsage('1.3.6.1.5.5.7.3.1'), extendedKeyUsage('1.3.6.1.5.5.7.3.3')]
+
+  test('one that says it is for code, or says nothing, is good', async () => {
+    for (const purpose of [[], [code]])
+      expect((await certifiedFor(purpose)).signer).toMatchObject({ subject: 'build.example' })
+    expect((await certifiedFor([], intermediate([code]))).signer).toMatchObject({ subject: 'build.example' })
+  })
+
+  test('H03 the certificate of a web server of that name signs no image, nor does one of a CA for web servers', async () => {
+    const untrusted = (message: string) => ({ code: 'signature.untrusted', message: expect.stringContaining(message) })
+    await expect(certifiedFor([webServer])).rejects.toMatchObject(untrusted('extKeyUsage: lacks'))
+    await expect(certifiedFor([], intermediate([webServer]))).rejects.toMatchObject(untrusted('may not certify'))
   })
 })

@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto'
 import * as openpgp from 'openpgp'
 import { ImageError } from '../errors.ts'
-import { parsePayload, type Payload } from './payload.ts'
+import { MAX_SIGNATURE_BYTES, parsePayload, type Payload } from './payload.ts'
 import type { SimpleSignature } from './stored-signature.ts'
 
 /** Keys that simple signatures are checked with. */
@@ -62,7 +62,7 @@ export async function verifySimpleSignature(
   let outcomes: readonly Outcome[]
   let pair: ReturnType<typeof onePair>
   try {
-    const opened = await openpgp.readMessage({ binaryMessage: message })
+    const opened = await openpgp.readMessage({ binaryMessage: message, config: UNPACKED })
     pair = onePair(opened, malformed)
     const config = trust.dangerouslyAcceptSha1 === true ? { rejectMessageHashAlgorithms: WITHOUT_SHA1 } : {}
     const verificationKeys = [...keys]
@@ -78,6 +78,9 @@ export async function verifySimpleSignature(
       : await checkThird(literal, third, keys, trust, place)
   return { payload: parsePayload(literal, 'simple'), signer: { fingerprint } }
 }
+
+/** A message is compressed as a rule, and unpacked before anything of it is checked. */
+const UNPACKED = { maxDecompressedMessageSize: MAX_SIGNATURE_BYTES }
 
 type Outcome = Awaited<ReturnType<typeof openpgp.verify>>['signatures'][number]
 

@@ -1,31 +1,43 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { verificationKey } from '../signature/verification-key.ts'
 
 interface Json {
   [member: string]: any
 }
 
+export type EntryForm = 'dsse 0.0.1' | 'dsse 0.0.2' | 'intoto 0.0.2'
+
+/** What a log keeps of an envelope, in the forms of its releases. */
+function specOf(form: EntryForm, { payload, signatures }: Json, verifierPem: string): object {
+  const hash = createHash('sha256').update(Buffer.from(payload, 'base64'))
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  const [{ sig }] = signatures
+  if (form === 'dsse 0.0.2') {
+    const rawBytes = createPublicKey(verifierPem).export({ format: 'der', type: 'spki' }).toString('base64')
+    const verifier = { keyDetails: 'PKIX_ECDSA_P256_SHA_256', publicKey: { rawBytes } }
+    const payloadHash = { algorithm: 'SHA2_256', digest: hash.digest('base64') }
+    return { dsseV002: { payloadHash, signatures: [{ content: sig, verifier }] } }
+  }
+  const payloadHash = { algorithm: 'sha256', value: hash.digest('hex') }
+  if (form === 'dsse 0.0.1') return { payloadHash, signatures: [{ signature: sig, verifier: base64(verifierPem) }] }
+  const envelope = { signatures: [{ sig: base64(sig), publicKey: base64(verifierPem) }] }
+  return { content: { envelope, payloadHash } }
+}
+
 /** A transparency log of our own, so that it can lie. */
 export function ownLog(name = 'log.example') {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = verificationKey(publicKey)
-  const promise = (bundle: Json, verifierPem: string) => {
-    const { payload, signatures } = bundle['dsseEnvelope']
-    const value = createHash('sha256').update(Buffer.from(payload, 'base64')).digest('hex')
-    const verifier = Buffer.from(verifierPem).toString('base64')
-    const body = Buffer.from(
-      JSON.stringify({
-        apiVersion: '0.0.1',
-        kind: 'dsse',
-        spec: { payloadHash: { algorithm: 'sha256', value }, signatures: [{ signature: signatures[0].sig, verifier }] },
-      }),
-    ).toString('base64')
+  const promise = (bundle: Json, verifierPem: string, form: EntryForm = 'dsse 0.0.1') => {
+    const [kind = '', version = ''] = form.split(' ')
+    const spec = specOf(form, bundle['dsseEnvelope'], verifierPem)
+    const body = Buffer.from(JSON.stringify({ apiVersion: version, kind, spec })).toString('base64')
     const promised = JSON.stringify({ body, integratedTime: 1_790_000_000, logID: key.id, logIndex: 7 })
     bundle['verificationMaterial'].tlogEntries = [
       {
         logIndex: '7',
         logId: { keyId: Buffer.from(key.id, 'hex').toString('base64') },
-        kindVersion: { kind: 'dsse', version: '0.0.1' },
+        kindVersion: { kind, version },
         integratedTime: '1790000000',
         inclusionPromise: {
           signedEntryTimestamp: sign('sha256', Buffer.from(promised), privateKey).toString('base64'),

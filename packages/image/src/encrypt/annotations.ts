@@ -6,7 +6,7 @@ import { parsePublicOptions, type PublicOptions } from './options.ts'
 import { readBase64 } from './read-json.ts'
 
 export const ENC_PREFIX = 'org.opencontainers.image.enc.'
-const PUBLIC_OPTIONS = `${ENC_PREFIX}pubopts`
+export const PUBLIC_OPTIONS = `${ENC_PREFIX}pubopts`
 const KEYS = `${ENC_PREFIX}keys.`
 const PROVIDER = 'provider.'
 /** Recipients of one scheme; each costs a private-key operation to try. */
@@ -57,10 +57,6 @@ export function keyAnnotations(packets: ReadonlyMap<SchemeName, readonly Uint8Ar
   return new Map([...packets].map(([scheme, list]) => [`${KEYS}${scheme}`, list.map(toBase64).join(',')]))
 }
 
-export function publicOptionsName(): string {
-  return PUBLIC_OPTIONS
-}
-
 /** The annotations that have nothing to do with encryption: they outlive it. */
 export function otherAnnotations(layer: Descriptor): ReadonlyMap<string, string> {
   return new Map([...layer.annotations].filter(([name]) => !name.startsWith(ENC_PREFIX)))
@@ -82,7 +78,7 @@ const OCI_NAMES: ReadonlyMap<string, string> = new Map([
 export function encryptedMediaType(plain: string): string {
   const form = layerForm(plain)
   if (form === undefined || form.encrypted)
-    throw new ImageError('compression.unsupported', `${plain} is not a plain layer`)
+    throw new ImageError('compression.unsupported', `${plain} is no plain layer of files: nothing else is encrypted`)
   return `${OCI_NAMES.get(plain) ?? plain}${ENCRYPTED}`
 }
 

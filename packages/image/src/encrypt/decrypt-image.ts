@@ -40,11 +40,9 @@ export async function decryptImage(
   readonly layers: readonly DecryptedLayerReport[]
 }> {
   const reports: DecryptedLayerReport[] = []
-  const descriptor = await rewriteImage(
-    request.source,
-    request.digest,
-    writer,
-    async (layer, number) => {
+  const descriptor = await rewriteImage(request.source, request.digest, writer, {
+    name: request.name,
+    layer: async (layer, number) => {
       const encrypted = layerForm(layer.mediaType)?.encrypted === true
       const after = encrypted ? await decryptOne(request, layer, writer) : layer
       if (!encrypted) {
@@ -57,8 +55,7 @@ export async function decryptImage(
       request.onLayer?.(line)
       return after
     },
-    request.name,
-  )
+  })
   return { digest: descriptor.digest, descriptor, layers: reports }
 }
 

@@ -1,10 +1,9 @@
 import { ImageError } from '../errors.ts'
 import type { LayoutWriter } from '../layout/write-layout.ts'
-import type { ImageSource } from '../oci/chain.ts'
+import { fetchDocument, type ImageSource } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, verifiedWhileRead } from '../oci/digest.ts'
-import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
-import { parseManifestOrIndex } from '../oci/manifest.ts'
+import { type ImageManifest, isImage } from '../oci/manifest.ts'
 import { layerForm } from '../oci/media-types.ts'
 import type { LayerDecryptor } from '../unpack/open-layer.ts'
 import {
@@ -12,7 +11,7 @@ import {
   encryptedMediaType,
   keyAnnotations,
   otherAnnotations,
-  publicOptionsName,
+  PUBLIC_OPTIONS,
   type SchemeName,
 } from './annotations.ts'
 import { encryptLayer } from './layer-cipher.ts'
@@ -49,6 +48,11 @@ export interface EncryptedImage {
   readonly digest: Digest
   readonly descriptor: Descriptor
   readonly layers: readonly EncryptedLayerReport[]
+  /**
+   * Entries of the index that are no images, such as the attestations that BuildKit puts beside them: they would show
+   * what the layers hide, and speak of digests that the new index does not have.
+   */
+  readonly leftOut: readonly Digest[]
   /** Opens the layers by the keys that were made just now: for `rehearseDecryption`, where no recipient's key is at hand. */
   readonly decryptor: LayerDecryptor
 }
@@ -66,35 +70,37 @@ export async function encryptImage(request: EncryptRequest, writer: LayoutWriter
   const opened = new Map<Digest, LayerSecrets>()
   const count = await layerCount(request)
   const chosen = chosenLayers(request.layers, count)
-  const descriptor = await rewriteImage(
-    request.source,
-    request.digest,
-    writer,
-    async (layer, number) => {
-      const report = (after: Descriptor, outcome: EncryptedLayerReport['outcome']) => {
-        const line = { number, before: layer.digest, after: after.digest, size: after.size, outcome }
-        reports.push(line)
-        request.onLayer?.(line)
-        return after
-      }
-      const form = layerForm(layer.mediaType)
-      if (form?.encrypted !== true) assertPlain(layer)
-      if (chosen !== undefined && !chosen.has(number)) {
-        await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
-        return report(layer, 'plain')
-      }
-      if (form?.encrypted === true) {
-        const { descriptor: extended, secrets } = await addRecipients(layer, request.holders ?? [], request.recipients)
-        opened.set(extended.digest, secrets)
-        await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
-        return report(extended, 'extended')
-      }
-      const { descriptor: made, secrets } = await encryptOne(request, layer, writer)
-      opened.set(made.digest, secrets)
-      return report(made, 'encrypted')
-    },
-    request.name,
-  )
+  const leftOut: Digest[] = []
+  const layer = async (layer: Descriptor, number: number): Promise<Descriptor> => {
+    const report = (after: Descriptor, outcome: EncryptedLayerReport['outcome']) => {
+      const line = { number, before: layer.digest, after: after.digest, size: after.size, outcome }
+      reports.push(line)
+      request.onLayer?.(line)
+      return after
+    }
+    const form = layerForm(layer.mediaType)
+    if (form?.encrypted !== true) assertPlain(layer)
+    if (chosen !== undefined && !chosen.has(number)) {
+      await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
+      return report(layer, 'plain')
+    }
+    if (form?.encrypted === true) {
+      const { descriptor: extended, secrets } = await addRecipients(layer, request.holders ?? [], request.recipients)
+      opened.set(extended.digest, secrets)
+      await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
+      return report(extended, 'extended')
+    }
+    const { descriptor: made, secrets } = await encryptOne(request, layer, writer)
+    opened.set(made.digest, secrets)
+    return report(made, 'encrypted')
+  }
+  const leavesOut = ({ digest }: Descriptor, manifest: ImageManifest): boolean => {
+    const isAttached = !isImage(manifest) || !holdsFiles(manifest)
+    if (isAttached) leftOut.push(digest)
+    return isAttached
+  }
+  const { source, digest, name } = request
+  const descriptor = await rewriteImage(source, digest, writer, { layer, leavesOut, name })
   const decryptor: LayerDecryptor = {
     open(layer) {
       const secrets = opened.get(layer.digest)
@@ -103,7 +109,11 @@ export async function encryptImage(request: EncryptRequest, writer: LayoutWriter
       return Promise.resolve(openedLayer(layer, secrets))
     },
   }
-  return { digest: descriptor.digest, descriptor, layers: reports, decryptor }
+  return { digest: descriptor.digest, descriptor, layers: reports, leftOut, decryptor }
+}
+
+function holdsFiles({ layers }: ImageManifest): boolean {
+  return layers.length === 0 || layers.some(({ mediaType }) => layerForm(mediaType) !== undefined)
 }
 
 interface MadeLayer {
@@ -121,7 +131,7 @@ async function encryptOne(request: EncryptRequest, layer: Descriptor, writer: La
   const annotations = new Map([
     ...otherAnnotations(layer),
     ...keyAnnotations(packets),
-    [publicOptionsName(), publicOptionsAnnotation(publicOptions)] as const,
+    [PUBLIC_OPTIONS, publicOptionsAnnotation(publicOptions)] as const,
   ])
   return { descriptor: { mediaType, ...content, annotations }, secrets: { privateOptions, publicOptions } }
 }
@@ -158,8 +168,7 @@ async function wrapFor(
 
 async function layerCount({ layers, source, digest }: EncryptRequest): Promise<number> {
   if (layers === undefined) return 0
-  const { bytes, mediaType } = await source.readManifest(digest, MAX_MANIFEST_BYTES)
-  const document = parseManifestOrIndex(bytes, mediaType, `manifest ${digest}`)
+  const { document } = await fetchDocument(source, digest)
   if (document.kind === 'index')
     throw new ImageError('encryption.recipient', 'layers are chosen by number in one image, not in an index of several')
   return document.layers.length

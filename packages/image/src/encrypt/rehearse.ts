@@ -1,10 +1,10 @@
 import { readContents } from '../diff/read-contents.ts'
 import { ImageError } from '../errors.ts'
-import { type ImageSource, readVerified, resolveImage } from '../oci/chain.ts'
+import { fetchDocument, type ImageSource, readVerified, resolveImage } from '../oci/chain.ts'
 import { parseImageConfig } from '../oci/config.ts'
-import { assertContent, type Digest } from '../oci/digest.ts'
-import { MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES } from '../oci/json.ts'
-import { parseManifestOrIndex } from '../oci/manifest.ts'
+import type { Digest } from '../oci/digest.ts'
+import { MAX_CONFIG_BYTES } from '../oci/json.ts'
+import type { ImageIndex, ImageManifest } from '../oci/manifest.ts'
 import { type Platform, platformText } from '../oci/platform.ts'
 import type { LayerDecryptor } from '../unpack/open-layer.ts'
 
@@ -30,8 +30,8 @@ export async function rehearseDecryption(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<readonly Rehearsal[]> {
   const rehearsals: Rehearsal[] = []
-  for (const platform of await platformsOf(source, digest)) {
-    const image = await resolveImage(source, digest, { platform })
+  for (const { from, platform } of await imagesOf(source, digest)) {
+    const image = await resolveImage(source, from, { platform })
     const encryptedLayers = image.layers.filter(({ form }) => form.encrypted).length
     if (encryptedLayers === 0)
       throw new ImageError('encryption.required', `${digest} for ${platformText(platform)}: no layer is encrypted`)
@@ -42,13 +42,26 @@ export async function rehearseDecryption(
   return rehearsals
 }
 
-/** Of an index what it lists; of a manifest what its configuration says. */
-async function platformsOf(source: ImageSource, digest: Digest): Promise<readonly Platform[]> {
-  const { bytes, mediaType } = await source.readManifest(digest, MAX_MANIFEST_BYTES)
-  assertContent(bytes, { digest, size: bytes.length }, `manifest ${digest}`)
-  const document = parseManifestOrIndex(bytes, mediaType, `manifest ${digest}`)
-  if (document.kind === 'index')
-    return document.manifests.flatMap(({ platform }) => (platform === undefined ? [] : [platform]))
+interface Found {
+  readonly from: Digest
+  readonly platform: Platform
+}
+
+/** Every image that the digest stands for. An entry of an index that names no platform is asked itself. */
+async function imagesOf(source: ImageSource, digest: Digest): Promise<readonly Found[]> {
+  const { document } = await fetchDocument(source, digest)
+  if (document.kind === 'manifest') return [await itself(source, digest, document)]
+  const found = document.manifests.map(async (entry) =>
+    entry.platform === undefined
+      ? await itself(source, entry.digest, (await fetchDocument(source, entry.digest)).document)
+      : { from: digest, platform: entry.platform },
+  )
+  if (found.length === 0) throw new ImageError('encryption.required', `index ${digest}: holds no image`)
+  return await Promise.all(found)
+}
+
+async function itself(source: ImageSource, digest: Digest, document: ImageManifest | ImageIndex): Promise<Found> {
+  if (document.kind === 'index') throw new ImageError('chain.media-type', `manifest ${digest}: an index in an index`)
   const config = await readVerified(source, document.config, MAX_CONFIG_BYTES, 'configuration')
-  return [parseImageConfig(config, `configuration ${document.config.digest}`).platform]
+  return { from: digest, platform: parseImageConfig(config, `configuration ${document.config.digest}`).platform }
 }

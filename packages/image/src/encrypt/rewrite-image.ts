@@ -1,6 +1,6 @@
 import { ImageError } from '../errors.ts'
 import { type LayoutWriter, putDocument } from '../layout/write-layout.ts'
-import type { ImageSource } from '../oci/chain.ts'
+import { fetchDocument, type ImageSource } from '../oci/chain.ts'
 import { type Descriptor, descriptorJson } from '../oci/descriptor.ts'
 import { assertContent, type Digest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES, parseJsonObject } from '../oci/json.ts'
@@ -8,7 +8,15 @@ import { type ImageManifest, isImage, parseManifestOrIndex } from '../oci/manife
 import { MEDIA } from '../oci/media-types.ts'
 
 /** What becomes of one layer. `number` counts from 0, lowest first. */
-export type RewriteLayer = (layer: Descriptor, number: number) => Promise<Descriptor>
+type RewriteLayer = (layer: Descriptor, number: number) => Promise<Descriptor>
+
+export interface Rewriting {
+  readonly layer: RewriteLayer
+  /** Of an index: whether this entry of it is left out. None is unless told. */
+  readonly leavesOut?: (entry: Descriptor, manifest: ImageManifest) => boolean
+  /** Tag in the layout's index.json. */
+  readonly name?: string | undefined
+}
 
 /**
  * Copies an image, or every image of an index, into a layout with other layers: everything else of its documents stays,
@@ -21,27 +29,23 @@ export async function rewriteImage(
   source: ImageSource,
   digest: Digest,
   writer: LayoutWriter,
-  rewrite: RewriteLayer,
-  name?: string,
+  rewriting: Rewriting,
 ): Promise<Descriptor> {
   const done = new Map<string, Promise<Descriptor>>()
   const once: RewriteLayer = (layer, number) => {
     const key = JSON.stringify(descriptorJson(layer))
     const before = done.get(key)
     if (before !== undefined) return before
-    const made = rewrite(layer, number)
+    const made = rewriting.layer(layer, number)
     done.set(key, made)
     return made
   }
-  const { bytes, mediaType } = await source.readManifest(digest, MAX_MANIFEST_BYTES)
-  const at: Descriptor = { mediaType, digest, size: bytes.length, annotations: new Map() }
-  assertContent(bytes, at, `manifest ${digest}`)
-  const document = parseManifestOrIndex(bytes, mediaType, `manifest ${digest}`)
+  const { bytes, document } = await fetchDocument(source, digest)
   const made =
     document.kind === 'manifest'
       ? await rewriteManifest(source, { bytes, document }, writer, once)
-      : await rewriteIndex(source, { bytes, entries: document.manifests }, writer, once)
-  await writer.addToIndex(made, name)
+      : await rewriteIndex(source, { bytes, entries: document.manifests }, writer, { ...rewriting, layer: once })
+  await writer.addToIndex(made, rewriting.name)
   return made
 }
 
@@ -49,7 +53,7 @@ async function rewriteIndex(
   source: ImageSource,
   index: { readonly bytes: Uint8Array; readonly entries: readonly Descriptor[] },
   writer: LayoutWriter,
-  rewrite: RewriteLayer,
+  { layer, leavesOut }: Rewriting,
 ): Promise<Descriptor> {
   const manifests: Descriptor[] = []
   for (const entry of index.entries) {
@@ -58,7 +62,8 @@ async function rewriteIndex(
     const document = parseManifestOrIndex(bytes, entry.mediaType, `manifest ${entry.digest}`)
     if (document.kind === 'index')
       throw new ImageError('chain.media-type', `manifest ${entry.digest}: an index in an index`)
-    const { mediaType, digest, size } = await rewriteManifest(source, { bytes, document }, writer, rewrite)
+    if (leavesOut?.(entry, document) === true) continue
+    const { mediaType, digest, size } = await rewriteManifest(source, { bytes, document }, writer, layer)
     manifests.push({ ...entry, mediaType, digest, size })
   }
   const kept = parseJsonObject(index.bytes, 'index', MAX_MANIFEST_BYTES)

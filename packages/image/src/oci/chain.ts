@@ -116,7 +116,12 @@ export async function resolveImage(
   return resolveConfig(source, await resolveManifest(source, digest, options.platform))
 }
 
-async function fetchDocument(source: ImageSource, digest: Digest) {
+/**
+ * A manifest or an index, verified by the digest it was asked for.
+ *
+ * @throws {ImageError} as `parseManifestOrIndex`, and `digest.mismatch`.
+ */
+export async function fetchDocument(source: ImageSource, digest: Digest) {
   const what = `manifest ${digest}`
   const { bytes, mediaType } = await source.readManifest(digest, MAX_MANIFEST_BYTES)
   assertContent(bytes, { digest, size: bytes.length }, what)

@@ -16,20 +16,26 @@ import {
 import type { Command } from 'commander'
 import { UsageError } from '../../output.ts'
 
-/** An image as people name it: `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…`, or `registry.example/app:v1@sha256:…`. */
+/**
+ * An image as people name it: `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…`, or `registry.example/app:v1@sha256:…`. Beside
+ * a digest a tag is for people only.
+ */
 export type ImageAddress =
   | { readonly kind: 'layout'; readonly directory: string; readonly tag?: string; readonly digest?: Digest }
   | { readonly kind: 'registry'; readonly reference: ImageReference }
 
 export function parseAddress(text: string): ImageAddress {
+  if (/^[./~]/.test(text)) throw new UsageError(`${text} is no image`, `a layout in a directory is written oci:${text}`)
   if (!text.startsWith('oci:')) return { kind: 'registry', reference: parseReference(text) }
-  const rest = text.slice('oci:'.length)
-  const at = rest.indexOf('@')
-  if (at >= 0)
-    return { kind: 'layout', directory: rest.slice(0, at), digest: parseDigest(rest.slice(at + 1), 'image digest') }
-  const colon = rest.indexOf(':')
-  if (colon < 0) return { kind: 'layout', directory: rest }
-  return { kind: 'layout', directory: rest.slice(0, colon), tag: rest.slice(colon + 1) }
+  const [, place = '', digest] = /^oci:([^@]*)(?:@(.*))?$/s.exec(text) ?? []
+  const [, directory = '', tag] = /^([^:]*)(?::(.*))?$/s.exec(place) ?? []
+  if (directory === '') throw new UsageError(`${text} names no layout`, 'write oci:DIR, for the one here oci:.')
+  return {
+    kind: 'layout',
+    directory,
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest: parseDigest(digest, 'image digest') }),
+  }
 }
 
 /** How registries are reached; every verb that may speak to one takes these. */

@@ -124,6 +124,7 @@ async function run(
       writer,
     ),
   )
+  for (const digest of made.leftOut) progress.line(`left out ${digest}: an attestation or another artifact, no image`)
   progress.line('opening every layer again, as its recipients will')
   const written = await ImageLayout.open(directory)
   await rehearseDecryption(written, made.digest, made.decryptor)
@@ -148,6 +149,7 @@ function tell(
     image: image.digest,
     out,
     layers: image.layers,
+    ...(image.leftOut.length === 0 ? {} : { leftOut: image.leftOut }),
     rehearsed: rehearsals.map(({ platform, ...rest }) => ({
       platform: `${platform.os}/${platform.architecture}`,
       ...rest,

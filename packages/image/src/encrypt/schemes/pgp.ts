@@ -50,7 +50,10 @@ export async function readPgpPrivateKeys(
     const keys = await (isArmoured(bytes)
       ? library.readPrivateKeys({ armoredKeys: new TextDecoder().decode(bytes) })
       : library.readPrivateKeys({ binaryKeys: bytes }))
-    if (passphrase === undefined) return keys
+    if (passphrase === undefined) {
+      if (keys.some((key) => key.isDecrypted())) return keys
+      throw new Error('all are locked, and no passphrase was given')
+    }
     return await Promise.all(
       keys.map(async (key) => (key.isDecrypted() ? key : await library.decryptKey({ privateKey: key, passphrase }))),
     )

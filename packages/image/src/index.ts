@@ -40,7 +40,8 @@ export {
   pullToDirectory,
   pullToStore,
 } from './pull/pull-image.ts'
-export { SnapshotStore, type StoredImage } from './pull/store.ts'
+export { SnapshotStore } from './pull/store.ts'
+export type { StoredImage } from './pull/stored-image.ts'
 export { checkRebuild, type LayerDifference, type RebuildAnswer } from './diff/check-rebuild.ts'
 export { type Change, diffImages, type FileChange, type ImageDiff, type ImageView } from './diff/diff-images.ts'
 export { type InstalledPackage, isPackageDatabase, listPackages } from './diff/packages.ts'

@@ -75,17 +75,30 @@ export class LayerFetcher {
 
   async #fetch(position: number, blob: Content): Promise<string> {
     const file = path.join(this.#directory, `blob-${position}`)
-    const handle = await open(file, 'wx', 0o600)
+    const handle = await onDisk(blob, open(file, 'wx', 0o600))
     try {
       for await (const chunk of verifiedWhileRead(this.#source.openBlob(blob), blob, `layer ${blob.digest}`)) {
         if (this.#stopped || this.#signal?.aborted === true)
           throw new ImageError('aborted', 'fetching was ended', { cause: this.#signal?.reason })
-        for (let at = 0; at < chunk.length;) at += (await handle.write(chunk, at)).bytesWritten
+        for (let at = 0; at < chunk.length;) at += (await onDisk(blob, handle.write(chunk, at))).bytesWritten
         this.#onBytes(position, chunk.length)
       }
       return file
     } finally {
       await handle.close()
     }
+  }
+}
+
+/** One border for errors of the operating system: a full disk is no bug. */
+async function onDisk<T>({ digest }: Content, action: Promise<T>): Promise<T> {
+  try {
+    return await action
+  } catch (cause) {
+    throw new ImageError(
+      'unpack.filesystem',
+      `layer ${digest}: the file system refused: ${(cause as NodeJS.ErrnoException).code ?? 'unknown'}`,
+      { cause },
+    )
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import { ImageError } from '../errors.ts'
 import { type ByteString, fromText, toByteString, toFsPath } from '../tar/format.ts'
+import { withAccess } from '../unpack/owner-access.ts'
 import { checkTwin, type DirectoryNode, join, newDirectory, type Tree } from '../unpack/tree.ts'
 
 /** What stands at one path of a snapshot. `link` numbers the names of one file that has several. */
@@ -32,6 +33,7 @@ export function listSnapshot(root: string): string {
   const visit = (path: ByteString): void => {
     const file = toFsPath(path === '' ? fromText(root) : `${fromText(root)}/${path}`)
     const stat = lstatSync(file, { bigint: true })
+    const mode = Number(stat.mode & 0o7777n)
     const directory = stat.isDirectory()
     let link = 0
     if (!directory && stat.nlink > 1n && stat.rdev === 0n && !stat.isCharacterDevice()) {
@@ -41,27 +43,20 @@ export function listSnapshot(root: string): string {
     const [kind, content]: [ListingEntry[1], string] = directory
       ? ['directory', '']
       : stat.isFile()
-        ? ['file', hashFile(file, buffer)]
+        ? ['file', withAccess(file, mode, 0o400, () => hashFile(file, buffer))]
         : stat.isSymbolicLink()
           ? ['symlink', toByteString(readlinkSync(file, { encoding: 'buffer' }))]
           : stat.isCharacterDevice() && stat.rdev === 0n
             ? ['whiteout', '']
             : ['special', `${stat.mode >> 12n}:${stat.rdev}`]
     const mtime = kind === 'whiteout' ? '0' : String(stat.mtimeNs)
-    const entry: ListingEntry = [
-      path,
-      kind,
-      Number(stat.mode & 0o7777n),
-      Number(stat.uid),
-      Number(stat.gid),
-      mtime,
-      content,
-      link,
-    ]
+    const entry: ListingEntry = [path, kind, mode, Number(stat.uid), Number(stat.gid), mtime, content, link]
     lines.push(`${JSON.stringify(entry)}\n`)
     if (directory)
-      for (const name of readdirSync(file, { encoding: 'buffer' }).sort(Buffer.compare))
-        visit(join(path, toByteString(name)))
+      withAccess(file, mode, 0o500, () => {
+        for (const name of readdirSync(file, { encoding: 'buffer' }).sort(Buffer.compare))
+          visit(join(path, toByteString(name)))
+      })
   }
   try {
     visit('')

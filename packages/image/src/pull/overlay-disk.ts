@@ -3,6 +3,7 @@ import { ImageError } from '../errors.ts'
 import { type ByteString, fromText, toByteString, toDisplay, toFsPath } from '../tar/format.ts'
 import { attempt, Disk, type Ownership } from '../unpack/disk.ts'
 import type { Meter } from '../unpack/limits.ts'
+import { withAccess } from '../unpack/owner-access.ts'
 import type { UnpackProfile } from '../unpack/profile.ts'
 import { readAttributes, type SpecialNodes } from '../unpack/special-nodes.ts'
 import { type DirectoryNode, join, type Metadata, type Tree, type TreeNode } from '../unpack/tree.ts'
@@ -179,7 +180,8 @@ export class OverlayDisk extends Disk {
     } else if (node.kind === 'file') {
       // many names of one large file are small in a layer, and each would be copied whole
       this.#meter.countFile(size, path)
-      attempt(path, () => copyFileSync(from, this.at(path), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE))
+      const copy = () => copyFileSync(from, this.at(path), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+      attempt(path, () => withAccess(from, metadata.mode, 0o400, copy))
       this.describe(path, metadata)
       if (this.#keepsAttributes) this.#copyAttributes(path, layer)
     } else throw new ImageError('unpack.link', 'a hard link to a device of a lower layer', { entry: toDisplay(path) })

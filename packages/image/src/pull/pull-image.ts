@@ -15,6 +15,7 @@ import type { Dropped } from '../unpack/apply-layer.ts'
 import type { Ownership } from '../unpack/disk.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from '../unpack/limits.ts'
 import { type EncryptionRules, openLayers, type ReadableLayer, storedUse } from '../unpack/open-layer.ts'
+import { removeTree } from '../unpack/owner-access.ts'
 import type { UnpackProfile } from '../unpack/profile.ts'
 import { SpecialNodes } from '../unpack/special-nodes.ts'
 import { Tree } from '../unpack/tree.ts'
@@ -24,7 +25,8 @@ import { snapshotIds } from './chain-id.ts'
 import { LayerFetcher } from './fetch-layers.ts'
 import { replayListing } from './listing.ts'
 import { OverlayDisk } from './overlay-disk.ts'
-import type { LayerCheck, SnapshotStore, StoredImage } from './store.ts'
+import type { LayerCheck, SnapshotStore } from './store.ts'
+import type { StoredImage } from './stored-image.ts'
 
 /** What a policy judges. Nothing behind the manifest was fetched yet. */
 export interface PullSubject extends ResolvedManifest {
@@ -91,6 +93,7 @@ export async function pullToStore(
 ): Promise<PullReport> {
   const { image, layers } = await admit(request)
   const chain = snapshotIds(layers)
+  using _ = store.hold(chain)
   const limits = { ...DEFAULT_UNPACK_LIMITS, ...request.limits }
   const meter = new Meter(limits)
   for (const { layer } of layers) meter.checkStored(layer.descriptor)
@@ -220,7 +223,7 @@ async function assemble(work: Work, checks: readonly LayerCheck[]): Promise<void
     }
   } finally {
     await fetcher.stop()
-    rmSync(staging, { recursive: true, force: true })
+    removeTree(staging)
   }
 }
 
@@ -260,7 +263,7 @@ async function unpackOne(
     const chainId = chain[number]
     if (chainId !== undefined) store.addLayer(chainId, staged)
   } finally {
-    rmSync(staged, { recursive: true, force: true })
+    removeTree(staged)
   }
 }
 

@@ -1,25 +1,25 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { ImageError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex, digestOf, parseDigest } from '../oci/digest.ts'
-import { asObject, asString, asStringList, asArray, member, parseJsonObject } from '../oci/json.ts'
 import type { UnpackProfile } from '../unpack/profile.ts'
 import { firstDifference, listSnapshot, type ListingEntry, parseListing } from './listing.ts'
-
-/** What the store remembers of an image that was pulled and accepted. */
-export interface StoredImage {
-  /** Normal references it was accepted for, sorted. Each pull under another name was checked for that name. */
-  readonly references: readonly string[]
-  readonly manifestDigest: Digest
-  readonly configDigest: Digest
-  readonly diffIds: readonly Digest[]
-  /** Snapshots, lowest first. */
-  readonly chain: readonly Digest[]
-  /** Bytes as the registry sent them. */
-  readonly manifest: string
-  readonly config: string
-}
+import { removeTree } from '../unpack/owner-access.ts'
+import { takeLock } from './store-lock.ts'
+import { readRecord, type StoredImage } from './stored-image.ts'
 
 /** What became of a stored snapshot. */
 export type LayerCheck =
@@ -27,10 +27,9 @@ export type LayerCheck =
   | { readonly kind: 'intact'; readonly entries: readonly ListingEntry[] }
   | { readonly kind: 'corrupt'; readonly difference: string }
 
-const MAX_RECORD_BYTES = 32 * 1024 * 1024
-
 /**
- * Unpacked layers and accepted images on disk, for one process at a time.
+ * Unpacked layers and accepted images on disk, for one process at a time; that process may pull and remove several
+ * images at once.
  *
  * The directory must belong to who uses it and be closed to all others: a snapshot is compared with its listing
  * before it is used again, which finds damage and accidents, but whoever can write here can write the listing too.
@@ -38,6 +37,8 @@ const MAX_RECORD_BYTES = 32 * 1024 * 1024
 export class SnapshotStore {
   readonly directory: string
   readonly #lock: string
+  /** Snapshots that a pull under way needs, and how many do. */
+  readonly #held = new Map<Digest, number>()
 
   private constructor(directory: string, lock: string) {
     this.directory = directory
@@ -50,18 +51,19 @@ export class SnapshotStore {
    *   `store.corrupt` when it was made for another profile.
    */
   static open(directory: string, profile: UnpackProfile): SnapshotStore {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    onDisk(directory, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
     const stat = lstatSync(directory)
     if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0)
       throw new ImageError('store.filesystem', `${directory}: must be a directory of this user with mode 0700`)
-    const lock = takeLock(path.join(directory, 'lock'))
-    const store = new SnapshotStore(directory, lock)
+    const store = new SnapshotStore(directory, takeLock(directory))
     try {
-      store.#checkFormat(JSON.stringify({ version: 1, profile }))
-      for (const name of ['layers', 'images']) mkdirSync(path.join(directory, name), { recursive: true, mode: 0o700 })
-      // what a process that was killed left half done
-      rmSync(path.join(directory, 'staging'), { recursive: true, force: true })
-      mkdirSync(path.join(directory, 'staging'), { mode: 0o700 })
+      onDisk(directory, () => {
+        store.#checkFormat(JSON.stringify({ version: 1, profile }))
+        for (const name of ['layers', 'images']) mkdirSync(path.join(directory, name), { recursive: true, mode: 0o700 })
+        // what a process that was killed left half done
+        removeTree(path.join(directory, 'staging'))
+        mkdirSync(path.join(directory, 'staging'), { mode: 0o700 })
+      })
       return store
     } catch (error) {
       store.close()
@@ -76,8 +78,22 @@ export class SnapshotStore {
   /** A private directory on the store's file system; the caller removes it. */
   staging(): string {
     const directory = path.join(this.directory, 'staging', randomBytes(12).toString('hex'))
-    mkdirSync(directory, { mode: 0o700 })
+    onDisk(directory, () => mkdirSync(directory, { mode: 0o700 }))
     return directory
+  }
+
+  /** Keeps snapshots from being removed until the result is disposed of: a pull builds on those that it found. */
+  hold(chain: readonly Digest[]): Disposable {
+    for (const chainId of chain) this.#held.set(chainId, (this.#held.get(chainId) ?? 0) + 1)
+    return {
+      [Symbol.dispose]: () => {
+        for (const chainId of chain) {
+          const left = (this.#held.get(chainId) ?? 0) - 1
+          if (left > 0) this.#held.set(chainId, left)
+          else this.#held.delete(chainId)
+        }
+      },
+    }
   }
 
   /** Root of a snapshot. */
@@ -93,7 +109,7 @@ export class SnapshotStore {
     const layer = this.#layer(chainId)
     if (!existsSync(layer)) return { kind: 'absent' }
     const corrupt = (difference: string): LayerCheck => {
-      rmSync(layer, { recursive: true, force: true })
+      removeTree(layer)
       return { kind: 'corrupt', difference }
     }
     try {
@@ -108,23 +124,29 @@ export class SnapshotStore {
     }
   }
 
-  /** Publishes a finished snapshot in one rename. */
+  /** Publishes a finished snapshot in one rename; where another pull has made the same meanwhile, that one stays. */
   addLayer(chainId: Digest, staged: string): void {
     const listing = listSnapshot(path.join(staged, 'diff'))
-    writeFileSync(path.join(staged, 'listing'), listing)
-    writeFileSync(path.join(staged, 'listing.digest'), digestOf(Buffer.from(listing)))
     const layer = this.#layer(chainId)
-    mkdirSync(path.dirname(layer), { recursive: true, mode: 0o700 })
-    renameSync(staged, layer)
+    onDisk(layer, () => {
+      writeFileSync(path.join(staged, 'listing'), listing)
+      writeFileSync(path.join(staged, 'listing.digest'), digestOf(Buffer.from(listing)))
+      mkdirSync(path.dirname(layer), { recursive: true, mode: 0o700 })
+      if (!existsSync(layer)) renameSync(staged, layer)
+    })
   }
 
   putImage(image: Omit<StoredImage, 'references'>, reference: string): StoredImage {
-    const before = this.find(image.manifestDigest)
-    const references = [...new Set([...(before?.references ?? []), reference])].sort()
+    // a damaged record counts for nothing: the image was accepted anew, under the name that it was asked by
+    const before = this.#readable(image.manifestDigest)?.references ?? []
+    const references = [...new Set([...before, reference])].sort()
     const record: StoredImage = { ...image, references }
     const temporary = path.join(this.directory, 'staging', randomBytes(12).toString('hex'))
-    writeFileSync(temporary, JSON.stringify(record))
-    renameSync(temporary, this.#record(image.manifestDigest))
+    onDisk(temporary, () => {
+      writeFileSync(temporary, JSON.stringify(record), { flush: true })
+      renameSync(temporary, this.#record(image.manifestDigest))
+      syncDirectory(path.join(this.directory, 'images'))
+    })
     return record
   }
 
@@ -133,13 +155,9 @@ export class SnapshotStore {
     return existsSync(file) ? readRecord(readFileSync(file), manifestDigest) : undefined
   }
 
+  /** @throws {ImageError} `store.corrupt` for a record that is damaged: pulling or removing that image mends it. */
   list(): readonly StoredImage[] {
-    return readdirSync(path.join(this.directory, 'images'))
-      .sort()
-      .map((name) => {
-        const digest = parseDigest(name.replace('-', ':').replace(/\.json$/, ''), 'image record')
-        return readRecord(readFileSync(path.join(this.directory, 'images', name)), digest)
-      })
+    return this.#images().flatMap((digest) => this.find(digest) ?? [])
   }
 
   /** Directories for an overlay mount, topmost first, as `lowerdir` wants them. */
@@ -148,21 +166,54 @@ export class SnapshotStore {
   }
 
   /**
-   * Forgets an image and takes away the snapshots that no other image needs.
+   * Forgets an image and takes away the snapshots that no image needs any more, those of pulls that failed among them.
    *
-   * @param inUse - Snapshots that are mounted.
-   * @throws {ImageError} `store.missing`, `store.busy`.
+   * @throws {ImageError} `store.missing`; `store.busy` while one of its snapshots is mounted.
    */
-  remove(manifestDigest: Digest, inUse: ReadonlySet<Digest> = new Set()): void {
-    const image = this.find(manifestDigest)
-    if (image === undefined) throw new ImageError('store.missing', `no image ${manifestDigest}`)
-    const mounted = image.chain.find((chainId) => inUse.has(chainId))
-    if (mounted !== undefined)
+  remove(manifestDigest: Digest): void {
+    const record = this.#record(manifestDigest)
+    if (!existsSync(record)) throw new ImageError('store.missing', `no image ${manifestDigest}`)
+    const needed = this.#neededByOthers(manifestDigest)
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    const isMounted = (chainId: Digest) => mounts.includes(`/${digestHex(chainId)}/diff`)
+    const mounted = this.#readable(manifestDigest)?.chain.find(isMounted)
+    if (mounted !== undefined && needed?.has(mounted) !== true)
       throw new ImageError('store.busy', `image ${manifestDigest}: snapshot ${mounted} is mounted`)
-    rmSync(this.#record(manifestDigest))
-    const needed = new Set(this.list().flatMap((other) => other.chain))
-    for (const chainId of image.chain)
-      if (!needed.has(chainId)) rmSync(this.#layer(chainId), { recursive: true, force: true })
+    onDisk(record, () => {
+      rmSync(record)
+      if (needed === undefined) return
+      for (const chainId of this.#snapshots())
+        if (!needed.has(chainId) && !this.#held.has(chainId) && !isMounted(chainId)) removeTree(this.#layer(chainId))
+    })
+  }
+
+  /** `undefined` where a record is damaged: nobody knows then what its image needs. */
+  #neededByOthers(manifestDigest: Digest): ReadonlySet<Digest> | undefined {
+    const others = this.#images().filter((other) => other !== manifestDigest)
+    const images = others.map((other) => this.#readable(other))
+    return images.includes(undefined) ? undefined : new Set(images.flatMap((image) => image?.chain ?? []))
+  }
+
+  #readable(manifestDigest: Digest): StoredImage | undefined {
+    try {
+      return this.find(manifestDigest)
+    } catch (error) {
+      if (error instanceof ImageError && error.code === 'store.corrupt') return undefined
+      throw error
+    }
+  }
+
+  #images(): readonly Digest[] {
+    return readdirSync(path.join(this.directory, 'images'))
+      .sort()
+      .map((name) => parseDigest(name.replace('-', ':').replace(/\.json$/, ''), 'image record'))
+  }
+
+  #snapshots(): readonly Digest[] {
+    const layers = path.join(this.directory, 'layers')
+    return readdirSync(layers).flatMap((algorithm) =>
+      readdirSync(path.join(layers, algorithm)).map((hex) => parseDigest(`${algorithm}:${hex}`, 'snapshot')),
+    )
   }
 
   #layer(chainId: Digest): string {
@@ -182,55 +233,24 @@ export class SnapshotStore {
   }
 }
 
-/** Verified like everything else that comes from outside the process. */
-function readRecord(bytes: Uint8Array, manifestDigest: Digest): StoredImage {
-  const what = `image record ${manifestDigest}`
-  const object = parseJsonObject(bytes, what, MAX_RECORD_BYTES)
-  const digests = (name: string) =>
-    asArray(member(object, name), `${what}.${name}`, 512).map((text) => parseDigest(text, what))
-  const record: StoredImage = {
-    references: asStringList(member(asObject(object, what), 'references'), `${what}.references`),
-    manifestDigest: parseDigest(member(object, 'manifestDigest'), what),
-    configDigest: parseDigest(member(object, 'configDigest'), what),
-    diffIds: digests('diffIds'),
-    chain: digests('chain'),
-    manifest: asString(member(object, 'manifest'), `${what}.manifest`),
-    config: asString(member(object, 'config'), `${what}.config`),
-  }
-  const actual = [record.manifest, record.config].map((text, i) =>
-    digestOf(Buffer.from(text, 'base64'), digestAlgorithm(i === 0 ? record.manifestDigest : record.configDigest)),
-  )
-  if (record.manifestDigest !== manifestDigest || actual[0] !== manifestDigest || actual[1] !== record.configDigest)
-    throw new ImageError('store.corrupt', `${what}: its documents do not have its digests`)
-  return record
-}
-
-/** The lock names its process; one that no longer runs holds nothing. */
-function takeLock(file: string): string {
-  const own = `${process.pid} ${startTime(process.pid) ?? ''}`
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      writeFileSync(file, own, { flag: 'wx', mode: 0o600 })
-      return file
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-        throw new ImageError('store.filesystem', `${file}: cannot be written`, { cause: error })
-      const holder = readFileSync(file, 'utf8')
-      const [pid = '', started = ''] = holder.split(' ')
-      if (startTime(Number(pid)) === started)
-        throw new ImageError('store.busy', `${file}: process ${pid} has the store open`)
-      rmSync(file, { force: true })
-    }
-  }
-  throw new ImageError('store.busy', `${file}: another process is opening the store`)
-}
-
-/** Field 22 of /proc/<pid>/stat: tells a process from a later one of the same number. */
-function startTime(pid: number): string | undefined {
+/** One border for errors of the operating system: a full disk is no bug. */
+function onDisk<T>(place: string, action: () => T): T {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-  } catch {
-    return undefined
+    return action()
+  } catch (cause) {
+    if (cause instanceof ImageError) throw cause
+    throw new ImageError('store.filesystem', `${place}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown'}`, {
+      cause,
+    })
+  }
+}
+
+/** Makes a rename durable. */
+function syncDirectory(directory: string): void {
+  const handle = openSync(directory, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
   }
 }

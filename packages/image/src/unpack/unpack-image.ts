@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { ImageError } from '../errors.ts'
 import { type ImageSource, type ResolvedImage, resolveImage } from '../oci/chain.ts'
@@ -7,6 +7,7 @@ import type { Platform } from '../oci/platform.ts'
 import type { ApplyPorts, Dropped } from './apply-layer.ts'
 import { Disk, type Ownership } from './disk.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from './limits.ts'
+import { removeTree } from './owner-access.ts'
 import { HARDENED, type UnpackProfile } from './profile.ts'
 import { type EncryptionRules, openLayers, type ReadableLayer, storedUse } from './open-layer.ts'
 import { SpecialNodes } from './special-nodes.ts'
@@ -78,7 +79,7 @@ export async function unpackResolved(
     renameSync(root, target)
     return report
   } finally {
-    rmSync(staging, { recursive: true, force: true })
+    removeTree(staging)
   }
 }
 

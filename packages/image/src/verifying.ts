@@ -17,14 +17,8 @@ export {
 } from './signature/stored-signature.ts'
 export { type Signer, type SignerTrust, verifyCosignSignature } from './signature/verify-cosign.ts'
 export { type KeyRing, parseKeyRing, type SimpleTrust, verifySimpleSignature } from './signature/verify-simple.ts'
-export {
-  type BundleContent,
-  type BundleTrust,
-  parseTrustedRoot,
-  rootOf,
-  type SigstoreRoot,
-  verifyBundle,
-} from './signature/verify-bundle.ts'
+export { type BundleContent, type BundleTrust, verifyBundle } from './signature/verify-bundle.ts'
+export { parseTrustedRoot, rootOf, type SigstoreRoot } from './signature/sigstore-root.ts'
 export {
   findLookasideSignatures,
   findSigstoreSignatures,

@@ -50,7 +50,11 @@ export function parseSigningKey(
 ): SigningKey {
   const { what = 'private key' } = options
   const [, label = '', body = ''] = PEM.exec(pem) ?? []
-  if (label === '') throw new ImageError('key.malformed', `${what}: not one PEM block`)
+  if (label === '')
+    throw new ImageError(
+      'key.malformed',
+      `${what}: not one PEM block${pem.includes('BEGIN EC PARAMETERS') ? ': take EC PARAMETERS out, the key names its curve' : ''}`,
+    )
   if (label.includes('PUBLIC'))
     throw new ImageError('key.malformed', `${what}: a public key, and a private one is wanted`)
   const input = ENCRYPTED.includes(label)

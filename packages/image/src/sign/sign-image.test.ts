@@ -206,6 +206,14 @@ describe('GU-10 CS-10 bundles that refer to the image', () => {
 })
 
 describe('private keys', () => {
+  test('a file of OpenSSL that begins with EC PARAMETERS is told what to do', () => {
+    const file =
+      '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\n'
+    expect(() => parseSigningKey(file)).toThrow(
+      expect.objectContaining({ code: 'key.malformed', message: expect.stringContaining('take EC PARAMETERS out') }),
+    )
+  })
+
   test('a fresh pair opens with its passphrase only', () => {
     const { privatePem, publicPem } = generateSigningKey('open sesame')
     const key = parseSigningKey(privatePem, { passphrase: 'open sesame' })

@@ -16,6 +16,15 @@ export interface CertifiedSigner {
   readonly hosts: readonly string[]
 }
 
+/** @throws {ImageError} `signature.malformed` */
+export function readCertificate(der: Uint8Array, place: string): x509.Certificate {
+  try {
+    return x509.parseCertificate(der)
+  } catch (cause) {
+    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
+  }
+}
+
 /** @throws {ImageError} `signature.malformed`, `signature.mismatch` for a certificate that names two issuers. */
 export function readSigner(leaf: x509.Certificate, place: string): CertifiedSigner {
   const issuer = fulcioIssuer(leaf, place)

@@ -89,6 +89,12 @@ function algorithmOf(key: KeyObject, what: string): SignatureAlgorithm {
   }
 }
 
+/** Over any curve SHA-256, as skopeo has it, and of the larger ones the hash of their own strength, as cosign 3 signs. */
+const EC_HASHES: Partial<Record<SignatureAlgorithm, readonly string[]>> = {
+  ECDSA_P384_SHA256: ['sha256', 'sha384'],
+  ECDSA_P521_SHA256: ['sha256', 'sha512'],
+}
+
 /** True where `signature` is over exactly `data`. Never throws. */
 export function isSignedBy(
   { key, algorithm }: VerificationKey,
@@ -103,7 +109,8 @@ export function isSignedBy(
       return verify('sha256', data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }, signature)
     if (chosen === 'RSASSA_PKCS1V15_SHA256')
       return verify('sha256', data, { key, padding: constants.RSA_PKCS1_PADDING }, signature)
-    return verify('sha256', data, { key, dsaEncoding: 'der' }, signature)
+    const hashes = EC_HASHES[chosen] ?? ['sha256']
+    return hashes.some((hash) => verify(hash, data, { key, dsaEncoding: 'der' }, signature))
   } catch {
     return false // OpenSSL throws on a signature that is not even the right shape
   }

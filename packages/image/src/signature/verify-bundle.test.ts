@@ -1,3 +1,4 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import {
   AUTHORITY,
   derWriter as d,
@@ -15,11 +16,12 @@ import { describe, expect, test } from 'vitest'
 import { ImageError } from '../errors.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { signingKey } from '../sign/private-key.ts'
-import { signBundle, signStatement } from '../sign/sign-bundle.ts'
+import { signBundle, signStatement, toBeSigned } from '../sign/sign-bundle.ts'
 import { subjectFor } from '../statement/statement.ts'
 import { ownLog } from '../testing/own-log.ts'
 import { newKey } from '../testing/signing.ts'
-import { type BundleTrust, parseTrustedRoot, rootOf, verifyBundle } from './verify-bundle.ts'
+import { parseTrustedRoot, rootOf } from './sigstore-root.ts'
+import { type BundleTrust, verifyBundle } from './verify-bundle.ts'
 
 interface Json {
   [member: string]: any
@@ -127,6 +129,40 @@ describe.skipIf(missingVectors())('GU-10 H04 recorded bundles, offline, under a 
     )
   })
 })
+
+test.each([
+  ['P-384', 'sha384', 'SHA2_384'],
+  ['P-521', 'sha512', 'SHA2_512'],
+] as const)(
+  'GU-10 a bundle by a key on %s is over %s, as cosign 3 signs, or over SHA-256',
+  (namedCurve, hash, algorithm) => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve })
+    const key = signingKey(privateKey)
+    const trust: BundleTrust = { kind: 'keys', keys: [key.public] }
+    const statement = signStatement({ digest: parseDigest(`sha256:${'a'.repeat(64)}`), dockerReference: 'r.example/a' })
+    const ours = JSON.parse(new TextDecoder().decode(signBundle(statement, key))) as Json
+    expect(verifyBundle(signature(ours), trust).signer.keyId).toBe(key.public.id)
+    const over = (by: string) => ({
+      ...ours,
+      dsseEnvelope: {
+        ...ours['dsseEnvelope'],
+        signatures: [{ sig: sign(by, toBeSigned(statement), privateKey).toString('base64') }],
+      },
+    })
+    expect(verifyBundle(signature(over(hash)), trust).signer.keyId).toBe(key.public.id)
+    expect(() => verifyBundle(signature(over('sha1')), trust)).toThrow(
+      expect.objectContaining({ code: 'signature.unverified' }),
+    )
+    const { dsseEnvelope: _, ...material } = ours
+    const artifact = new Uint8Array([1, 2, 3])
+    const message = {
+      messageDigest: { algorithm, digest: createHash(hash).update(artifact).digest('base64') },
+      signature: sign(hash, artifact, privateKey).toString('base64'),
+    }
+    const { content } = verifyBundle(signature({ ...material, messageSignature: message }), trust, [artifact])
+    expect(content).toEqual({ kind: 'artifact', artifact })
+  },
+)
 
 describe('H04 a log entry must be about this signature by this signer', () => {
   const signer = newKey()

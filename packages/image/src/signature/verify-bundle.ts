@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type KeyObject } from 'node:crypto'
 import {
   type Bundle,
   BUNDLE_V03_LEGACY_MEDIA_TYPE,
@@ -6,24 +6,18 @@ import {
   bundleFromJSON,
   type TransparencyLogEntry,
 } from '@sigstore/bundle'
-import { TrustedRoot } from '@sigstore/protobuf-specs'
-import {
-  toSignedEntity,
-  toTrustMaterial,
-  type TrustMaterial,
-  type SignedEntity,
-  VerificationError,
-  Verifier,
-} from '@sigstore/verify'
-import { x509 } from '@vouchsafe/core'
+import { HashAlgorithm } from '@sigstore/protobuf-specs'
+import { toSignedEntity, type TrustMaterial, type SignedEntity, VerificationError, Verifier } from '@sigstore/verify'
+import { preAuthEncoding, type x509 } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
 import { member } from '../oci/json.ts'
 import { IN_TOTO, MAX_STATEMENT_BYTES, parseStatement, type Statement } from '../statement/statement.ts'
-import { assertSignsCode, readSigner } from './certified-signer.ts'
+import { assertSignsCode, readCertificate, readSigner } from './certified-signer.ts'
 import { assertLogged } from './logged-signer.ts'
 import { parseSignedJson } from './signed-json.ts'
+import type { SigstoreRoot } from './sigstore-root.ts'
 import type { BundleSignature } from './stored-signature.ts'
-import { type VerificationKey, verificationKey } from './verification-key.ts'
+import { isSignedBy, type VerificationKey, verificationKey } from './verification-key.ts'
 import type { Signer } from './verify-cosign.ts'
 
 /** Who may have signed a bundle. Everything is given; nothing is fetched. */
@@ -36,11 +30,6 @@ export type BundleTrust =
       readonly identity: { readonly subject: string; readonly issuer: string } | 'any-identity'
     }
 
-/** CAs, transparency logs and timestamp authorities, as a trusted_root.json holds them. */
-export interface SigstoreRoot {
-  readonly material: TrustMaterial
-}
-
 /** What a bundle signs, after all checks. */
 export type BundleContent =
   | { readonly kind: 'statement'; readonly statement: Statement }
@@ -49,58 +38,6 @@ export type BundleContent =
 
 const MAX_BUNDLE_BYTES = MAX_STATEMENT_BYTES * 1.5
 const MAX_ENTRIES = 16
-
-/** @throws {ImageError} `signature.malformed` */
-export function parseTrustedRoot(bytes: Uint8Array, what = 'trusted root'): SigstoreRoot {
-  const object = parseSignedJson(bytes, what, 4 * 1024 * 1024)
-  try {
-    return { material: trustMaterial(object) }
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
-  }
-}
-
-/** Roots made of single keys and certificates, as policies name them. Valid at any time: their files are their limit. */
-export function rootOf(parts: {
-  readonly authorities?: readonly (readonly Uint8Array[])[]
-  readonly logKeys: readonly VerificationKey[]
-}): SigstoreRoot {
-  const always = { start: new Date(0), end: new Date(8_640_000_000_000_000) }
-  const authorities = { certificateAuthorities: [] as object[] }
-  for (const chain of parts.authorities ?? [])
-    authorities.certificateAuthorities.push({
-      certChain: { certificates: chain.map((der) => ({ rawBytes: Buffer.from(der).toString('base64') })) },
-    })
-  const { certificateAuthorities } = trustMaterial({ ...authorities, tlogs: [] })
-  const tlogs = parts.logKeys.map(({ id, key }) => ({
-    logID: Buffer.from(id, 'hex'),
-    baseURL: '',
-    publicKey: key,
-    validFor: always,
-  }))
-  return {
-    material: {
-      certificateAuthorities,
-      timestampAuthorities: [],
-      tlogs,
-      ctlogs: [],
-      publicKey: () => {
-        throw new Error('no key')
-      },
-    },
-  }
-}
-
-/** The library passes over critical extensions: a CA that may certify some names only would certify any. */
-function trustMaterial(json: object): TrustMaterial {
-  const root = TrustedRoot.fromJSON(json)
-  for (const { rawBytes } of root.certificateAuthorities.flatMap(({ certChain }) => certChain?.certificates ?? [])) {
-    const { label, demanding } = certificate(rawBytes, 'CA')
-    if (demanding.length > 0)
-      throw new ImageError('signature.untrusted', `CA ${label}: critical extension ${demanding[0]} is not handled`)
-  }
-  return toTrustMaterial(root)
-}
 
 /**
  * Checks a sigstore bundle offline: the signature by a trusted key or a certificate of a trusted CA, the log's promise
@@ -134,6 +71,13 @@ export function verifyBundle(
   return { content: { kind: 'statement', statement: parseStatement(new Uint8Array(payload), place) }, signer }
 }
 
+/** Of a message; cosign takes the one of the key's strength. */
+const HASHES: Partial<Record<HashAlgorithm, string>> = {
+  [HashAlgorithm.SHA2_256]: 'sha256',
+  [HashAlgorithm.SHA2_384]: 'sha384',
+  [HashAlgorithm.SHA2_512]: 'sha512',
+}
+
 /** The bundle's own digest only says which bytes to try: the signature is checked over the bytes. */
 function signedOf(
   { messageSignature }: Extract<Bundle['content'], { $case: 'messageSignature' }>,
@@ -142,8 +86,10 @@ function signedOf(
 ): Uint8Array {
   if (artifacts.length === 0)
     throw new ImageError('signature.mismatch', `${place}: signs bytes, and a statement is wanted`)
-  const digest = messageSignature.messageDigest?.digest
-  const artifact = artifacts.find((bytes) => digest?.equals(createHash('sha256').update(bytes).digest()))
+  const { messageDigest } = messageSignature
+  const hash = messageDigest === undefined ? undefined : HASHES[messageDigest.algorithm]
+  if (hash === undefined) throw new ImageError('signature.malformed', `${place}: names no digest that is known`)
+  const artifact = artifacts.find((bytes) => messageDigest?.digest.equals(createHash(hash).update(bytes).digest()))
   if (artifact === undefined) throw new ImageError('signature.mismatch', `${place}: is about another image`)
   return artifact
 }
@@ -190,12 +136,28 @@ function withoutStrangers(entity: SignedEntity, material: TrustMaterial): Signed
   return { ...entity, timestamps: entity.timestamps.filter(({ $case }) => $case === 'transparency-log') }
 }
 
+/** The library checks by SHA-256 alone: whether a signature is good is for our own reader of keys to say. */
 function toEntity(bundle: Bundle, artifact: Uint8Array | undefined, place: string): SignedEntity {
   try {
-    return toSignedEntity(bundle, artifact === undefined ? undefined : Buffer.from(artifact))
+    const entity = toSignedEntity(bundle, artifact === undefined ? undefined : Buffer.from(artifact))
+    const { signature: content } = entity
+    const signed = artifact ?? envelopeBytes(bundle)
+    const signature = {
+      signature: content.signature,
+      compareSignature: (other: Buffer) => content.compareSignature(other),
+      compareDigest: (digest: Buffer) => content.compareDigest(digest),
+      verifySignature: (key: KeyObject) => isSignedBy(verificationKey(key, place), signed, content.signature),
+    }
+    return { ...entity, signature }
   } catch (cause) {
     throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
   }
+}
+
+function envelopeBytes({ content }: Bundle): Uint8Array {
+  if (content.$case !== 'dsseEnvelope') throw new Error('no envelope')
+  const { payload, payloadType } = content.dsseEnvelope
+  return preAuthEncoding(payloadType, payload)
 }
 
 /** The hint in the bundle is the signer's word: every trusted key is tried instead. */
@@ -273,16 +235,8 @@ function leafOf({ verificationMaterial: { content } }: Bundle, place: string): x
     case 'publicKey':
       return undefined
     case 'certificate':
-      return certificate(content.certificate.rawBytes, place)
+      return readCertificate(content.certificate.rawBytes, place)
     case 'x509CertificateChain':
-      return certificate(content.x509CertificateChain.certificates[0]?.rawBytes ?? new Uint8Array(), place)
-  }
-}
-
-function certificate(der: Uint8Array, place: string): x509.Certificate {
-  try {
-    return x509.parseCertificate(der)
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
+      return readCertificate(content.x509CertificateChain.certificates[0]?.rawBytes ?? new Uint8Array(), place)
   }
 }

@@ -83,7 +83,7 @@ describe('CS-85 signatures of images in the ledger', () => {
     const { signatures } = await a.owner.listSignatures(image as Digest)
     expect(signatures).toHaveLength(2)
     for (const { record } of signatures)
-      expect(await verifySignatureRecord(fromBase64(record))).toMatchObject({ image, keyId: ann.public.id })
+      expect(await verifySignatureRecord(fromBase64(record))).toMatchObject({ image, key: { id: ann.public.id } })
     expect(await world.b.owner.listSignatures(image as Digest)).toEqual({ signatures: [] })
   })
 

@@ -23,7 +23,7 @@ export async function recordSignature(
 ): Promise<z.input<typeof wire.recordSignatureResponse>> {
   const tenant = context.tenant.id
   const record = fromBase64(body.record, 'record')
-  const { id, keyId, form, image: signed } = await verify(record)
+  const { id, key, form, image: signed } = await verify(record)
   const image = parseDigest(signed, 'record.image')
   const before = await find(services, tenant, image, id)
   if (before !== null) return { ...(await shown(services, tenant, before)), repeated: true }
@@ -34,7 +34,7 @@ export async function recordSignature(
         kind: 'signature.recorded',
         subject: image,
         digest: digestOf(record, nodeCrypto),
-        facts: { key: keyId, form, by: caller.principal.party },
+        facts: { key: key.id, form, by: caller.principal.party },
       },
       changes: [
         { change: 'nonce.consume', nonce: caller.nonce },
@@ -42,7 +42,7 @@ export async function recordSignature(
       ],
       signer: context.logSigner,
     })
-    services.log('signature.recorded', { tenant, image, key: keyId, form })
+    services.log('signature.recorded', { tenant, image, key: key.id, form })
     return { ...(await shown(services, tenant, { image, id, record, seq })), repeated: false }
   } catch (error) {
     // somebody else showed it meanwhile

@@ -29,7 +29,7 @@ describe('CS-85 a signature that is checked by its record alone', () => {
     ['in a bundle', bundle],
   ])('%s: who signed which image', async (_where, signature) => {
     const record = writeSignatureRecord(image, ann.public, signature)
-    const signer = { image, keyId: ann.public.id, algorithm: 'ECDSA_P256_SHA256', form: signature.kind }
+    const signer = { image, key: { id: ann.public.id, algorithm: 'ECDSA_P256_SHA256' }, form: signature.kind }
     expect(await verifySignatureRecord(record)).toMatchObject(signer)
     expect(signatureOf(record).kind).toBe(signature.kind)
   })

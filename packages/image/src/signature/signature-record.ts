@@ -6,7 +6,7 @@ import { asObject, member } from '../oci/json.ts'
 import { PREDICATES, subjectFor } from '../statement/statement.ts'
 import { parseSignedJson, readBase64 } from './signed-json.ts'
 import { ANNOTATION, type BundleSignature, type CosignSignature } from './stored-signature.ts'
-import { parsePublicKey, type SignatureAlgorithm, type VerificationKey } from './verification-key.ts'
+import { parsePublicKey, type VerificationKey } from './verification-key.ts'
 import { verifyBundle } from './verify-bundle.ts'
 import { verifyCosignSignature } from './verify-cosign.ts'
 
@@ -34,8 +34,7 @@ type SignatureRecord = z.infer<typeof recordSchema>
 /** Who signed which image. */
 export interface RecordedSigner {
   readonly image: Digest
-  readonly keyId: string
-  readonly algorithm: SignatureAlgorithm
+  readonly key: VerificationKey
   readonly form: SignatureRecord['form']
   /**
    * Names what was said and by whom: image, form, key and the exact bytes that were signed. The signature is no part of it,
@@ -86,7 +85,7 @@ export async function verifySignatureRecord(bytes: Uint8Array): Promise<Recorded
   if (!about) throw new ImageError('signature.mismatch', `${place}: what was signed is no signature of ${image}`)
   const said = digestOf(signedIn(signature))
   const id = digestOf(new TextEncoder().encode(JSON.stringify([record.form, image, key.id, said])))
-  return { image, keyId: key.id, algorithm: key.algorithm, form: record.form, id }
+  return { image, key, form: record.form, id }
 }
 
 /** The exact bytes that were signed: a statement without its envelope. @throws {ImageError} `signature.malformed` */

@@ -2,7 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { type Digest, parseLogKey, signStatement as signOwnersStatement } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { pushImage } from '@vouchsafe/image'
-import { attachBundle, PREDICATES, rootOf, signBundle, signStatement } from '@vouchsafe/image/signing'
+import {
+  attachBundle,
+  findSigstoreSignatures,
+  PREDICATES,
+  rootOf,
+  signBundle,
+  signStatement,
+} from '@vouchsafe/image/signing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TwoClinics, startTwoClinics } from '../../../../broker/src/testing/two-clinics.ts'
 import { image } from '../../../../image/src/testing/pull.ts'
@@ -192,14 +199,15 @@ describe('vouchsafe image approvals', () => {
     const opened = { source, digest: made.digest, asked: name, client: c }
     const at = { client: c, name, asked: name, descriptor, opened }
     const signers = [{ name: 'ann', key: key.public }]
-    const seen = await signaturesInRegistry(at, signers, rootOf({ logKeys: [log.key] }))
+    const found = await findSigstoreSignatures(source, made.digest)
+    const seen = await signaturesInRegistry(at, found, signers, rootOf({ logKeys: [log.key] }))
     expect(seen).toHaveLength(2)
     expect(seen).toContainEqual(expect.objectContaining({ who: 'ann', says: 'signed', at: '2026-09-21T14:13:20.000Z' }))
     expect(seen).toContainEqual(
       expect.objectContaining({ who: null, at: null, why: expect.stringContaining('signature.untrusted') }),
     )
     // where no log is asked for, the time that the entry states is anybody’s word
-    for (const one of await signaturesInRegistry(at, signers, undefined))
+    for (const one of await signaturesInRegistry(at, found, signers, undefined))
       expect(one).toMatchObject({ who: 'ann', at: null })
   })
 

@@ -70,7 +70,7 @@ function about(is: boolean, digest: string, file: string): void {
 }
 
 /** OpenSSL writes bytes, other tools base64. */
-function rawSignature(bytes: Buffer): Uint8Array {
+export function rawSignature(bytes: Buffer): Uint8Array {
   const text = bytes.toString('latin1').replace(/\s/g, '')
   const decoded = Buffer.from(text, 'base64')
   return new Uint8Array(decoded.toString('base64') === text && text !== '' ? decoded : bytes)

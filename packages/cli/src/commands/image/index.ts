@@ -7,8 +7,10 @@ import { decryptVerb } from './decrypt.ts'
 import { diffVerb } from './diff.ts'
 import { encryptVerb } from './encrypt.ts'
 import { keyProviderVerb } from './key-provider.ts'
+import { proofVerb } from './proof.ts'
 import { provenanceVerb } from './provenance.ts'
 import { pullVerb } from './pull.ts'
+import { recordVerb } from './record.ts'
 import { sbomVerb } from './sbom.ts'
 import { showVerb } from './show.ts'
 import { keyVerb, signVerb } from './sign.ts'
@@ -25,6 +27,8 @@ const VERBS = [
   verifyVerb,
   sbomVerb,
   provenanceVerb,
+  recordVerb,
+  proofVerb,
   approvalsVerb,
   encryptVerb,
   decryptVerb,

@@ -2,7 +2,6 @@ import { ImageError } from '@vouchsafe/image'
 import {
   type BundleTrust,
   cosignTag,
-  findSigstoreSignatures,
   type FoundSignature,
   PREDICATES,
   type SigstoreRoot,
@@ -10,6 +9,7 @@ import {
   type VerificationKey,
   verifyBundle,
 } from '@vouchsafe/image/signing'
+import { verifySignatureRecord, writeSignatureRecord } from '@vouchsafe/image/signature-record'
 import type { RegistryImage } from './signing-options.ts'
 
 /** What lies beside an image in its registry. */
@@ -31,13 +31,14 @@ export interface KnownSigner {
 }
 
 /**
- * The signatures and statements of an image, each by whom it is. A registry can take one away, or hold one back: only what
+ * The signatures and statements that were found of an image, each by whom it is. A registry can take one away, or hold one back: only what
  * a transparency log recorded has a time that the registry cannot choose.
  *
  * @throws {ImageError} `registry.*`: no answer is not "unsigned".
  */
 export async function signaturesInRegistry(
   { client, asked, descriptor }: RegistryImage,
+  all: readonly FoundSignature[],
   signers: readonly KnownSigner[],
   logs: SigstoreRoot | undefined,
 ): Promise<readonly SeenSignature[]> {
@@ -46,9 +47,27 @@ export async function signaturesInRegistry(
   const keys = signers.map(({ key }) => key)
   const trust: BundleTrust = { kind: 'keys', keys, ...(logs === undefined ? {} : { logs }) }
   const seen: SeenSignature[] = []
-  for (const found of await findSigstoreSignatures(client.reader(asked), digest))
-    seen.push(await look(found, { digest, bytes }, { keys, trust, signers }))
+  for (const found of all) seen.push(await look(found, { digest, bytes }, { keys, trust, signers }))
   return seen
+}
+
+/**
+ * Whether a signature that was recorded once still lies in the registry: the same key's, over the same bytes.
+ *
+ * @param record - Verified.
+ */
+export async function isInRegistry(record: Uint8Array, all: readonly FoundSignature[]): Promise<boolean> {
+  const { id, image, key } = await verifySignatureRecord(record)
+  for (const found of all) {
+    if (found.kind !== 'cosign' && found.kind !== 'bundle') continue
+    try {
+      if ((await verifySignatureRecord(writeSignatureRecord(image, key, found))).id === id) return true
+    } catch (error) {
+      // another's, or one that does not count: not this one
+      if (!(error instanceof ImageError)) throw error
+    }
+  }
+  return false
 }
 
 interface Judging {

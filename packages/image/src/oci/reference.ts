@@ -69,7 +69,8 @@ export function referenceText(reference: ImageReference): string {
   return repositoryText(reference) + tag + digest
 }
 
-function normalHost(host: string): string {
+/** Lower case, and one name for Docker's registry. */
+export function normalHost(host: string): string {
   const lower = host.toLowerCase()
   return lower === 'index.docker.io' || lower === 'registry-1.docker.io' ? 'docker.io' : lower
 }

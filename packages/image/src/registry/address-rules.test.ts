@@ -33,6 +33,7 @@ test.each([
   '100.64.0.1',
   '::1',
   'fd12::1',
+  'fec0::1',
   '::ffff:127.0.0.1',
   '64:ff9b::a00:1',
 ])('H13 %s is connected to only when the host may be private', (address) => {

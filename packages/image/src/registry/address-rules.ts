@@ -36,6 +36,7 @@ for (const [net, prefix] of [
   PRIVATE.addSubnet(net, prefix, 'ipv4')
 PRIVATE.addSubnet('::1', 128, 'ipv6')
 PRIVATE.addSubnet('fc00::', 7, 'ipv6')
+PRIVATE.addSubnet('fec0::', 10, 'ipv6') // site-local: given up by the standards, still routed by some
 
 /**
  * Refuses an address that no registry has (H13). Addresses of IPv6 that carry one of IPv4 are judged by that one.

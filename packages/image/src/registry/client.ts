@@ -5,7 +5,14 @@ import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
 import { type ImageReference, referenceText, type RepositoryName } from '../oci/reference.ts'
 import { Endpoint } from './endpoint.ts'
 import { HttpClient } from './http.ts'
-import { checkHosts, type Credentials, type Mirror, type RegistryHost } from './registry-config.ts'
+import {
+  assertNotBlocked,
+  checkHosts,
+  type Credentials,
+  type Mirror,
+  type RegistryHost,
+  rulesFor,
+} from './registry-config.ts'
 import { type FetchedManifest, RepositoryReader } from './repository.ts'
 import { readAll } from './read-all.ts'
 import { DEFAULT_RETRY, type RetryRules } from './retry.ts'
@@ -54,7 +61,7 @@ export class RegistryClient {
       { registry: name.registry, path: name.path },
       {
         http: this.#http,
-        rules: this.#hosts.get(name.registry) ?? {},
+        rules: rulesFor(this.#hosts, name.registry),
         retry: this.#retry,
         credentials: this.#credentials,
         now: Date.now,
@@ -66,7 +73,7 @@ export class RegistryClient {
 
   /** Reading, mirrors first. */
   reader(name: RepositoryName, signal?: AbortSignal): RepositoryReader {
-    const mirrors = this.#hosts.get(name.registry)?.mirrors ?? []
+    const mirrors = rulesFor(this.#hosts, name.registry).mirrors ?? []
     const endpoints = mirrors.map((mirror) => this.endpoint(mirrored(name, mirror)))
     return new RepositoryReader(this.endpoint(name), endpoints, signal)
   }
@@ -97,7 +104,8 @@ export class RegistryClient {
    * @throws {ImageError} `registry.address`, `registry.unavailable`, `registry.protocol`, `document.too-large`.
    */
   async readFile(url: URL, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    const rules = this.#hosts.get(url.host) ?? {}
+    const rules = rulesFor(this.#hosts, url.host)
+    assertNotBlocked(url.host, rules)
     const response = await this.#http.send({ method: 'GET', url, ...(signal === undefined ? {} : { signal }) }, rules)
     if (response.status === 200) return readAll(response.body, maxBytes, url.href)
     response.discard()

@@ -49,6 +49,18 @@ describe('H13 addresses', () => {
       expect.objectContaining({ code: 'registry.address' }),
     )
   })
+
+  test.each<[string, Record<string, RegistryHost>, string]>([
+    ['upper case', { 'Blocked.Example': { blocked: true } }, 'blocked.example'],
+    ['another name of Docker’s registry', { 'index.docker.io': { blocked: true } }, 'docker.io'],
+    ['a default port', { 'a.example': { realmHosts: ['auth.example:443'] } }, 'auth.example'],
+    ['an upper case place for blobs', { 'a.example': { redirectHosts: ['*.CDN.example'] } }, 'cdn.example'],
+    ['a mirror', { 'a.example': { mirrors: [{ registry: 'Mirror.example' }] } }, 'mirror.example'],
+  ])('rules under a name that would never be found are refused, with the right one: %s', (_what, hosts, right) => {
+    expect(() => new RegistryClient({ hosts })).toThrow(
+      expect.objectContaining({ code: 'registry.address', message: expect.stringContaining(`as ${right}`) }),
+    )
+  })
 })
 
 describe('H13 credentials', () => {

@@ -2,7 +2,7 @@ import { ImageError } from '../errors.ts'
 import { Authorizer, type Scope } from './authorize.ts'
 import { checkUrl, type HttpClient, type HttpRequest, type HttpResponse } from './http.ts'
 import { readAll } from './read-all.ts'
-import { apiHost, type Credentials, type RegistryHost } from './registry-config.ts'
+import { apiHost, assertNotBlocked, type Credentials, type RegistryHost } from './registry-config.ts'
 import { Later, parseRetryAfter, type RetryRules, withRetries } from './retry.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 
@@ -52,10 +52,6 @@ export class Endpoint {
     this.#root = new URL(`${ports.rules.plainHttp === true ? 'http' : 'https'}://${apiHost(name.registry)}`)
   }
 
-  get retry(): RetryRules {
-    return this.#retry
-  }
-
   /** `path` below this repository: `blobs/…`. */
   path(path: string): string {
     return `/v2/${this.name.path}/${path}`
@@ -66,6 +62,24 @@ export class Endpoint {
     return withRetries(this.#retry, request.signal, () => this.#attempt(request))
   }
 
+  /**
+   * A document, whole: also repeated where the connection breaks in the middle of it. Empty unless the status is 200.
+   *
+   * @throws {ImageError} `document.too-large`.
+   */
+  async readWithRetries(
+    request: EndpointRequest,
+    maxBytes: number,
+    what: string,
+  ): Promise<{ readonly response: HttpResponse; readonly bytes: Uint8Array }> {
+    return withRetries(this.#retry, request.signal, async () => {
+      const response = await this.#attempt(request)
+      if (response.status === 200) return { response, bytes: await readAll(response.body, maxBytes, what) }
+      response.discard()
+      return { response, bytes: new Uint8Array(0) }
+    })
+  }
+
   /** Sends once. */
   async send(request: EndpointRequest): Promise<HttpResponse> {
     return withRetries({ ...this.#retry, attempts: 1 }, request.signal, () => this.#attempt(request))
@@ -73,8 +87,7 @@ export class Endpoint {
 
   /** With a second exchange where the registry wants to know who asks. */
   async #attempt(request: EndpointRequest): Promise<HttpResponse> {
-    if (this.#rules.blocked === true)
-      throw new ImageError('registry.address', `${this.name.registry} is blocked by its configuration`)
+    assertNotBlocked(this.name.registry, this.#rules)
     const url = this.resolve(request.to)
     const { path } = this.name
     const first = await this.#exchange(url, request, this.#authorizer.remembered(path, request.scopes))

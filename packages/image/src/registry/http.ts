@@ -83,23 +83,26 @@ export class HttpClient {
     this.#agents.clear()
   }
 
+  /** Connections are shared under equal rules only: one origin may be reached by the rules of several registries. */
   #agent(url: URL, rules: RegistryHost): http.Agent {
-    const known = this.#agents.get(url.origin)
+    const { privateNetwork, certificateAuthorities, clientCertificate } = rules
+    const key = JSON.stringify([url.origin, privateNetwork === true, certificateAuthorities, clientCertificate])
+    const known = this.#agents.get(key)
     if (known !== undefined) return known
-    const lookup = guardedLookup(url.host, rules.privateNetwork === true, this.#lookup)
+    const lookup = guardedLookup(url.host, privateNetwork === true, this.#lookup)
     const agent =
       url.protocol === 'https:'
         ? new https.Agent({
             keepAlive: true,
             lookup,
             minVersion: 'TLSv1.2',
-            ...(rules.certificateAuthorities === undefined ? {} : { ca: [...rules.certificateAuthorities] }),
-            ...(rules.clientCertificate === undefined
+            ...(certificateAuthorities === undefined ? {} : { ca: [...certificateAuthorities] }),
+            ...(clientCertificate === undefined
               ? {}
-              : { cert: rules.clientCertificate.certificate, key: rules.clientCertificate.key }),
+              : { cert: clientCertificate.certificate, key: clientCertificate.key }),
           })
         : new http.Agent({ keepAlive: true, lookup } as http.AgentOptions)
-    this.#agents.set(url.origin, agent)
+    this.#agents.set(key, agent)
     return agent
   }
 }

@@ -161,4 +161,28 @@ describe('TLS', () => {
     expect(r.seen).toEqual([])
     await expect(pin({ certificateAuthorities: [ca], clientCertificate: own })).resolves.toBeDefined()
   })
+
+  test('H13 one registry’s roots are not trusted for another, whichever of them opened the connection', async () => {
+    const { ca, server } = authority()
+    const [r, shared] = [await registry(), await registry({ tls: { cert: server.certificate, key: server.key } })]
+    const blob = content(big)
+    shared.blobs.set(blob.digest, big)
+    shared.put('app', 'v1', manifest(), MEDIA.manifest)
+    r.lie = (seen, response) => {
+      response.writeHead(307, { location: `https://${shared.host}${seen.path}` }).end()
+      return true
+    }
+    const c = client(
+      {
+        [r.host]: { ...local, redirectHosts: [shared.host], certificateAuthorities: [ca] },
+        [shared.host]: { privateNetwork: true },
+      },
+      { retry: { attempts: 1 } },
+    )
+    expect(await read(c.reader({ registry: r.host, path: 'app' }).openBlob(blob))).toEqual(big)
+    await expect(c.pin(parseReference(`${shared.host}/app:v1`))).rejects.toMatchObject({
+      code: 'registry.unavailable',
+      message: expect.stringContaining('certificate'),
+    })
+  })
 })

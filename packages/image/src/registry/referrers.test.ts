@@ -37,6 +37,21 @@ describe('CS-10 what refers to an image', () => {
     expect(r.manifests.has(`app:sha256-${subject.digest.slice(7)}`)).toBe(!referrersApi)
   })
 
+  test.each([400, 404, 406])(
+    'a registry that answers %i to the API is asked for the list under its tag',
+    async (status) => {
+      const r = await registry()
+      const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+      await putManifest(endpoint, referrer('application/one'))
+      r.lie = (seen, response) => {
+        if (!seen.path.includes('/referrers/')) return undefined
+        response.writeHead(status).end('no such route')
+        return true
+      }
+      expect(await listReferrers(endpoint, subject.digest)).toHaveLength(1)
+    },
+  )
+
   test('pages are followed on the same host only, and not without end', async () => {
     const r = await registry()
     const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
@@ -53,6 +68,8 @@ describe('CS-10 what refers to an image', () => {
     expect(await listReferrers(endpoint, subject.digest)).toHaveLength(2)
     page('http://169.254.169.254/next')
     await expect(listReferrers(endpoint, subject.digest)).rejects.toMatchObject({ code: 'registry.redirect' })
+    page('http://[')
+    await expect(listReferrers(endpoint, subject.digest)).rejects.toMatchObject({ code: 'registry.protocol' })
     page('?page=1')
     await expect(listReferrers(endpoint, subject.digest)).rejects.toMatchObject({
       code: 'registry.protocol',

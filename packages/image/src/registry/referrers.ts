@@ -6,12 +6,13 @@ import { type ImageIndex, type ImageManifest, parseManifestOrIndex } from '../oc
 import { MEDIA } from '../oci/media-types.ts'
 import { repositoryScope } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
-import { readAll } from './read-all.ts'
 import { checkStatedDigest } from './upload.ts'
 
 const MAX_REFERRERS = 1000
 const MAX_PAGES = 20
 const FALLBACK_ATTEMPTS = 3
+/** A registry with the API answers an empty list; those without it say one of these. */
+const WITHOUT_API: readonly number[] = [400, 404, 406]
 
 /**
  * What is attached to a digest (CS-10): by the referrers API, or where a registry lacks it, by the tag that stands in
@@ -79,28 +80,35 @@ async function byApi(
   for (let page = 0; next !== undefined; page++) {
     if (page >= MAX_PAGES)
       throw new ImageError('registry.protocol', `referrers of ${digest}: more than ${MAX_PAGES} pages`)
-    const response = await endpoint.sendWithRetries({
-      method: 'GET',
-      to: next,
-      scopes: [repositoryScope(endpoint.name.path, 'pull')],
-      accept: [200, 404],
-      headers: { accept: MEDIA.index },
-      signal: options.signal,
-    })
-    // a registry with the API answers an empty list, never 404
-    if (response.status === 404 || !(response.header('content-type') ?? '').startsWith(MEDIA.index)) {
-      response.discard()
+    const { response, bytes } = await endpoint.readWithRetries(
+      {
+        method: 'GET',
+        to: next,
+        scopes: [repositoryScope(endpoint.name.path, 'pull')],
+        accept: [200, ...WITHOUT_API],
+        headers: { accept: MEDIA.index },
+        signal: options.signal,
+      },
+      MAX_MANIFEST_BYTES,
+      'referrers',
+    )
+    if (response.status !== 200 || !(response.header('content-type') ?? '').startsWith(MEDIA.index)) {
       if (page === 0) return undefined
       throw new ImageError('registry.protocol', `referrers of ${digest}: page ${page + 1} is missing`)
     }
-    const bytes = await readAll(response.body, MAX_MANIFEST_BYTES, 'referrers')
     found.push(...asIndex(bytes, `referrers of ${digest}`).manifests)
     if (found.length > MAX_REFERRERS)
       throw new ImageError('registry.protocol', `referrers of ${digest}: more than ${MAX_REFERRERS}`)
     const link = /<([^>]{1,2000})>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1]
-    next = link === undefined ? undefined : endpoint.resolve(new URL(link, next).href)
+    next = link === undefined ? undefined : endpoint.resolve(pageAfter(next, link))
   }
   return found
+}
+
+function pageAfter(page: URL, link: string): URL {
+  const next = URL.parse(link, page)
+  if (next === null) throw new ImageError('registry.protocol', `${page.host}: a next page that cannot be read`)
+  return next
 }
 
 async function readFallback(
@@ -108,22 +116,25 @@ async function readFallback(
   digest: Digest,
   signal: AbortSignal | undefined,
 ): Promise<ImageIndex | undefined> {
-  const response = await endpoint.sendWithRetries({
-    method: 'GET',
-    to: endpoint.path(`manifests/${fallbackTag(digest)}`),
-    scopes: [repositoryScope(endpoint.name.path, 'pull')],
-    accept: [200, 404],
-    headers: { accept: MEDIA.index },
-    signal,
-  })
-  if (response.status === 404) {
-    response.discard()
-    return undefined
-  }
-  return asIndex(await readAll(response.body, MAX_MANIFEST_BYTES, 'referrers'), `fallback list of ${digest}`)
+  const { response, bytes } = await endpoint.readWithRetries(
+    {
+      method: 'GET',
+      to: endpoint.path(`manifests/${fallbackTag(digest)}`),
+      scopes: [repositoryScope(endpoint.name.path, 'pull')],
+      accept: [200, 404],
+      headers: { accept: MEDIA.index },
+      signal,
+    },
+    MAX_MANIFEST_BYTES,
+    'referrers',
+  )
+  return response.status === 404 ? undefined : asIndex(bytes, `fallback list of ${digest}`)
 }
 
-/** Read, add, write, look: two writers at a time would otherwise lose one entry silently. */
+/**
+ * Read, add, write, look again. A registry offers no way to write only what nobody changed, so a writer who read before
+ * us and writes after our last look still takes our entry away: what two attach at once may need attaching again.
+ */
 async function addToFallback(
   endpoint: Endpoint,
   subject: Digest,

@@ -55,6 +55,21 @@ describe('reading', () => {
     })
   })
 
+  test('a manifest whose connection breaks is asked for again', async () => {
+    const r = await registry()
+    const digest = r.put('app', 'v1', manifest(), MEDIA.manifest)
+    let breaks = 2
+    r.lie = (_seen, response) => {
+      if (breaks-- <= 0) return undefined
+      response.writeHead(200, { 'content-type': MEDIA.manifest, 'content-length': manifest().length })
+      response.write(manifest().subarray(0, 20), () => response.destroy())
+      return true
+    }
+    const pinned = await client({ [r.host]: local }).pin(parseReference(`${r.host}/app:v1`))
+    expect(pinned.digest).toBe(digest)
+    expect(r.seen).toHaveLength(3)
+  })
+
   test('a blob whose connection breaks is taken up where it broke', async () => {
     const r = await registry()
     const blob = content(big)
@@ -214,5 +229,15 @@ describe('reading', () => {
       client({ [r.host]: { ...local, blocked: true } }).pin(parseReference(`${r.host}/app:v1`)),
     ).rejects.toMatchObject({ code: 'registry.address' })
     expect(r.seen).toEqual([])
+  })
+
+  test('H13 a blocked host is not spoken to for a single file either, nor with its default port written out', async () => {
+    const lookup = () => {
+      throw new Error('looked up')
+    }
+    const c = client({ 'blocked.example': { blocked: true } }, { lookup: lookup as never, retry: { attempts: 1 } })
+    const refused = { code: 'registry.address', message: expect.stringContaining('blocked') }
+    await expect(c.readFile(new URL('https://blocked.example/signature-1'), 100)).rejects.toMatchObject(refused)
+    await expect(c.pin(parseReference('blocked.example:443/app:v1'))).rejects.toMatchObject(refused)
   })
 })

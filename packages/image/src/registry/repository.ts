@@ -8,7 +8,6 @@ import { assertTag } from '../oci/reference.ts'
 import { repositoryScope } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { HttpResponse } from './http.ts'
-import { readAll } from './read-all.ts'
 
 export interface FetchedManifest {
   readonly digest: Digest
@@ -82,16 +81,19 @@ export class RepositoryReader implements ImageSource {
   }
 
   async #manifest(endpoint: Endpoint, reference: string, maxBytes = MAX_MANIFEST_BYTES): Promise<FetchedManifest> {
-    const response = await endpoint.sendWithRetries({
-      method: 'GET',
-      to: endpoint.path(`manifests/${reference}`),
-      scopes: [repositoryScope(endpoint.name.path, 'pull')],
-      accept: [200],
-      headers: { accept: MANIFEST_ACCEPT },
-      signal: this.#signal,
-    })
     const what = `manifest ${reference} from ${endpoint.name.registry}`
-    const bytes = await readAll(response.body, maxBytes, what)
+    const { response, bytes } = await endpoint.readWithRetries(
+      {
+        method: 'GET',
+        to: endpoint.path(`manifests/${reference}`),
+        scopes: [repositoryScope(endpoint.name.path, 'pull')],
+        accept: [200],
+        headers: { accept: MANIFEST_ACCEPT },
+        signal: this.#signal,
+      },
+      maxBytes,
+      what,
+    )
     const mediaType = asMediaType(response.header('content-type')?.split(';')[0]?.trim(), `${what}: Content-Type`)
     const stated = response.header('docker-content-digest')
     const claimed = stated === undefined ? undefined : parseDigest(stated, `${what}: Docker-Content-Digest`)
@@ -168,7 +170,10 @@ export class RepositoryReader implements ImageSource {
   }
 }
 
-/** A mirror that lacks something, lies about it or is down is passed over; the caller ending the work is final. */
+/**
+ * A mirror that lacks something, sends another manifest than the one asked for, or is down is passed over; the caller
+ * ending the work is final. Bytes of a blob are handed on as they come, so whether they are right is for the reader.
+ */
 function canAskAnother(error: unknown): boolean {
   return error instanceof ImageError && error.code !== 'aborted'
 }

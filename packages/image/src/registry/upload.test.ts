@@ -59,6 +59,21 @@ describe('writing', () => {
     expect(r.blobs.get(content(big).digest)).toEqual(big)
   })
 
+  test('an upload whose last answer is lost has arrived all the same', async () => {
+    const r = await registry()
+    let lost = 0
+    r.lie = (seen, response) => {
+      if (seen.method !== 'PUT' || lost++ > 0) return undefined
+      r.blobs.set(content(big).digest, big)
+      r.uploads.clear()
+      response.destroy()
+      return true
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    expect(await uploadBlob(endpoint, upload(big))).toBe('uploaded')
+    expect(lost).toBe(2)
+  })
+
   test('an upload that the registry forgot starts over; one that never gets on gives up', async () => {
     const r = await registry()
     let forget = 1

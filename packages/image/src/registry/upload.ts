@@ -148,11 +148,14 @@ async function finish(endpoint: Endpoint, content: Content, session: Session, op
     method: 'PUT',
     to: url,
     scopes: [repositoryScope(endpoint.name.path, 'pull', 'push')],
-    accept: [201, 204],
+    accept: [201, 204, 404],
     headers: { 'content-type': 'application/octet-stream' },
     signal: options.signal,
   })
   response.discard()
+  // a repeated request finds no upload where the first one ended it and its answer was lost
+  if (response.status === 404)
+    throw new ImageError('registry.unavailable', `${endpoint.name.registry}: the upload is not known any more`)
   checkStatedDigest(response, content.digest, `blob on ${endpoint.name.registry}`)
 }
 

@@ -11,6 +11,8 @@ export interface ImageView {
   readonly image: ResolvedImage
   /** Left out where nobody read the layers: then files and packages are not compared, and the answer says so. */
   readonly contents?: ImageContents
+  /** By signer, what they signed or stated of it, verified. Left out where nobody looked: then it is not compared. */
+  readonly signatures?: ReadonlyMap<string, string>
 }
 
 export interface Change<T> {
@@ -38,6 +40,8 @@ export interface ImageDiff {
   /** `undefined` where the layers of one side were not read. */
   readonly files: FileDiff | undefined
   readonly packages: readonly Change<string>[] | undefined
+  /** By signer; `undefined` where those of one side were not looked for. */
+  readonly signatures: readonly Change<string>[] | undefined
 }
 
 export interface FileDiff {
@@ -76,6 +80,10 @@ export function diffImages(before: ImageView, after: ImageView): ImageDiff {
       one === undefined || two === undefined
         ? undefined
         : compareMaps(packagesOf(listPackages(one.captured)), packagesOf(listPackages(two.captured))),
+    signatures:
+      before.signatures === undefined || after.signatures === undefined
+        ? undefined
+        : compareMaps(before.signatures, after.signatures),
   }
 }
 

@@ -2,22 +2,28 @@ import {
   type Change,
   diffImages,
   type ImageDiff,
+  type ImageView,
   isPackageDatabase,
   layerDecryptor,
   readContents,
   resolveImage,
 } from '@vouchsafe/image'
+import { findSigstoreSignatures } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { collect, withKeyOptions } from './encrypt.ts'
 import { type KeyOptions, readHolders } from './layer-keys.ts'
+import { signersOf } from './record.ts'
+import { type KnownSigner, signaturesInRegistry } from './registry-signatures.ts'
+import { inRegistry } from './signing-options.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
   readonly json?: boolean
   readonly platform?: string
   readonly key: readonly string[]
+  readonly signer: readonly string[]
   readonly settingsOnly?: boolean
 }
 
@@ -31,24 +37,54 @@ export function diffVerb(done: Done): Command {
     .option('--platform <platform>', 'of an index (default: linux/amd64)')
     .option('--settings-only', 'do not read the layers: files and packages are not compared')
     .option('--key <key>', 'for encrypted layers, as in image decrypt; repeatable', collect, [])
-    .addHelpText('after', '\nExample:\n  $ vouchsafe image diff registry.example/app:v1 registry.example/app:v2')
+    .option(
+      '--signer <file>',
+      'public key of somebody who may have signed, to compare signatures; repeatable',
+      collect,
+      [],
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ vouchsafe image diff registry.example/app:v1 registry.example/app:v2\n' +
+        '  $ vouchsafe image diff registry.example/app:v1 registry.example/app:v2 --signer ann.pub --signer ben.pub',
+    )
     .action(async (before: string, after: string, options: Options) => {
       const platform = platformOption(options.platform ?? 'linux/amd64')
       const holders = await readHolders(options.key, options)
-      const view = async ({ source, digest }: OpenImage) => {
+      const signers = signersOf(options.signer)
+      const view = async (opened: OpenImage): Promise<ImageView> => {
+        const { source, digest } = opened
         const image = await resolveImage(source, digest, { platform })
-        if (options.settingsOnly === true) return { image }
+        const signatures = await signaturesOf(opened, signers)
+        const signed = signatures === undefined ? {} : { signatures }
+        if (options.settingsOnly === true) return { image, ...signed }
         const decryptor = holders.length === 0 ? {} : { decryptor: layerDecryptor(holders) }
-        return { image, contents: await readContents(source, image, { capture: isPackageDatabase, ...decryptor }) }
+        const contents = await readContents(source, image, { capture: isPackageDatabase, ...decryptor })
+        return { image, contents, ...signed }
       }
       const diff = diffImages(await withImage(before, options, view), await withImage(after, options, view))
-      outputOf(options).answer(diff, diff.same ? `the same: ${diff.after}` : toLines(diff).join('\n'))
-      done(diff.same ? EXIT.yes : EXIT.no)
+      const isSame = diff.same && (diff.signatures ?? []).length === 0
+      outputOf(options).answer(diff, isSame ? `the same: ${diff.after}` : toLines(diff).join('\n'))
+      done(isSame ? EXIT.yes : EXIT.no)
     })
 }
 
+/** What each signer signed or stated, checked by their keys. `undefined` where nobody was named, or no registry is asked. */
+async function signaturesOf(
+  opened: OpenImage,
+  signers: readonly KnownSigner[],
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const image = signers.length === 0 ? undefined : await inRegistry(opened)
+  if (image === undefined) return undefined
+  const found = await findSigstoreSignatures(image.client.reader(image.asked), opened.digest)
+  const bySigner = new Map<string, Set<string>>()
+  for (const { who, says, why } of await signaturesInRegistry(image, found, signers, undefined))
+    if (who !== null && why === null) bySigner.set(who, (bySigner.get(who) ?? new Set()).add(says))
+  return new Map([...bySigner].map(([who, says]) => [who, [...says].sort().join(', ')]))
+}
+
 function toLines(diff: ImageDiff): readonly string[] {
-  const { layers, files, packages } = diff
+  const { layers, files, packages, signatures } = diff
   const fileLines = (files?.changes ?? []).slice(0, SHOWN).map(({ path, before, after, what }) => {
     const sign = before === undefined ? '+' : after === undefined ? '-' : '~'
     return `file         ${sign} ${path}${what.length === 0 ? '' : ` (${what.join(', ')})`}`
@@ -60,6 +96,9 @@ function toLines(diff: ImageDiff): readonly string[] {
     ...changes('setting', diff.settings),
     ...changes('environment', diff.environment),
     ...changes('label', diff.labels),
+    ...(signatures === undefined
+      ? ['signatures   not compared: name signers (--signer), and both images in a registry']
+      : changes('signature', signatures)),
     `layers       ${layers.kept} kept, ${layers.removed.length} removed, ${layers.added.length} added, ${layers.repacked} stored otherwise`,
     ...(packages === undefined ? ['packages     not compared'] : changes('package', packages)),
     ...(files === undefined ? ['files        not compared'] : fileLines),

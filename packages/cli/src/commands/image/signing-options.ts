@@ -26,17 +26,24 @@ export async function withRegistryImage<T>(
   run: (image: RegistryImage) => Promise<T>,
 ): Promise<T> {
   return withImage(text, options, async (opened) => {
-    const { client, asked, digest } = opened
-    if (client === undefined || asked === undefined)
+    const image = await inRegistry(opened)
+    if (image === undefined)
       throw new UsageError(
         `${text} is a local layout, and signatures lie in registries`,
         'push it first, then name it by its registry reference',
       )
-    const { bytes, mediaType } = await client.reader(asked).readManifest(digest, 4 * 1024 * 1024)
-    const descriptor = { mediaType, digest, size: bytes.length, annotations: new Map<string, string>() }
-    const name = { registry: asked.registry, path: asked.path }
-    return run({ client, name, asked, descriptor, opened })
+    return run(image)
   })
+}
+
+/** `undefined` for an image in a local layout. */
+export async function inRegistry(opened: OpenImage): Promise<RegistryImage | undefined> {
+  const { client, asked, digest } = opened
+  if (client === undefined || asked === undefined) return undefined
+  const { bytes, mediaType } = await client.reader(asked).readManifest(digest, 4 * 1024 * 1024)
+  const descriptor = { mediaType, digest, size: bytes.length, annotations: new Map<string, string>() }
+  const name = { registry: asked.registry, path: asked.path }
+  return { client, name, asked, descriptor, opened }
 }
 
 /** The name that is signed: the repository as cosign does it, or with the tag for policies that compare references. */

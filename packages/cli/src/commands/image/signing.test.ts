@@ -102,6 +102,27 @@ describe('vouchsafe image sign, verify, attach, sbom', () => {
     expect([yes.status, yes.stdout]).toEqual([0, expect.stringContaining('2 of the 2 signers that are wanted')])
   })
 
+  test('CS-84 diff shows who signed one image and not the other, by the keys it is given', async () => {
+    const [before, after] = [
+      `${(await publish('team/before')).reference}:v1`,
+      `${(await publish('team/after')).reference}:v1`,
+    ]
+    await answer('sign', before, ...owner)
+    await answer('sign', before, '--key', 'other.key', '--passphrase-file', 'pass')
+    await answer('sign', after, ...owner)
+    const signers = ['--signer', 'owner.key.pub', '--signer', 'other.key.pub'] as const
+    const changed = await run('diff', before, after, ...signers, '--settings-only')
+    expect([changed.status, changed.stdout]).toEqual([
+      1,
+      expect.stringContaining('signature    other.key.pub: signed -> (not there)'),
+    ])
+    expect(changed.stdout).not.toContain('owner.key.pub')
+    // a signature by nobody who was named is nobody’s
+    const strange = await run('diff', before, after, '--signer', 'second.pub', '--settings-only', '--json')
+    expect(JSON.parse(strange.stdout)).toMatchObject({ signatures: [] })
+    expect((await run('diff', before, after, '--settings-only')).stdout).toContain('signatures   not compared')
+  })
+
   test('CS-05 who builds has no key, who signs needs no registry, and who may read the public key cannot sign', async () => {
     const at = await publish('team/apart')
     mkdirSync(line.file('built'))

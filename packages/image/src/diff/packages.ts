@@ -23,7 +23,10 @@ export function listPackages(captured: ImageContents['captured']): readonly Inst
   for (const [path, bytes] of captured) {
     const text = new TextDecoder().decode(bytes)
     const packages = DPKG.test(path) ? parseDpkgStatus(text) : APK.test(path) ? parseApkInstalled(text) : parseNpm(text)
-    for (const one of packages) found.set(JSON.stringify([one.system, one.name, one.version, one.architecture]), one)
+    for (const one of packages)
+      // a fixture deep in a package may call itself nothing at all
+      if (one.name !== '' && one.version !== '')
+        found.set(JSON.stringify([one.system, one.name, one.version, one.architecture]), one)
   }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
 }

@@ -338,6 +338,19 @@ test('H03 a referrer that the registry lists, and that refers to another image, 
   expect(said(await decide(by))).toContain(`refers to ${other}`)
 })
 
+test('a referrer that is listed and gone, as registries that clean up leave it, does not hide a good one', async () => {
+  const { server, client, name, digest, reference, subject, decide } = await published({ referrersApi: false })
+  const [key, former] = [newKey(), newKey()]
+  const bundle = (by: SigningKey) => signBundle(signStatement({ digest, dockerReference: reference }), by)
+  const gone = await attachBundle(client, name, subject, bundle(former), PREDICATES.sign, at)
+  server.manifests.delete(`${name.path}:${gone}`)
+  const by = (who: SigningKey) => [{ type: 'sigstoreSigned', keyData: keyData(who), signedIdentity: byRepository }]
+  expect(said(await decide(by(former)))).toContain('registry.not-found')
+  await attachBundle(client, name, subject, bundle(key), PREDICATES.sign, at)
+  expect(await decide(by(key))).toMatchObject({ kind: 'accept' })
+  expect(await decide(by(former))).toMatchObject({ kind: 'refuse' })
+})
+
 /** A bundle as `cosign sign-blob` makes it, made without the product's writers. */
 function messageBundle(signed: Uint8Array, key: SigningKey, claimed: Uint8Array): Uint8Array {
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')

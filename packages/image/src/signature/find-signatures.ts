@@ -65,17 +65,38 @@ export async function findTagSignatures(
   digest: Digest,
   budget: Budget = newBudget(),
 ): Promise<readonly (CosignSignature | UnreadableSignature)[]> {
-  const tag = signatureTag(digest)
-  const manifest = await readTagged(reader, tag)
-  if (manifest === undefined) return []
-  const layers = manifest.layers.filter(({ mediaType }) => mediaType === SIMPLE_SIGNING)
-  const found: (CosignSignature | UnreadableSignature)[] = []
+  const layers = await readTaggedLayers(reader, signatureTag(digest), SIMPLE_SIGNING, MAX_SIGNATURE_BYTES, budget)
+  return layers.map((layer) =>
+    layer.kind === 'unreadable'
+      ? layer
+      : { kind: 'cosign', place: layer.place, payload: layer.bytes, annotations: layer.annotations },
+  )
+}
+
+/** What lies under one of cosign's tags. */
+export interface TaggedLayer {
+  readonly kind: 'layer'
+  readonly place: string
+  readonly bytes: Uint8Array
+  readonly annotations: ReadonlyMap<string, string>
+}
+
+/** @internal The layers of one type under a tag, within what all that is read for one image may take. */
+export async function readTaggedLayers(
+  reader: RepositoryReader,
+  tag: string,
+  mediaType: string,
+  maxBytes: number,
+  budget: Budget = newBudget(),
+): Promise<readonly (TaggedLayer | UnreadableSignature)[]> {
+  const layers = (await readTagged(reader, tag))?.layers.filter((layer) => layer.mediaType === mediaType) ?? []
+  const found: (TaggedLayer | UnreadableSignature)[] = []
   for (const [i, layer] of layers.entries()) {
     const place = `${tag}[${i}]`
     found.push(
       await readable(place, async () => {
-        const payload = await readBlob(reader, layer, MAX_SIGNATURE_BYTES, place, budget)
-        return { kind: 'cosign', place, payload, annotations: layer.annotations }
+        const bytes = await readBlob(reader, layer, maxBytes, place, budget)
+        return { kind: 'layer', place, bytes, annotations: layer.annotations }
       }),
     )
   }
@@ -155,19 +176,23 @@ async function readBlob(
   return bytes
 }
 
-/** A signature that lies or is damaged is one that does not count; whoever adds one must not be able to stop a pull. */
-async function readable<T extends StoredSignature | undefined>(
+/**
+ * A signature that lies, is damaged, or is listed and gone, is one that does not count; whoever adds one must not be able
+ * to stop a pull.
+ */
+async function readable<T extends StoredSignature | TaggedLayer | undefined>(
   place: string,
   read: () => Promise<T>,
 ): Promise<T | UnreadableSignature> {
   try {
     return await read()
   } catch (error) {
-    if (error instanceof ImageError && /^(digest|document|chain)\.|^signature\.(malformed|mismatch)$/.test(error.code))
-      return { kind: 'unreadable', place, error }
+    if (error instanceof ImageError && UNREADABLE.test(error.code)) return { kind: 'unreadable', place, error }
     throw error
   }
 }
+
+const UNREADABLE = /^(digest|document|chain)\.|^signature\.(malformed|mismatch)$|^registry\.not-found$/
 
 /** Reads one file of a lookaside store; undefined when it is not there. */
 export type LookasideReader = (url: string) => Promise<Uint8Array | undefined>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseDigest } from '../oci/digest.ts'
+import { digestOf, parseDigest } from '../oci/digest.ts'
 import { attachBundle, attachCosign, attachEnvelope } from '../sign/attach.ts'
 import { dsseEnvelope, signBundle } from '../sign/sign-bundle.ts'
 import { cosignPayload, signCosign } from '../sign/sign-payload.ts'
@@ -38,6 +38,28 @@ test('CS-07 H03 a build statement counts when a trusted key made it about this v
   expect(verified[0]?.statement.predicate).toEqual({ commit: 'c0ffee' })
   const spdx = await findStatements(client.reader(name), digest, trust, PREDICATES.spdx)
   expect(spdx.verified).toHaveLength(1)
+})
+
+test('CS-07 H10 a statement that is gone stops none of the others', async () => {
+  const { client, name, digest, server, subject } = await published()
+  const key = newKey()
+  const [lost, kept] = ['lost', 'kept'].map((commit) =>
+    dsseEnvelope(about(digest, PREDICATES.custom, { commit }), key),
+  ) as [Uint8Array, Uint8Array]
+  await attachEnvelope(client, name, digest, lost, PREDICATES.custom)
+  await attachEnvelope(client, name, digest, kept, PREDICATES.custom)
+  const bundle = signBundle(about(digest, PREDICATES.vuln), key)
+  const gone = await attachBundle(client, name, subject, bundle, PREDICATES.vuln, at)
+  const trust = { kind: 'keys', keys: [key.public] } as const
+  server.lie = ({ path }, response) => {
+    if (!path.endsWith(`/blobs/${digestOf(lost)}`) && !path.endsWith(`/manifests/${gone}`)) return undefined
+    response.writeHead(404)
+    response.end()
+    return true
+  }
+  const { verified, refused } = await findStatements(client.reader(name), digest, trust)
+  expect(verified.map(({ statement }) => statement.predicate)).toEqual([{ commit: 'kept' }])
+  expect(refused.map(({ reason }) => reason.replace(/:.*/s, ''))).toEqual(['registry.not-found', 'registry.not-found'])
 })
 
 test.each([true, false])(

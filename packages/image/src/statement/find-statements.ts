@@ -1,11 +1,11 @@
 import { preAuthEncoding } from '@vouchsafe/core'
 import { ImageError } from '../errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { assertContent, type Digest } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import { asArray, asObject, member } from '../oci/json.ts'
 import { listReferrers } from '../registry/referrers.ts'
 import type { RepositoryReader } from '../registry/repository.ts'
-import { findSigstoreSignatures, readTagged, signatureTag } from '../signature/find-signatures.ts'
+import { findSigstoreSignatures, readTagged, readTaggedLayers, signatureTag } from '../signature/find-signatures.ts'
 import { parseSignedJson, readBase64 } from '../signature/signed-json.ts'
 import { isSignedBy } from '../signature/verification-key.ts'
 import { type BundleTrust, verifyBundle } from '../signature/verify-bundle.ts'
@@ -26,7 +26,6 @@ export interface FoundStatements {
 }
 
 const ENVELOPE = 'application/vnd.dsse.envelope.v1+json'
-const MAX_ENVELOPES = 300
 
 /**
  * All statements about a digest: bundles that refer to it, and envelopes under cosign's tag `.att`. Only those that a
@@ -56,16 +55,20 @@ export async function findStatements(
     }
   }
   for (const found of await findSigstoreSignatures(reader, digest)) {
-    if (found.kind === 'unreadable') refused.push({ place: found.place, reason: found.error.message })
-    if (found.kind !== 'bundle') continue
+    if (found.kind !== 'bundle' && found.kind !== 'unreadable') continue
     consider(found.place, () => {
+      if (found.kind === 'unreadable') throw found.error
       const { content, signer } = verifyBundle(found, trust)
       if (content.kind !== 'statement') throw new ImageError('signature.mismatch', `${found.place}: no statement`)
       return { statement: content.statement, signer }
     })
   }
-  for (const { place, bytes } of await readEnvelopes(reader, digest))
-    consider(place, () => verifyEnvelope(bytes, trust, place))
+  const tag = signatureTag(digest, 'att')
+  for (const layer of await readTaggedLayers(reader, tag, ENVELOPE, MAX_STATEMENT_BYTES * 1.5))
+    consider(layer.place, () => {
+      if (layer.kind === 'unreadable') throw layer.error
+      return verifyEnvelope(layer.bytes, trust, layer.place)
+    })
   return { verified, refused }
 }
 
@@ -104,26 +107,6 @@ function readSignatures(value: unknown, place: string): readonly Uint8Array[] {
   } catch (cause) {
     throw new ImageError('signature.malformed', (cause as Error).message, { cause })
   }
-}
-
-async function readEnvelopes(
-  reader: RepositoryReader,
-  digest: Digest,
-): Promise<readonly { readonly place: string; readonly bytes: Uint8Array }[]> {
-  const tag = signatureTag(digest, 'att')
-  const layers = (await readTagged(reader, tag))?.layers.filter(({ mediaType }) => mediaType === ENVELOPE) ?? []
-  if (layers.length > MAX_ENVELOPES) throw new ImageError('signature.limit', `${tag}: over ${MAX_ENVELOPES} envelopes`)
-  const envelopes: { place: string; bytes: Uint8Array }[] = []
-  for (const [i, layer] of layers.entries()) {
-    const place = `${tag}[${i}]`
-    if (layer.size > MAX_STATEMENT_BYTES * 1.5) throw new ImageError('signature.limit', `${place}: ${layer.size} bytes`)
-    const chunks: Uint8Array[] = []
-    for await (const chunk of reader.openBlob(layer)) chunks.push(chunk)
-    const bytes = new Uint8Array(Buffer.concat(chunks))
-    assertContent(bytes, layer, place)
-    envelopes.push({ place, bytes })
-  }
-  return envelopes
 }
 
 /** Something that hangs on an image: what the registry says, nothing of it checked. */

@@ -70,9 +70,9 @@ export function parsePackageLock(text: string): readonly InstalledPackage[] {
     .flatMap(([place, entry]) => {
       const { version, dev, link, name } = (entry ?? {}) as Record<string, unknown>
       const at = place.lastIndexOf('node_modules/')
-      if (at < 0 || dev === true || link === true || typeof version !== 'string') return []
-      const written = place.slice(at + 'node_modules/'.length)
-      return [{ system: 'npm', name: typeof name === 'string' ? name : written, version } as const]
+      if (at < 0 || dev === true || link === true || typeof version !== 'string' || version === '') return []
+      const written = typeof name === 'string' ? name : place.slice(at + 'node_modules/'.length)
+      return written === '' ? [] : [{ system: 'npm', name: written, version } as const]
     })
 }
 

@@ -62,6 +62,20 @@ describe('CS-08 what an image holds', () => {
     expect(names({ 'other/package-lock.json': '{', 'p/package-lock.json': '{"packages":7}' })).toEqual([])
   })
 
+  test('a package that calls itself nothing, as fixtures inside packages do, is none', () => {
+    const nameless = {
+      'app/node_modules/kept/package.json': '{"name":"kept","version":"2.1.0"}',
+      'app/node_modules/kept/test/node_modules/x/package.json': '{"name":"","version":"1.0.0"}',
+      'var/lib/dpkg/status': 'Package:\nVersion: 1.0\n',
+    }
+    expect(names(nameless)).toEqual(['npm kept 2.1.0'])
+    const lock = JSON.stringify({ packages: { 'node_modules/': { version: '1' }, 'node_modules/y': { version: '' } } })
+    expect(names({ 'app/package-lock.json': lock })).toEqual([])
+    const contents = describeContents(files(nameless))
+    for (const format of ['spdx', 'cyclonedx'] as const)
+      expect(JSON.stringify(writeSbom(format, subject, contents).document)).toContain('pkg:npm/kept@2.1.0')
+  })
+
   test('read from the verified layers of an image, with removals of later layers', async () => {
     const { source, digest } = await image([
       [

@@ -15,7 +15,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { blobPath, ImageLayout } from '../layout/layout.ts'
+import { LayoutWriter, putDocument } from '../layout/write-layout.ts'
 import { resolveImage } from '../oci/chain.ts'
+import { MEDIA } from '../oci/media-types.ts'
 import { type BuildRequest, buildImage } from './build-image.ts'
 import { launchPolicyLabels } from './launch-labels.ts'
 
@@ -152,6 +154,24 @@ test('a base is pinned by digest, its layers kept and its configuration merged',
   expect(Object.fromEntries(image.config.execution.labels)).toEqual({ one: '1', two: 'second' })
 })
 
+test('the layers of a base as Docker describes it get the names that an OCI manifest has for them', async () => {
+  const out = fresh()
+  const writer = await LayoutWriter.open(out)
+  const files = [{ kind: 'file', path: 'base', bytes: new Uint8Array([1]) }] as const
+  const plain = await buildImage({ layers: [{ kind: 'files', files }], config: {}, compression: 'gzip' }, out)
+  const { digest, size } = plain.layers[0]!.descriptor
+  const docker = await putDocument(writer, MEDIA.dockerManifest, {
+    schemaVersion: 2,
+    mediaType: MEDIA.dockerManifest,
+    config: { mediaType: MEDIA.dockerConfig, digest: plain.config.digest, size: plain.config.size },
+    layers: [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip', digest, size }],
+  })
+  const source = await ImageLayout.open(out)
+  const built = await buildImage({ layers: [], config: {}, base: { source, digest: docker.digest }, name: 'v1' }, out)
+  const { manifest } = await resolveImage(await ImageLayout.open(out), built.digest, { platform: linux })
+  expect(manifest.layers.map(({ mediaType }) => mediaType)).toEqual([MEDIA.layerGzip])
+})
+
 test('a base with a changed layer byte is refused, and nothing is listed', async () => {
   const baseDir = fresh()
   const base = await buildImage(request(checkout(0)), baseDir)
@@ -183,6 +203,9 @@ test('refuses two files of one path, a FIFO in the directory, and a member that 
   await expect(
     buildImage({ layers: [{ kind: 'files', files: [file, file] }], config: {} }, fresh()),
   ).rejects.toMatchObject({ code: 'build.input', entry: 'a' })
+  await expect(
+    buildImage({ layers: [{ kind: 'files', files: [file, { ...file, path: 'a/b/c' }] }], config: {} }, fresh()),
+  ).rejects.toMatchObject({ code: 'build.input', entry: 'a/b/c' })
   const root = checkout(0)
   execFileSync('mkfifo', [path.join(root, 'pipe')])
   await expect(buildImage(request(root), fresh())).rejects.toMatchObject({ code: 'build.input', entry: 'app/pipe' })

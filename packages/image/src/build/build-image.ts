@@ -3,7 +3,7 @@ import { type ImageSource, resolveImage, type ResolvedImage } from '../oci/chain
 import { type Descriptor, descriptorJson } from '../oci/descriptor.ts'
 import { type Digest, Digester } from '../oci/digest.ts'
 import { MAX_CONFIG_BYTES, member, parseJsonObject } from '../oci/json.ts'
-import { type Compression, MEDIA } from '../oci/media-types.ts'
+import { type Compression, MEDIA, ociLayerType } from '../oci/media-types.ts'
 import type { Platform } from '../oci/platform.ts'
 import { LayoutWriter, putDocument } from '../layout/write-layout.ts'
 import { type BuildConfig, executionJson, mergeConfig } from './build-config.ts'
@@ -66,7 +66,8 @@ export async function buildImage(request: BuildRequest, outLayout: string): Prom
       if (layer.form.encrypted)
         throw new ImageError('build.input', `base layer ${layer.descriptor.digest} is encrypted`)
       await writer.copyBlob(layer.descriptor, (blob) => base.source.openBlob(blob))
-      layers.push({ descriptor: layer.descriptor, diffId: layer.diffId })
+      const mediaType = ociLayerType(layer.descriptor.mediaType)
+      layers.push({ descriptor: { ...layer.descriptor, mediaType }, diffId: layer.diffId })
     }
   for (const source of request.layers)
     layers.push(await buildLayer(writer, source, request.compression ?? 'none', createdSeconds))

@@ -41,9 +41,7 @@ const READ_BYTES = 1024 * 1024
 export async function* layerTar(source: LayerSource, mtimeSeconds: number): AsyncGenerator<Uint8Array> {
   const planned = source.kind === 'directory' ? walk(source) : source.files.map(planFile)
   planned.sort((a, b) => (a.header.path < b.header.path ? -1 : a.header.path > b.header.path ? 1 : 0))
-  planned.forEach((entry, i) => {
-    if (entry.header.path === planned[i - 1]?.header.path) throw refused(entry.header.path, 'given twice')
-  })
+  assertTree(planned)
   for (const { header, content } of planned) {
     yield tarHeader({ ...header, uid: 0, gid: 0, mtimeSeconds })
     if (content === undefined) continue
@@ -52,6 +50,17 @@ export async function* layerTar(source: LayerSource, mtimeSeconds: number): Asyn
     yield padding(header.size)
   }
   yield tarEnd()
+}
+
+/** Each path once, and nothing below what is no directory: no reader would unpack that. */
+function assertTree(sorted: readonly Planned[]): void {
+  const leaves = new Set(sorted.filter(({ header }) => header.kind !== 'directory').map(({ header }) => header.path))
+  sorted.forEach(({ header: { path } }, i) => {
+    if (path === sorted[i - 1]?.header.path) throw refused(path, 'given twice')
+    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1))
+      if (leaves.has(path.slice(0, slash)))
+        throw refused(path, `lies below ${toDisplay(path.slice(0, slash))}, which is no directory`)
+  })
 }
 
 function walk(source: Extract<LayerSource, { kind: 'directory' }>): Planned[] {

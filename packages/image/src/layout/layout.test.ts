@@ -8,6 +8,7 @@ import { descriptorJson } from '../oci/descriptor.ts'
 import { digestOf } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { blobPath, ImageLayout } from './layout.ts'
+import { copyToLayout } from '../registry/transfer.ts'
 import { LayoutWriter, putDocument } from './write-layout.ts'
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'vouchsafe-layout-'))
@@ -46,6 +47,26 @@ test('a name moves to the newest image, the older stays as a blob', async () => 
   const layout = await ImageLayout.open(directory)
   expect(layout.index.manifests).toHaveLength(1)
   expect(layout.find('v1').annotations.get('note')).toBe('x')
+})
+
+test('an image that is listed again without a name keeps the name it has', async () => {
+  const { directory, image } = await build()
+  const writer = await LayoutWriter.open(directory)
+  await writer.addToIndex(image.manifest)
+  expect((await ImageLayout.open(directory)).find('v1').digest).toBe(image.digest)
+  await copyToLayout(await ImageLayout.open(directory), image.digest, writer)
+  const layout = await ImageLayout.open(directory)
+  expect(layout.find('v1').digest).toBe(image.digest)
+  expect(layout.index.manifests).toHaveLength(1)
+})
+
+test('a layout that was never finished is finished', async () => {
+  const directory = fresh()
+  mkdirSync(path.join(directory, 'blobs/sha256'), { recursive: true })
+  await LayoutWriter.open(directory)
+  rmSync(path.join(directory, 'oci-layout'))
+  await LayoutWriter.open(directory)
+  expect((await ImageLayout.open(directory)).index.manifests).toEqual([])
 })
 
 test.each(['manifest', 'config'] as const)('H06 a changed byte in the stored %s is found', async (kind) => {

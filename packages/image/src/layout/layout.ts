@@ -63,13 +63,11 @@ export class ImageLayout implements ImageSource {
     return { bytes, mediaType: typeof own === 'string' ? own : MEDIA.manifest }
   }
 
-  /** @param use - `offset`: first byte wanted. */
   async *openBlob(
     blob: Content,
-    use: BlobUse & { readonly offset?: number } = {},
+    { offset = 0, transient = false }: BlobUse = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
     await this.#size(blob.digest)
-    const { offset = 0, transient = false } = use
     if (offset > blob.size) return
     // one byte more than promised, so that a longer file is noticed
     const range = { start: offset, end: blob.size }

@@ -10,6 +10,8 @@ import { blobPath, ImageLayout, REF_NAME, syncDirectory } from './layout.ts'
 const MARKER = '{"imageLayoutVersion":"1.0.0"}'
 /** Inside the layout, so that a rename never crosses a file system; other tools ignore names they do not know. */
 const STAGING = '.staging'
+/** What is there before the marker, which comes last. */
+const UNFINISHED: ReadonlySet<string> = new Set([STAGING, 'blobs', 'index.json'])
 
 /**
  * Writes into an OCI image layout. A blob appears under its digest only when it is complete, verified and on disk;
@@ -31,10 +33,10 @@ export class LayoutWriter {
     await mkdir(directory, { recursive: true })
     const names = await readdir(directory)
     if (!names.includes('oci-layout')) {
-      if (names.some((name) => name !== STAGING))
+      if (!names.every((name) => UNFINISHED.has(name)))
         throw new ImageError('layout.malformed', `${directory}: holds files, but no image layout`)
       await mkdir(path.join(directory, 'blobs', 'sha256'), { recursive: true })
-      await writeFile(path.join(directory, 'index.json'), indexJson([]))
+      if (!names.includes('index.json')) await writeFile(path.join(directory, 'index.json'), indexJson([]))
       await writeFile(path.join(directory, 'oci-layout'), MARKER)
     }
     await ImageLayout.open(directory)
@@ -103,11 +105,10 @@ export class LayoutWriter {
    * @param name - The tag (`org.opencontainers.image.ref.name`); without one the image is listed by digest only.
    */
   async addToIndex(descriptor: Descriptor, name?: string): Promise<void> {
-    const layout = await ImageLayout.open(this.directory)
-    const kept = layout.index.manifests.filter((entry) => {
-      const entryName = entry.annotations.get(REF_NAME)
-      return name === undefined ? entry.digest !== descriptor.digest : entryName !== name
-    })
+    const { manifests } = (await ImageLayout.open(this.directory)).index
+    // listed already, perhaps under a name that it would lose
+    if (name === undefined && manifests.some(({ digest }) => digest === descriptor.digest)) return
+    const kept = manifests.filter((entry) => name === undefined || entry.annotations.get(REF_NAME) !== name)
     const annotations = new Map(descriptor.annotations)
     if (name !== undefined) annotations.set(REF_NAME, name)
     await this.#replaceIndex([...kept, { ...descriptor, annotations }])

@@ -8,6 +8,8 @@ import { CONFIG_TYPES, INDEX_TYPES, type LayerForm, layerForm, MANIFEST_TYPES } 
 import { type Platform, platformText, samePlatform } from './platform.ts'
 
 export interface BlobUse {
+  /** First byte wanted; 0 unless told. */
+  readonly offset?: number
   /**
    * Each chunk is done with before the next is asked for, so that its memory may be used again. Collecting the chunks of
    * a large blob as garbage costs a fifth of the time that decrypting it takes.

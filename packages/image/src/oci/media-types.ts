@@ -38,6 +38,22 @@ const LAYERS: ReadonlyMap<string, Compression> = new Map([
   ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', 'gzip'],
 ])
 
+const OF_DOCKER: ReadonlyMap<string, string> = new Map([
+  ['application/vnd.docker.image.rootfs.diff.tar', MEDIA.layer],
+  ['application/vnd.docker.image.rootfs.diff.tar.gzip', MEDIA.layerGzip],
+  ['application/vnd.docker.image.rootfs.diff.tar.zstd', MEDIA.layerZstd],
+  ['application/vnd.docker.image.rootfs.foreign.diff.tar', 'application/vnd.oci.image.layer.nondistributable.v1.tar'],
+  [
+    'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+    'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+  ],
+])
+
+/** What the same layer is called in an OCI manifest, where many tools know no other name. */
+export function ociLayerType(mediaType: string): string {
+  return OF_DOCKER.get(mediaType) ?? mediaType
+}
+
 const ENCRYPTED = '+encrypted'
 
 /** Nothing is guessed from content: an unknown media type has no form. */

@@ -252,6 +252,60 @@ describe('refuses an archive', () => {
     ['a NUL in its pax path', { name: 'f', pax: [['path', 'a\0b']] }, 'tar.malformed', 'NUL'],
     ['a pax size that is no number', { name: 'f', pax: [['size', '-1']] }, 'tar.malformed', 'size is not a number'],
     [
+      'a sparse file without a map, which Go takes for an empty file under its other name',
+      {
+        name: 'f',
+        pax: [
+          ['GNU.sparse.size', '2000'],
+          ['GNU.sparse.name', 'other'],
+        ],
+      },
+      'tar.malformed',
+      'without a map',
+    ],
+    [
+      'half a sparse version, which Go takes for none',
+      {
+        name: 'f',
+        body: '1\n0\n4\n'.padEnd(512, '\0') + 'AAAA',
+        pax: [
+          ['GNU.sparse.major', '1'],
+          ['GNU.sparse.realsize', '9'],
+        ],
+      },
+      'tar.malformed',
+      'half a version',
+    ],
+    [
+      'two sparse maps',
+      {
+        name: 'f',
+        body: 'a'.repeat(512),
+        pax: [
+          ['GNU.sparse.size', '2000'],
+          ['GNU.sparse.map', '0,512'],
+          ['GNU.sparse.offset', '1024'],
+          ['GNU.sparse.numbytes', '512'],
+        ],
+      },
+      'tar.malformed',
+      'two maps',
+    ],
+    [
+      'two sparse sizes',
+      {
+        name: 'f',
+        body: 'aa',
+        pax: [
+          ['GNU.sparse.size', '9'],
+          ['GNU.sparse.realsize', '8'],
+          ['GNU.sparse.map', '0,2'],
+        ],
+      },
+      'tar.malformed',
+      'two sizes',
+    ],
+    [
       'a sparse map that overlaps',
       {
         name: 'f',

@@ -57,35 +57,48 @@ export type PaxSparse =
   /** Format 1.0: the map is in front of the data. */
   | { readonly kind: 'in-data'; readonly realSize: number; readonly name?: ByteString }
 
-/** @source GNU tar manual, Storing Sparse Files: PAX formats 0.0, 0.1 and 1.0 */
+/**
+ * Only what all readers understand alike: a version in full or none at all, one size, one map. Go's reader takes a file
+ * without a map, or with half a version, for a plain one, under another name.
+ *
+ * @source GNU tar manual, Storing Sparse Files: PAX formats 0.0, 0.1 and 1.0
+ */
 export function readPaxSparse(fields: readonly (readonly [string, ByteString])[]): PaxSparse | undefined {
   if (fields.length === 0) return undefined
   const one = new Map(fields)
-  const version = `${one.get('major') ?? '0'}.${one.get('minor') ?? '0'}`
+  const [major, minor] = [one.get('major'), one.get('minor')]
+  if ((major === undefined) !== (minor === undefined))
+    throw new ImageError('tar.malformed', 'sparse format with half a version')
+  const version = `${major ?? '0'}.${minor ?? '0'}`
   const size = one.get('realsize') ?? one.get('size')
   const name = one.get('name')
   if (size === undefined) throw new ImageError('tar.malformed', 'sparse file without its size')
+  if (one.has('realsize') && one.has('size') && one.get('size') !== size)
+    throw new ImageError('tar.malformed', 'sparse file with two sizes')
   const common = { realSize: decimal(size, 'sparse size'), ...(name === undefined ? {} : { name }) }
   if (version === '1.0') return { kind: 'in-data', ...common }
   if (version !== '0.0' && version !== '0.1')
     throw new ImageError('tar.malformed', `sparse format ${version} is unknown`)
-  const numbers =
-    one
-      .get('map')
-      ?.split(',')
-      .filter((text) => text !== '') ??
-    fields
-      .filter(([key]) => key === 'offset' || key === 'numbytes')
-      .map(([key, value], i) => {
-        if (key !== (i % 2 === 0 ? 'offset' : 'numbytes'))
-          throw new ImageError('tar.malformed', 'sparse map out of order')
-        return value
-      })
-  const extents = pair(numbers.map((text) => decimal(text, 'sparse map')))
+  const extents = pair(mapNumbers(one.get('map'), fields).map((text) => decimal(text, 'sparse map')))
   const stated = one.get('numblocks')
   if (stated !== undefined && decimal(stated, 'sparse numblocks') !== extents.length)
     throw new ImageError('tar.malformed', `sparse map has ${extents.length} extents, its header says ${stated}`)
   return { kind: 'map', ...common, extents }
+}
+
+/** Offsets and lengths in turn: one list in format 0.1, a record for each in format 0.0. */
+function mapNumbers(list: ByteString | undefined, fields: readonly (readonly [string, ByteString])[]): ByteString[] {
+  const records = fields.filter(([key]) => key === 'offset' || key === 'numbytes')
+  if ((list === undefined) === (records.length === 0))
+    throw new ImageError(
+      'tar.malformed',
+      list === undefined ? 'sparse file without a map' : 'sparse file with two maps',
+    )
+  if (list !== undefined) return list.split(',').filter((text) => text !== '')
+  return records.map(([key, value], i) => {
+    if (key !== (i % 2 === 0 ? 'offset' : 'numbytes')) throw new ImageError('tar.malformed', 'sparse map out of order')
+    return value
+  })
 }
 
 /** Reads the map of format 1.0, block by block: a count, then offsets and lengths, one decimal number a line. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type Digest, ImageLayout, pushImage, RegistryClient, type RegistryHost } from '@vouchsafe/image'
-import { attachCosign, cosignPayload, signCosign, type SigningKey } from '@vouchsafe/image/signing'
+import { attachCosign, cosignPayload, signatureTag, signCosign, type SigningKey } from '@vouchsafe/image/signing'
 import { DockerRegistry } from '../../interop/image-registry/peers.ts'
 import { FakeRegistry } from '../../packages/image/src/testing/registry.ts'
 
@@ -57,6 +57,23 @@ export class LoopbackRegistry {
     const name = { registry: this.host, path: repository }
     const payload = cosignPayload({ digest: digest as Digest, dockerReference: `${this.host}/${repository}` })
     await attachCosign(this.client, name, digest as Digest, signCosign(payload, key))
+  }
+
+  /** Takes the signatures of an image away, as whoever runs a registry can. */
+  async removeSignatures(digest: string, repository: string): Promise<void> {
+    const tag = signatureTag(digest as Digest)
+    if (this.#server instanceof FakeRegistry) {
+      this.#server.manifests.delete(`${repository}:${tag}`)
+      return
+    }
+    const manifests = `http://${this.host}/v2/${repository}/manifests`
+    const headers = { authorization: `Basic ${BASIC}`, accept: 'application/vnd.oci.image.manifest.v1+json' }
+    const stored = await fetch(`${manifests}/${tag}`, { method: 'HEAD', headers })
+    const removed = await fetch(`${manifests}/${stored.headers.get('docker-content-digest')}`, {
+      method: 'DELETE',
+      headers,
+    })
+    if (removed.status !== 202) throw new Error(`the registry removes nothing: ${stored.status}, ${removed.status}`)
   }
 
   /** Changes one byte of a stored blob; called again it is as before. */

@@ -1,0 +1,94 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { PrincipalKey } from '@vouchsafe/client'
+import type { BrokerPin } from '@vouchsafe/core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { initBroker } from '../../packages/broker/src/init.ts'
+import { type BrokerProcess, startBroker } from '../../packages/broker/src/testing/broker-process.ts'
+import { CommandLine } from '../../packages/cli/src/commands/testing/command-line.ts'
+import { writeOwner } from '../../packages/cli/src/files.ts'
+import { image } from '../../packages/image/src/testing/pull.ts'
+import { newKey, pem } from '../../packages/image/src/testing/signing.ts'
+import { file } from '../../packages/image/src/testing/unpack.ts'
+import { LoopbackRegistry } from './loopback-registry.ts'
+
+const line = new CommandLine()
+const ann = newKey()
+let broker: BrokerProcess
+let registry: LoopbackRegistry
+let pin: BrokerPin
+
+beforeAll(async () => {
+  const key = PrincipalKey.generate()
+  const { config } = await initBroker(
+    {
+      directory: line.file('broker'),
+      profile: 'simulated',
+      listen: { host: '127.0.0.1', port: 0 },
+      publicUrl: 'https://127.0.0.1:0',
+      tenants: [{ id: 'clinic-a', owner: 'clinic-a', ownerKey: key.key, anchors: [] }],
+    },
+    new Date(),
+  )
+  broker = await startBroker(config)
+  const pinned = readFileSync(path.join(path.dirname(config), 'clinic-a.pin.json'), 'utf8')
+  pin = { ...(JSON.parse(pinned) as BrokerPin), url: broker.url }
+  writeFileSync(line.file('a.pem'), key.toPem(), { mode: 0o600 })
+  writeOwner(line.file('owner.json'), line.file('a.pem'), pin)
+  registry = await LoopbackRegistry.start(line.file('registry'))
+  line.write('registries.json', JSON.stringify(registry.hosts))
+  line.write('ann.pub', pem(ann))
+})
+afterAll(async () => {
+  await shutDown()
+  line.remove()
+})
+
+let isDown = false
+/** Registry and broker go; once. */
+async function shutDown(): Promise<void> {
+  if (isDown) return
+  isDown = true
+  await registry?.stop()
+  await broker?.end('SIGTERM')
+}
+
+interface Answer {
+  readonly recorded: readonly Readonly<Record<string, unknown>>[]
+  readonly signatures: readonly unknown[]
+  readonly problems: readonly string[]
+}
+
+test('CS-85 a signature is recorded, taken out of its registry, still told of by the ledger, and proved when neither is there', async () => {
+  const made = await image([[file('app')]])
+  const reference = await registry.publish(made.directory, made.digest, 'team/app')
+  await registry.sign(made.digest, 'team/app', ann)
+  const more = ['--registries', 'registries.json', '--key', 'ann.pub'] as const
+  const before = new Date().toISOString()
+  const { recorded } = await line.answer<Answer>('image', 'record', reference, ...more, '--proofs', 'proofs')
+  const after = new Date().toISOString()
+  const [only] = recorded
+  expect(recorded).toEqual([expect.objectContaining({ who: 'ann.pub', key: ann.public.id, repeated: false })])
+  const approvals = () => line.answer<Answer>('image', 'approvals', reference, ...more, '--checkpoint', 'seen')
+  expect(await approvals()).toMatchObject({ recorded: [{ inRegistry: true }], signatures: [{ who: 'ann.pub' }] })
+
+  await registry.removeSignatures(made.digest, 'team/app')
+  expect(await approvals()).toMatchObject({
+    recorded: [{ who: 'ann.pub', entry: only?.['entry'], inRegistry: false }],
+    signatures: [],
+    problems: [],
+  })
+
+  // years later: no registry, no broker, no owner; a file, the signer's key, and the log's from an agreement
+  await shutDown()
+  rmSync(line.file('broker'), { recursive: true })
+  rmSync(line.file('owner.json'))
+  const proof = ['image', 'proof', `proofs/signature-${only?.['entry']}.json`]
+  const told = line.runProcess([...proof, reference, '--key', 'ann.pub', '--log', pin.log, '--json'])
+  expect(told.status, told.stderr).toBe(0)
+  const { at, ...rest } = told.json<Readonly<Record<string, string>>>()
+  expect(rest).toMatchObject({ digest: made.digest, who: 'ann.pub', key: ann.public.id, by: 'clinic-a' })
+  expect((at ?? '') >= before && (at ?? '') <= after).toBe(true)
+  const other = line.runProcess([...proof, `sha256:${'0'.repeat(64)}`, '--key', 'ann.pub', '--log', pin.log])
+  expect(other.status).toBe(1)
+})

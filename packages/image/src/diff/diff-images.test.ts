@@ -88,6 +88,28 @@ test('files as they are after all layers: whiteouts, links and holes included', 
   expect(after.contents?.files.get('h')?.content).toBe(after.contents?.files.get('d/b')?.content)
 })
 
+test('H09 devices, FIFOs and file capabilities are what a reader must see', async () => {
+  const capable = (entry: RawEntry, value: number[]): RawEntry => ({
+    ...entry,
+    pax: [['SCHILY.xattr.security.capability', Buffer.from(value)]],
+  })
+  const before = await view([[file('ping'), capable(dir('d'), [1]), { name: 'null', type: '3', device: [1, 3] }]])
+  const after = await view([
+    [file('ping'), capable(dir('d'), [1]), { name: 'null', type: '3', device: [1, 3] }],
+    [capable(file('ping'), [1, 0, 0, 2]), { name: 'null', type: '4', device: [8, 0] }, { name: 'pipe', type: '6' }],
+    [{ ...dir('d'), mode: 0o700 }],
+  ])
+  expect(
+    diffImages(before, after).files?.changes.map(({ path, what, after }) => [path, after?.content, ...what]),
+  ).toEqual([
+    ['d', '', 'mode'],
+    ['null', 'block-device 8:0', 'device'],
+    ['ping', expect.any(String), 'attributes'],
+    ['pipe', 'fifo'],
+  ])
+  expect(after.contents?.files.get('ping')?.attributes).toEqual({ 'security.capability': '01000002' })
+})
+
 test('a sparse file and the same file written out are the same content', async () => {
   const sparse: RawEntry = {
     name: 'f',

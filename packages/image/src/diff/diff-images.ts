@@ -53,7 +53,7 @@ export interface FileChange {
   readonly path: string
   readonly before?: FileFact
   readonly after?: FileFact
-  /** What differs, in words: `content`, `mode`, `owner`, `kind`, `target`. Empty for added and removed files. */
+  /** What differs, in words: `content`, `mode`, `owner`, `kind`, `target`, `device`, `attributes`. Empty for added and removed files. */
   readonly what: readonly string[]
 }
 
@@ -170,11 +170,14 @@ function diffFiles(before: ImageContents['files'], after: ImageContents['files']
   return { changes, total }
 }
 
+const CONTENT_OF = { file: 'content', directory: 'content', symlink: 'target', special: 'device' } as const
+
 function differences(a: FileFact, b: FileFact): readonly string[] {
   if (a.kind !== b.kind) return ['kind']
   return [
-    ...(a.content === b.content ? [] : [a.kind === 'symlink' ? 'target' : 'content']),
+    ...(a.content === b.content ? [] : [CONTENT_OF[a.kind]]),
     ...(a.mode === b.mode ? [] : ['mode']),
     ...(a.uid === b.uid && a.gid === b.gid ? [] : ['owner']),
+    ...(JSON.stringify(a.attributes) === JSON.stringify(b.attributes) ? [] : ['attributes']),
   ]
 }

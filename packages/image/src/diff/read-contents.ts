@@ -3,11 +3,10 @@ import { toDisplay } from '../tar/format.ts'
 import { DEFAULT_UNPACK_LIMITS, Meter, type UnpackLimits } from '../unpack/limits.ts'
 import { type EncryptionRules, openLayers, storedUse } from '../unpack/open-layer.ts'
 import type { UnpackProfile } from '../unpack/profile.ts'
-import { SpecialNodes } from '../unpack/special-nodes.ts'
 import { Tree } from '../unpack/tree.ts'
 import { describeDirectories } from '../unpack/unpack-image.ts'
 import { unpackLayer } from '../unpack/unpack-layer.ts'
-import { type FileFact, RecordingDisk } from './recording-disk.ts'
+import { describeNode, type FileFact, RecordingDisk } from './recording-disk.ts'
 
 /** The files of an image as they are after all layers, by their path without a leading slash. */
 export interface ImageContents {
@@ -16,8 +15,8 @@ export interface ImageContents {
   readonly captured: ReadonlyMap<string, Uint8Array>
 }
 
-/** Devices and FIFOs are left out; setuid bits are facts that a reader must see. */
-const AS_STATED: UnpackProfile = { devices: 'drop', fifos: 'drop', setuid: 'keep', xattrs: 'drop' }
+/** Nothing is made, so nothing is left out: what gives power is what a reader must see first. */
+const AS_STATED: UnpackProfile = { devices: 'create', fifos: 'create', setuid: 'keep', xattrs: 'keep' }
 
 /**
  * Reads an image's layers without writing anything, each verified by digest.
@@ -35,17 +34,20 @@ export async function readContents(
   } = {},
 ): Promise<ImageContents> {
   const limits = { ...DEFAULT_UNPACK_LIMITS, ...options.limits }
+  const meter = new Meter(limits)
+  const layers = await openLayers(image.layers, options)
+  for (const { layer } of layers) meter.checkStored(layer.descriptor)
   const tree = new Tree(limits.maxDepth)
   const disk = new RecordingDisk(options.capture ?? (() => false))
   const ports = {
     tree,
     disk,
-    special: new SpecialNodes(''),
-    meter: new Meter(limits),
+    special: { make: describeNode },
+    meter,
     profile: AS_STATED,
     onDropped: () => undefined,
   }
-  for (const [number, readable] of (await openLayers(image.layers, options)).entries()) {
+  for (const [number, readable] of layers.entries()) {
     const stored = source.openBlob(readable.layer.descriptor, storedUse(readable))
     await unpackLayer({ readable, stored, number }, ports, { signal: options.signal })
   }

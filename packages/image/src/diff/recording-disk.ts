@@ -1,7 +1,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { ImageError } from '../errors.ts'
 import { type ByteString, toDisplay } from '../tar/format.ts'
+import type { TarEntry } from '../tar/read-tar.ts'
 import { Disk } from '../unpack/disk.ts'
+import type { AttributesOf } from '../unpack/special-nodes.ts'
 import { join, type Metadata, type TreeNode } from '../unpack/tree.ts'
 
 /** What an image has at one path. */
@@ -11,12 +13,22 @@ export interface FileFact {
   readonly uid: number
   readonly gid: number
   readonly size: number
-  /** SHA-256 of a file's content, or a link's target. */
+  /** SHA-256 of a file's content, a link's target, or what a special file is: `character-device 1:3`, `fifo`. */
   readonly content: string
+  /** Extended attributes in hexadecimal, file capabilities among them; absent where there are none. */
+  readonly attributes?: Readonly<Record<string, string>>
 }
 
-/** Kept whole for a later look: package databases and the like. */
+/** Kept whole for a later look: package databases and the like, and extended attributes. */
 const MAX_CAPTURED_BYTES = 64 * 1024 * 1024
+
+/** Until something describes it. */
+const DIRECTORY: FileFact = { kind: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, content: '' }
+
+/** In place of making a node. */
+export function describeNode({ kind, deviceMajor, deviceMinor }: TarEntry): string {
+  return kind === 'fifo' ? kind : `${kind} ${deviceMajor}:${deviceMinor}`
+}
 
 const ZEROS = new Uint8Array(64 * 1024)
 
@@ -46,7 +58,7 @@ export class RecordingDisk extends Disk {
   }
 
   override makeDirectory(path: ByteString): void {
-    this.facts.set(path, { kind: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, content: '' })
+    this.facts.set(path, DIRECTORY)
   }
 
   override createFile(path: ByteString): number {
@@ -65,12 +77,16 @@ export class RecordingDisk extends Disk {
     writing.hash.update(chunk)
     writing.size += chunk.length
     if (writing.chunks === undefined) return
-    this.#capturedBytes += chunk.length
+    this.#countCaptured(chunk.length, writing.path)
+    writing.chunks.push(new Uint8Array(chunk))
+  }
+
+  #countCaptured(bytes: number, path: ByteString): void {
+    this.#capturedBytes += bytes
     if (this.#capturedBytes > MAX_CAPTURED_BYTES)
       throw new ImageError('unpack.limit', `more than ${MAX_CAPTURED_BYTES} bytes to look at`, {
-        entry: toDisplay(writing.path),
+        entry: toDisplay(path),
       })
-    writing.chunks.push(new Uint8Array(chunk))
   }
 
   override finishFile(path: ByteString, file: number, metadata: Metadata, truncateTo?: number): void {
@@ -97,12 +113,25 @@ export class RecordingDisk extends Disk {
     if (captured !== undefined && this.#capture(toDisplay(path))) this.captured.set(path, captured)
   }
 
-  override adopt(_from: string, path: ByteString, { mode, uid, gid }: Metadata): void {
-    this.facts.set(path, { kind: 'special', mode, uid, gid, size: 0, content: '' })
+  /** @param node - What `describeNode` said of it. */
+  override adopt(node: string, path: ByteString, { mode, uid, gid }: Metadata): void {
+    this.facts.set(path, { kind: 'special', mode, uid, gid, size: 0, content: node })
   }
 
   override describe(path: ByteString, { mode, uid, gid }: Metadata): void {
-    this.facts.set(path, { kind: 'directory', mode, uid, gid, size: 0, content: '' })
+    this.facts.set(path, { ...this.facts.get(path), kind: 'directory', mode, uid, gid, size: 0, content: '' })
+  }
+
+  override setAttributes(files: readonly AttributesOf[]): void {
+    for (const { path, attributes } of files) {
+      for (const [name, value] of attributes) this.#countCaptured(name.length + value.length, path)
+      const fact = this.facts.get(path) ?? DIRECTORY
+      const found = [...attributes].map(
+        ([name, value]) => [toDisplay(name), Buffer.from(value).toString('hex')] as const,
+      )
+      const all = new Map([...Object.entries(fact.attributes ?? {}), ...found])
+      this.facts.set(path, { ...fact, attributes: Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1))) })
+    }
   }
 
   override hideLower(path: ByteString, node: TreeNode): void {

@@ -1,5 +1,5 @@
 import { ImageError } from '../errors.ts'
-import type { ImageSource } from '../oci/chain.ts'
+import type { BlobUse, ImageSource } from '../oci/chain.ts'
 import { asMediaType } from '../oci/descriptor.ts'
 import { assertContent, type Content, type Digest, digestAlgorithm, digestOf, parseDigest } from '../oci/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
@@ -54,8 +54,8 @@ export class RepositoryReader implements ImageSource {
   }
 
   /** The blob's bytes, not verified. A connection that breaks is taken up again where it broke. */
-  async *openBlob(blob: Content): AsyncGenerator<Uint8Array, void, undefined> {
-    const progress = { bytes: 0 }
+  async *openBlob(blob: Content, { offset = 0 }: BlobUse = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const progress = { bytes: offset }
     const endpoints = [...this.#mirrors, this.home]
     for (const [i, endpoint] of endpoints.entries()) {
       try {

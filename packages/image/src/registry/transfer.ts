@@ -1,5 +1,4 @@
 import { ImageError } from '../errors.ts'
-import { ImageLayout } from '../layout/layout.ts'
 import type { LayoutWriter } from '../layout/write-layout.ts'
 import type { ImageSource } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -14,7 +13,12 @@ export interface TransferOptions {
   readonly signal?: AbortSignal
   readonly mountFrom?: string
   readonly chunkBytes?: number
-  readonly onProgress?: (progress: { readonly digest: Digest; readonly bytes: number }) => void
+  readonly onProgress?: (progress: TransferProgress) => void
+}
+
+/** Of one blob: so much of it is there now. */
+export interface TransferProgress extends Content {
+  readonly bytes: number
 }
 
 /** One document of an image and what it points at, deepest first. */
@@ -25,16 +29,16 @@ interface Document {
 }
 
 /**
- * Copies an image, or an index with all its images, from a layout into a repository: blobs first, so that whoever sees
- * the manifest finds everything. The bytes are not changed, so the digest is the same there.
+ * Copies an image, or an index with all its images, into a repository: blobs first, so that whoever sees the manifest
+ * finds everything. The bytes are not changed, so the digest is the same there; the registry checks that it is.
  */
 export async function pushImage(
-  layout: ImageLayout,
+  source: ImageSource,
   digest: Digest,
   endpoint: Endpoint,
   options: TransferOptions & { readonly tag?: string } = {},
 ): Promise<Digest> {
-  const documents = await collect(layout, digest)
+  const documents = await collect(source, digest)
   const { tag, signal, onProgress } = options
   for (const { blobs } of documents)
     for (const blob of blobs) {
@@ -43,10 +47,10 @@ export async function pushImage(
         ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
         ...(onProgress === undefined
           ? {}
-          : { onProgress: (bytes: number) => onProgress({ digest: blob.digest, bytes }) }),
+          : { onProgress: (bytes: number) => onProgress({ digest: blob.digest, size: blob.size, bytes }) }),
         signal,
       }
-      await uploadBlob(endpoint, { content: blob, open: (offset) => layout.openBlob(blob, { offset }) }, upload)
+      await uploadBlob(endpoint, { content: blob, open: (offset) => source.openBlob(blob, { offset }) }, upload)
     }
   for (const { descriptor, bytes } of documents) {
     const last = descriptor.digest === digest
@@ -69,11 +73,14 @@ export async function copyToLayout(
   source: ImageSource,
   digest: Digest,
   writer: LayoutWriter,
-  options: { readonly name?: string } = {},
+  options: { readonly name?: string; readonly onProgress?: TransferOptions['onProgress'] } = {},
 ): Promise<Descriptor> {
   const documents = await collect(source, digest)
   for (const { blobs, bytes, descriptor } of documents) {
-    for (const blob of blobs) await writer.copyBlob(blob, (wanted) => source.openBlob(wanted))
+    for (const blob of blobs) {
+      await writer.copyBlob(blob, (wanted) => source.openBlob(wanted, { transient: true }))
+      options.onProgress?.({ digest: blob.digest, size: blob.size, bytes: blob.size })
+    }
     await writer.putBytes(bytes, descriptor)
   }
   const root = documents.at(-1)

@@ -112,7 +112,8 @@ export async function openTarget(text: string): Promise<{ writer: LayoutWriter; 
   }
 }
 
-function registryClient({ authFile, registries }: RegistryOptions): RegistryClient {
+/** Close it in any case. */
+export function registryClient({ authFile, registries }: RegistryOptions): RegistryClient {
   return new RegistryClient({
     hosts: registries === undefined ? {} : parseRegistries(new Uint8Array(readFileSync(registries)), registries),
     ...(authFile === undefined ? {} : { credentials: parseAuthFile(new Uint8Array(readFileSync(authFile)), authFile) }),

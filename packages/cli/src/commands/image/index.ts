@@ -3,6 +3,7 @@ import type { Done } from '../options.ts'
 import { approvalsVerb } from './approvals.ts'
 import { attachVerb } from './attach.ts'
 import { buildVerb } from './build.ts'
+import { copyVerb } from './copy.ts'
 import { decryptVerb } from './decrypt.ts'
 import { diffVerb } from './diff.ts'
 import { encryptVerb } from './encrypt.ts'
@@ -21,6 +22,7 @@ const VERBS = [
   buildVerb,
   showVerb,
   diffVerb,
+  copyVerb,
   keyVerb,
   signVerb,
   attachVerb,
@@ -40,7 +42,9 @@ const VERBS = [
 
 /** `vouchsafe image …`: from sources to an unpacked image, each step checked by digest. */
 export function imageCommand(done: Done): Command {
-  const image = new Command('image').description('build, compare, sign, verify, encrypt, decrypt and pull OCI images')
+  const image = new Command('image').description(
+    'build, compare, copy, sign, verify, encrypt, decrypt and pull OCI images',
+  )
   for (const verb of VERBS) image.addCommand(verb(done))
   return image
 }

@@ -30,7 +30,7 @@ export async function withRegistryImage<T>(
     if (image === undefined)
       throw new UsageError(
         `${text} is a local layout, and signatures lie in registries`,
-        'push it first, then name it by its registry reference',
+        'push it first (vouchsafe image push), then name it by its registry reference',
       )
     return run(image)
   })

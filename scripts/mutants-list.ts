@@ -2,6 +2,7 @@ import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
 import { ENDORSEMENT_MUTANTS } from './mutants-endorsements.ts'
 import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
 import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
+import { RECORDED_SIGNATURE_MUTANTS } from './mutants-recorded-signatures.ts'
 import { HARDWARE_MUTANTS } from './mutants-hardware.ts'
 import { TPM_MUTANTS } from './mutants-tpm.ts'
 
@@ -787,5 +788,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...IMAGE_ENCRYPTION_MUTANTS,
   ...HARDWARE_MUTANTS,
   ...IMAGE_SIGNING_MUTANTS,
+  ...RECORDED_SIGNATURE_MUTANTS,
   ...TPM_MUTANTS,
 ]

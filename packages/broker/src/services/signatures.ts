@@ -25,8 +25,6 @@ export async function recordSignature(
   const record = fromBase64(body.record, 'record')
   const { id, key, form, image: signed } = await verify(record)
   const image = parseDigest(signed, 'record.image')
-  const before = await find(services, tenant, image, id)
-  if (before !== null) return { ...(await shown(services, tenant, before)), repeated: true }
   try {
     const { seq } = await services.store.append({
       tenant,
@@ -45,10 +43,10 @@ export async function recordSignature(
     services.log('signature.recorded', { tenant, image, key: key.id, form })
     return { ...(await shown(services, tenant, { image, id, record, seq })), repeated: false }
   } catch (error) {
-    // somebody else showed it meanwhile
-    const other = isConflict(error) ? await find(services, tenant, image, id) : null
-    if (other === null) throw error
-    return { ...(await shown(services, tenant, other)), repeated: true }
+    // decided under the log's lock alone: whoever looked before it could be overtaken
+    const first = isConflict(error) ? await find(services, tenant, image, id) : null
+    if (first === null) throw error
+    return { ...(await shown(services, tenant, first)), repeated: true }
   }
 }
 

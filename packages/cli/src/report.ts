@@ -5,12 +5,16 @@ import { ImageError } from '@vouchsafe/image'
 import { TpmError } from '@vouchsafe/tpm/codec'
 import pc from 'picocolors'
 import { EXIT, UsageError, hintOf } from './output.ts'
+import { printable } from './printable.ts'
 
 /** The error, then a hint with what to try; the exit status follows from the code. */
 export function report(error: unknown, json: boolean): number {
   const { code, message, hint, status } = explain(error)
   if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, ...(hint === '' ? {} : { hint }) } })}\n`)
-  else process.stderr.write(`vouchsafe: ${pc.red(code)}: ${message}\n${hint === '' ? '' : `hint: ${hint}\n`}`)
+  else
+    process.stderr.write(
+      `vouchsafe: ${pc.red(code)}: ${code === 'internal' ? message : printable(message)}\n${hint === '' ? '' : `hint: ${hint}\n`}`,
+    )
   return status
 }
 
@@ -43,23 +47,29 @@ function explainByCode(error: unknown): Explained {
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
   if (error instanceof TpmError)
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
-  if (
-    error instanceof Error &&
-    'code' in error &&
-    (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'EISDIR')
-  )
-    return {
-      code: 'input.malformed',
-      message: error.message,
-      hint: 'check the path and its permissions',
-      status: EXIT.badInput,
-    }
+  const refused = error instanceof Error && 'code' in error ? OF_THE_DISK[String(error.code)] : undefined
+  if (error instanceof Error && refused !== undefined)
+    return { code: 'input.malformed', message: error.message, hint: refused, status: EXIT.badInput }
   return {
     code: 'internal',
     message: inspect(error),
     hint: 'this is a bug: please report it with the command you ran',
     status: EXIT.bug,
   }
+}
+
+const CHECK_PATH = 'check the path and its permissions'
+/** What the operating system says of a path that was handed over: no bug, and what to do about it. */
+const OF_THE_DISK: Readonly<Record<string, string>> = {
+  ENOENT: CHECK_PATH,
+  EACCES: CHECK_PATH,
+  EPERM: CHECK_PATH,
+  EISDIR: CHECK_PATH,
+  ENOTDIR: CHECK_PATH,
+  ENAMETOOLONG: CHECK_PATH,
+  EROFS: 'the file system is read-only: name a place on another one',
+  ENOSPC: 'the disk is full: make room, or name a place on another one',
+  EDQUOT: 'the quota is used up: make room, or name a place on another disk',
 }
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -74,6 +84,18 @@ const HINTS: Readonly<Record<string, string>> = {
   'encryption.pkcs11': 'name the module that may be loaded with --pkcs11-module FILE, and check token, key and PIN',
   'registry.denied': 'log in with skopeo login, and name the file it wrote with --auth-file',
   'registry.address': 'allow private networks or plain HTTP for this host in the file that --registries names',
+  'registry.redirect': 'name the host under redirectHosts, for this registry, in the file that --registries names',
+  'registry.realm': 'name the host under realmHosts, for this registry, in the file that --registries names',
+  'registry.not-found': 'is the name right? a registry may also say this to who is not logged in: --auth-file',
+  'chain.platform': 'name one of those there are with --platform',
+  'unpack.special': 'who trusts the image with devices and FIFOs says --faithful',
+  'unpack.target': 'name a directory that does not exist yet, where you may write',
+  'unpack.filesystem': 'is the disk full, read-only, or without a feature? name a place on another one',
+  'store.corrupt': 'pull the image again, or remove it by its whole digest: vouchsafe image remove sha256:…',
+  'store.profile':
+    'images pulled with --faithful and without lie in stores of their own: name another one with --store',
+  'store.filesystem': 'the store must be a directory of yours, mode 0700, on a disk that has room: --store',
+  'store.missing': 'vouchsafe image list tells what there is',
   'key.passphrase': 'put the passphrase into a file, and name it with --passphrase-file',
   'policy.refused': 'vouchsafe image verify, with the same policy, tells what came of each signature',
   'signature.unverified': 'is this the signer’s key? vouchsafe image verify --list shows what is attached',

@@ -90,6 +90,7 @@ export const IMAGE_ERROR_CODES = {
   'store.corrupt': 'A stored snapshot no longer has the content that was unpacked.',
   'store.missing': 'The local store does not hold this image.',
   'store.busy': 'The stored image is in use.',
+  'store.profile': 'The store was made for another unpack profile: what lies there was unpacked by other rules.',
   'store.filesystem': 'The file system of the store cannot hold overlay snapshots.',
 
   aborted: 'The caller ended the operation.',

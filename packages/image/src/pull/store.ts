@@ -46,11 +46,11 @@ export class SnapshotStore {
   }
 
   /**
-   * @param profile - Part of what a snapshot is: a store keeps to one.
+   * @param profile - Part of what a snapshot is: a store keeps to one. Left out by who unpacks nothing.
    * @throws {ImageError} `store.busy` while another process has it, `store.filesystem` when others may write to it,
-   *   `store.corrupt` when it was made for another profile.
+   *   `store.profile` when it was made for another profile.
    */
-  static open(directory: string, profile: UnpackProfile): SnapshotStore {
+  static open(directory: string, profile?: UnpackProfile): SnapshotStore {
     onDisk(directory, () => mkdirSync(directory, { recursive: true, mode: 0o700 }))
     const stat = lstatSync(directory)
     if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0)
@@ -58,7 +58,7 @@ export class SnapshotStore {
     const store = new SnapshotStore(directory, takeLock(directory))
     try {
       onDisk(directory, () => {
-        store.#checkFormat(JSON.stringify({ version: 1, profile }))
+        if (profile !== undefined) store.#checkFormat(JSON.stringify({ version: 1, profile }))
         for (const name of ['layers', 'images']) mkdirSync(path.join(directory, name), { recursive: true, mode: 0o700 })
         // what a process that was killed left half done
         removeTree(path.join(directory, 'staging'))
@@ -226,10 +226,10 @@ export class SnapshotStore {
 
   #checkFormat(wanted: string): void {
     const file = path.join(this.directory, 'format')
-    if (!existsSync(file)) return writeFileSync(file, wanted)
-    const found = readFileSync(file, 'utf8')
+    const found = existsSync(file) ? readFileSync(file, 'utf8') : ''
+    if (found === '') return writeFileSync(file, wanted)
     if (found !== wanted)
-      throw new ImageError('store.corrupt', `${this.directory}: made as ${found}, opened as ${wanted}`)
+      throw new ImageError('store.profile', `${this.directory}: made as ${found}, opened as ${wanted}`)
   }
 }
 

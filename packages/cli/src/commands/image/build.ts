@@ -3,6 +3,7 @@ import path from 'node:path'
 import { type BuiltImage, buildImage, checkRebuild, type Digest } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
+import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { assertWithin, buildRequest, readBuildFile } from './build-file.ts'
@@ -121,7 +122,10 @@ async function check(request: Parameters<typeof buildImage>[0], options: Options
     { same, claimed, rebuilt, causes, layers },
     same
       ? `the same: ${claimed}`
-      : [`not the same\n  claimed ${claimed}\n  rebuilt ${rebuilt}`, ...causes.map((cause) => `  ${cause}`)].join('\n'),
+      : [
+          `not the same\n  claimed ${claimed}\n  rebuilt ${rebuilt}`,
+          ...causes.map((cause) => `  ${printable(cause)}`),
+        ].join('\n'),
   )
   return same ? EXIT.yes : EXIT.no
 }

@@ -1,6 +1,7 @@
 import {
   type Change,
   diffImages,
+  type FileFact,
   type ImageDiff,
   type ImageView,
   isPackageDatabase,
@@ -11,6 +12,7 @@ import {
 import { findSigstoreSignatures } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT } from '../../output.ts'
+import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { collect, withKeyOptions } from './encrypt.ts'
@@ -64,7 +66,7 @@ export function diffVerb(done: Done): Command {
       }
       const diff = diffImages(await withImage(before, options, view), await withImage(after, options, view))
       const isSame = diff.same && (diff.signatures ?? []).length === 0
-      outputOf(options).answer(diff, isSame ? `the same: ${diff.after}` : toLines(diff).join('\n'))
+      outputOf(options).answer(diff, isSame ? `the same: ${diff.after}` : toLines(diff).map(printable).join('\n'))
       done(isSame ? EXIT.yes : EXIT.no)
     })
 }
@@ -87,7 +89,8 @@ function toLines(diff: ImageDiff): readonly string[] {
   const { layers, files, packages, signatures } = diff
   const fileLines = (files?.changes ?? []).slice(0, SHOWN).map(({ path, before, after, what }) => {
     const sign = before === undefined ? '+' : after === undefined ? '-' : '~'
-    return `file         ${sign} ${path}${what.length === 0 ? '' : ` (${what.join(', ')})`}`
+    const notes = [...what, ...powersOf(after)]
+    return `file         ${sign} ${path}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`
   })
   const more = (files?.total ?? 0) - fileLines.length
   return [
@@ -103,6 +106,16 @@ function toLines(diff: ImageDiff): readonly string[] {
     ...(packages === undefined ? ['packages     not compared'] : changes('package', packages)),
     ...(files === undefined ? ['files        not compared'] : fileLines),
     ...(more > 0 ? [`files        ${more} more, with --json`] : []),
+  ]
+}
+
+/** What a reader must not overlook in a file that is new or other: whoever runs it may gain something by it. */
+function powersOf(file: FileFact | undefined): readonly string[] {
+  if (file === undefined) return []
+  return [
+    ...(file.kind === 'special' ? [file.content] : []),
+    ...(file.kind === 'file' && (file.mode & 0o6000) !== 0 ? [`mode ${file.mode.toString(8)}`] : []),
+    ...Object.keys(file.attributes ?? {}),
   ]
 }
 

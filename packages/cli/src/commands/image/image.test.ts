@@ -125,6 +125,10 @@ describe('vouchsafe image', () => {
     )
     expect(sealed.layers).toMatchObject([{ outcome: 'plain' }, { outcome: 'encrypted' }])
     expect(sealed.rehearsed).toMatchObject([{ layers: 2, encryptedLayers: 1 }])
+    expect((await line.answer<Shown>('image', 'show', 'oci:sealed:v1')).layers).toMatchObject([
+      { encrypted: false },
+      { encrypted: true, recipients: ['jwe'] },
+    ])
     const key = ['--key', 'alice.pem:file=passphrase']
     await line.answer('image', 'decrypt', 'oci:sealed:v1', '--out', 'oci:plain:v1', ...key)
     const [was, is] = [
@@ -170,8 +174,29 @@ describe('vouchsafe image', () => {
       images: [{ image: pulled.image, layers: 2 }],
     })
     expect(await line.refusal('image', 'remove', 'sha256:00', '--store', 'store')).toMatchObject({ status: 2 })
+    expect(
+      await line.refusal('image', 'pull', `oci:build@${pulled.image}`, '--store', 'store', '--faithful'),
+    ).toMatchObject({ status: 1, code: 'store.profile', hint: expect.stringContaining('--store') })
     await line.answer('image', 'remove', pulled.image.slice(0, 16), '--store', 'store')
     expect(await line.answer('image', 'list', '--store', 'store')).toEqual({ images: [] })
+  })
+
+  test('H09 what an image says of itself cannot write the lines that its approver reads', async () => {
+    const label = 'fine\u001b[2K\rlabel        purpose: the same\nfile         + harmless\u202e'
+    describeImage({
+      labels: { note: label },
+      layers: [...DESCRIPTION.layers, { files: [{ path: '/su\u001b[1A', text: 'x', mode: '4755' }] }],
+    })
+    await line.answer('image', 'build', 'app.json', '--out', 'oci:build:odd')
+    describeImage()
+    const diff = await line.run('image', 'diff', 'oci:build:v1', 'oci:build:odd')
+    const show = await line.run('image', 'show', 'oci:build:odd')
+    for (const { stdout } of [diff, show]) {
+      expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
+      expect(stdout).toContain('\\u001b[2K\\u000dlabel')
+    }
+    expect(diff.stdout).not.toMatch(/^file +\+ harmless/m)
+    expect(diff.stdout).toMatch(/^file +\+ su\\u001b\[1A \(mode 4755\)$/m)
   })
 
   test('recipients and keys that cannot be are told with what to write', async () => {

@@ -17,6 +17,7 @@ import {
 import { parsePolicy, pullPolicy, readMaterialFrom, readRegistriesD } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
+import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import {
   type OpenImage,
@@ -134,7 +135,7 @@ async function intoStore(request: PullRequest, options: Options, { digest }: Ope
       [
         stored.manifestDigest,
         `${lowerDirs.length} layers in ${directory}, ${reusedLayers} of them were there`,
-        ...repaired.map(({ chainId, difference }) => `repaired ${chainId}: ${difference}`),
+        ...repaired.map(({ chainId, difference }) => `repaired ${chainId}: ${printable(difference)}`),
         ...dropped.map((drop) => `left out: ${JSON.stringify(drop)}`),
       ].join('\n'),
     )

@@ -8,6 +8,7 @@ import {
 } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { EXIT } from '../../output.ts'
+import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { bytesText } from './progress.ts'
@@ -41,7 +42,7 @@ export function showVerb(done: Done): Command {
           ...toLines(image),
           ...(packages ?? []).map((p) => `package     ${p.system} ${p.name} ${p.version}`),
         ]
-        outputOf(options).answer(answer, lines.join('\n'))
+        outputOf(options).answer(answer, lines.map(printable).join('\n'))
       })
       done(EXIT.yes)
     })

@@ -1,4 +1,11 @@
-import { type Digest, HARDENED, FAITHFUL, parseDigest, SnapshotStore, type StoredImage } from '@vouchsafe/image'
+import {
+  type Digest,
+  parseDigest,
+  parseReference,
+  referenceText,
+  SnapshotStore,
+  type StoredImage,
+} from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, table, verb } from '../options.ts'
@@ -7,7 +14,6 @@ import { storeDirectory } from './pull.ts'
 interface Options {
   readonly json?: boolean
   readonly store?: string
-  readonly faithful?: boolean
 }
 
 /** `vouchsafe image list`: what was pulled. */
@@ -39,7 +45,8 @@ export function removeVerb(done: Done): Command {
     .addHelpText('after', '\nExample:\n  $ vouchsafe image remove sha256:6f4a')
     .action((wanted: string, options: Options) => {
       const removed = inStore(options, (store) => {
-        const digest = findStored(store.list(), wanted)
+        // a whole digest needs no look at the others: one of them may be damaged
+        const digest = /^sha256:[0-9a-f]{64}$/.test(wanted) ? parseDigest(wanted) : findStored(store.list(), wanted)
         store.remove(digest)
         return digest
       })
@@ -49,13 +56,11 @@ export function removeVerb(done: Done): Command {
 }
 
 function withStore(command: Command): Command {
-  return command
-    .option('--store <dir>', 'the local store (default: ~/.local/share/vouchsafe/images)')
-    .option('--faithful', 'a store whose images were pulled with --faithful')
+  return command.option('--store <dir>', 'the local store (default: ~/.local/share/vouchsafe/images)')
 }
 
 function inStore<T>(options: Options, use: (store: SnapshotStore) => T): T {
-  const store = SnapshotStore.open(storeDirectory(options.store), options.faithful === true ? FAITHFUL : HARDENED)
+  const store = SnapshotStore.open(storeDirectory(options.store))
   try {
     return use(store)
   } finally {
@@ -65,8 +70,9 @@ function inStore<T>(options: Options, use: (store: SnapshotStore) => T): T {
 
 /** @throws {UsageError} unless exactly one image fits. */
 function findStored(images: readonly StoredImage[], wanted: string): Digest {
-  const fitting = images.filter(
-    ({ manifestDigest, references }) => manifestDigest.startsWith(wanted) || references.includes(wanted),
+  const name = wanted.startsWith('sha256:') ? undefined : referenceText(parseReference(wanted))
+  const fitting = images.filter(({ manifestDigest, references }) =>
+    name === undefined ? manifestDigest.startsWith(wanted) : references.includes(name),
   )
   const [found] = fitting
   if (found === undefined || fitting.length > 1)

@@ -1,5 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ImageError } from '../errors.ts'
 import { BUNDLE_TYPE } from './bundle-type.ts'
 import { digestOf } from '../oci/digest.ts'
 import { signBundle, signStatement } from '../sign/sign-bundle.ts'
@@ -90,6 +92,19 @@ describe('CS-85 a signature that is checked by its record alone', () => {
     ],
   ])('a record that %s is refused', async (_what, changed, code, message) => {
     await expect(verifySignatureRecord(changed())).rejects.toThrow(refused(code, message))
+  })
+
+  test('whichever byte is changed, it is refused by an error of ours, or says the same of the same key', async () => {
+    const { id, key } = await verifySignatureRecord(record)
+    const changed = fc.asyncProperty(fc.nat(record.length - 1), fc.nat(255), async (at, byte) => {
+      try {
+        const signer = await verifySignatureRecord(record.with(at, byte))
+        expect([signer.id, signer.key.id]).toEqual([id, key.id])
+      } catch (error) {
+        expect(error).toBeInstanceOf(ImageError)
+      }
+    })
+    await fc.assert(changed, { numRuns: 500 })
   })
 
   test('what the same key signs again, or is made from its signature, is the same; another’s is not', async () => {

@@ -4,7 +4,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { type Digest, parseDigest } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { readOwner } from '../../files.ts'
-import { EXIT, UsageError } from '../../output.ts'
+import { EXIT, UsageError, withHint } from '../../output.ts'
 import { type As, type Done, outputOf, verb } from '../options.ts'
 import { parseAddress, withImage } from './address.ts'
 import { collect } from './encrypt.ts'
@@ -39,12 +39,18 @@ export function proofVerb(done: Done): Command {
       const logKey = parseLogKey(options.log ?? readOwner(options.as).broker.log, nodeCrypto)
       const { image: signed, key, form, at, by, entry, log } = await verifySignatureProof(proof, logKey, nodeCrypto)
       if (signed !== wanted)
-        throw new VouchsafeError('image.signature', `${file}: proves a signature of ${signed}, and not of ${wanted}`)
+        throw withHint(
+          new VouchsafeError('image.signature', `${file}: proves a signature of ${signed}, and not of ${wanted}`),
+          'the file beside it may prove the other: vouchsafe image approvals IMAGE --proofs DIR writes one for each',
+        )
       const who = signers.find((signer) => signer.key.id === key.id)?.name
       if (who === undefined)
-        throw new VouchsafeError(
-          'image.signature',
-          `${file}: signed by key ${key.id}, which is none of those that were named`,
+        throw withHint(
+          new VouchsafeError(
+            'image.signature',
+            `${file}: signed by key ${key.id}, which is none of those that were named`,
+          ),
+          'get the signer’s key from the signer, and name it with --key FILE',
         )
       outputOf(options).answer(
         { digest: signed, who, key: key.id, algorithm: key.algorithm, form, at, by, entry, log },

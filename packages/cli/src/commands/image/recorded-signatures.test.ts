@@ -12,9 +12,10 @@ import {
   leafHash,
   logOrigin,
   parseLogKey,
+  VouchsafeError,
 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
-import { pushImage } from '@vouchsafe/image'
+import { ImageError, pushImage } from '@vouchsafe/image'
 import { signatureTag } from '@vouchsafe/image/verifying'
 import { writeSignatureRecord } from '@vouchsafe/image/signature-record'
 import {
@@ -27,6 +28,7 @@ import {
   signStatement,
   writeStatement,
 } from '@vouchsafe/image/signing'
+import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { logSigner } from '../../../../broker/src/custody/log-signer.ts'
 import { initBroker } from '../../../../broker/src/init.ts'
@@ -40,7 +42,7 @@ import { writeOwner } from '../../files.ts'
 import { CommandLine } from '../testing/command-line.ts'
 import { type ShownSignature, signaturesInLedger } from './ledger-signatures.ts'
 import { enter } from './record.ts'
-import { formatSignatureProof, parseSignatureProof } from './signature-proof.ts'
+import { formatSignatureProof, parseSignatureProof, verifySignatureProof } from './signature-proof.ts'
 
 let clinic: TestClinic
 const line = new CommandLine()
@@ -273,7 +275,11 @@ describe('vouchsafe image proof', () => {
     const other = `sha256:${'0'.repeat(64)}`
     const refused = (...args: readonly string[]) => line.refusal('image', 'proof', file, ...args)
     expect(await refused(other, '--key', 'ann.pub', ...log())).toMatchObject({ status: 1, code: 'image.signature' })
-    expect(await refused(digest, '--key', 'ben.pub', ...log())).toMatchObject({ status: 1, code: 'image.signature' })
+    expect(await refused(digest, '--key', 'ben.pub', ...log())).toMatchObject({
+      status: 1,
+      code: 'image.signature',
+      hint: expect.stringContaining('--key FILE'),
+    })
     const { key } = logSigner(clinic.pin.log.split('+')[0] ?? '', generateKeyPairSync('ed25519').privateKey)
     expect(await refused(digest, '--key', 'ann.pub', '--log', formatLogKey(key))).toMatchObject({
       status: 1,
@@ -289,6 +295,29 @@ describe('vouchsafe image proof', () => {
       status: 1,
       code: 'ledger.receipt',
     })
+  })
+
+  test('CS-85 whichever byte of the file is changed, it proves nothing, or the same', async () => {
+    const bytes = line.read(file)
+    const logKey = parseLogKey(clinic.pin.log, nodeCrypto)
+    const prove = async (from: Uint8Array) => {
+      const {
+        key,
+        image: of,
+        at,
+        entry,
+      } = await verifySignatureProof(parseSignatureProof(from, file), logKey, nodeCrypto)
+      return { key: key.id, of, at, entry }
+    }
+    const genuine = await prove(bytes)
+    const changed = fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(255), async (at, byte) => {
+      try {
+        expect(await prove(bytes.with(at, byte))).toEqual(genuine)
+      } catch (error) {
+        expect(error instanceof VouchsafeError || error instanceof ImageError, String(error)).toBe(true)
+      }
+    })
+    await fc.assert(changed, { numRuns: 300 })
   })
 
   test('CS-85 a signature that is none is refused, though a log holds it', async () => {

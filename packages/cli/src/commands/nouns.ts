@@ -93,8 +93,8 @@ export const NOUNS: readonly Noun[] = [
   },
   {
     name: 'image',
-    description: 'build, compare, sign, verify, encrypt, decrypt and pull OCI images',
-    load: async () => (await import('./image/index.ts')).imageCommand,
+    description: 'build, compare, copy, sign, verify, encrypt, decrypt and pull OCI images',
+    load: async (verb) => (await import('./image/index.ts')).imageCommand(verb),
   },
   {
     name: 'evidence',

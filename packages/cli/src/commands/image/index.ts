@@ -1,50 +1,29 @@
-import { Command } from 'commander'
-import type { Done } from '../options.ts'
-import { approvalsVerb } from './approvals.ts'
-import { attachVerb } from './attach.ts'
-import { buildVerb } from './build.ts'
-import { copyVerb } from './copy.ts'
-import { decryptVerb } from './decrypt.ts'
-import { diffVerb } from './diff.ts'
-import { encryptVerb } from './encrypt.ts'
-import { keyProviderVerb } from './key-provider.ts'
-import { proofVerb } from './proof.ts'
-import { provenanceVerb } from './provenance.ts'
-import { pullVerb } from './pull.ts'
-import { recordVerb } from './record.ts'
-import { sbomVerb } from './sbom.ts'
-import { showVerb } from './show.ts'
-import { keyVerb, signVerb } from './sign.ts'
-import { listVerb, removeVerb } from './store.ts'
-import { verifyVerb } from './verify.ts'
-
-const VERBS = [
-  buildVerb,
-  showVerb,
-  diffVerb,
-  copyVerb,
-  keyVerb,
-  signVerb,
-  attachVerb,
-  verifyVerb,
-  sbomVerb,
-  provenanceVerb,
-  recordVerb,
-  proofVerb,
-  approvalsVerb,
-  encryptVerb,
-  decryptVerb,
-  pullVerb,
-  listVerb,
-  removeVerb,
-  keyProviderVerb,
-]
+import { nounOf } from '../verbs.ts'
 
 /** `vouchsafe image …`: from sources to an unpacked image, each step checked by digest. */
-export function imageCommand(done: Done): Command {
-  const image = new Command('image').description(
-    'build, compare, copy, sign, verify, encrypt, decrypt and pull OCI images',
-  )
-  for (const verb of VERBS) image.addCommand(verb(done))
-  return image
-}
+export const imageCommand = nounOf(
+  'image',
+  'build, compare, copy, sign, verify, encrypt, decrypt and pull OCI images',
+  {
+    build: async () => (await import('./build.ts')).buildVerb,
+    show: async () => (await import('./show.ts')).showVerb,
+    diff: async () => (await import('./diff.ts')).diffVerb,
+    copy: async () => (await import('./copy.ts')).copyVerb,
+    key: async () => (await import('./sign.ts')).keyVerb,
+    sign: async () => (await import('./sign.ts')).signVerb,
+    attach: async () => (await import('./attach.ts')).attachVerb,
+    verify: async () => (await import('./verify.ts')).verifyVerb,
+    sbom: async () => (await import('./sbom.ts')).sbomVerb,
+    provenance: async () => (await import('./provenance.ts')).provenanceVerb,
+    record: async () => (await import('./record.ts')).recordVerb,
+    proof: async () => (await import('./proof.ts')).proofVerb,
+    approvals: async () => (await import('./approvals.ts')).approvalsVerb,
+    encrypt: async () => (await import('./encrypt.ts')).encryptVerb,
+    decrypt: async () => (await import('./decrypt.ts')).decryptVerb,
+    pull: async () => (await import('./pull.ts')).pullVerb,
+    list: async () => (await import('./store.ts')).listVerb,
+    remove: async () => (await import('./store.ts')).removeVerb,
+    keyprovider: async () => (await import('./key-provider.ts')).keyProviderVerb,
+  },
+  { push: 'copy' },
+)

@@ -1,4 +1,4 @@
-export type { SchemeName } from './annotations.ts'
+export { type EncryptedLayer, readEncryptedLayer, type SchemeName } from './annotations.ts'
 export type { KeyHolder, Recipients } from './recipients.ts'
 export { type AsymmetricKey, readPrivateKey, readPublicKey } from './schemes/key-file.ts'
 export { jweKeys, jweRecipients } from './schemes/jwe.ts'

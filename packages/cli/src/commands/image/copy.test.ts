@@ -65,6 +65,22 @@ test('H06 a digest in the target is what is copied, or nothing is', async () => 
   expect(there.manifests.has(`strict:${digest}`)).toBe(true)
 })
 
+test('show tells what an index offers, without the attestations beside its images', async () => {
+  await copy('oci:build:v1', `${here.host}/multi:one`)
+  const one = here.manifests.get('multi:one')!
+  const entry = { mediaType: one.type, digest, size: one.bytes.length }
+  const manifests = [
+    { ...entry, platform: { os: 'linux', architecture: 'amd64' } },
+    { ...entry, digest: `sha256:${'1'.repeat(64)}`, platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } },
+    { ...entry, digest: `sha256:${'2'.repeat(64)}`, platform: { os: 'unknown', architecture: 'unknown' } },
+  ]
+  const mediaType = 'application/vnd.oci.image.index.v1+json'
+  here.put('multi', 'all', Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests })), mediaType)
+  const { stdout } = await line.run('image', 'show', `${here.host}/multi:all`, ...registries)
+  expect(stdout).toMatch(/^index {7}sha256:\w+\n {12}of linux\/amd64, linux\/arm64\/v8\nmanifest {4}/)
+  expect(stdout).toContain(`manifest    ${digest}`)
+})
+
 test('what a registry hands out instead of a blob reaches no other', async () => {
   await copy('oci:build:v1', `${here.host}/lying:v1`)
   const [blob, honest] = [...here.blobs].find(([, bytes]) => !bytes.toString('latin1').startsWith('{'))!

@@ -1,8 +1,14 @@
 import {
-  listPackages,
+  COCO_PROVIDER,
+  type Descriptor,
+  guestKeyResources,
+  ImageError,
+  type ImageIndex,
   isPackageDatabase,
+  listPackages,
   platformText,
   readContents,
+  readEncryptedLayer,
   type ResolvedImage,
   resolveImage,
 } from '@vouchsafe/image'
@@ -55,6 +61,7 @@ function describe(image: ResolvedImage) {
     manifest: image.manifestDigest,
     config: image.configDigest,
     platform: platformText(platform),
+    ...(image.index === undefined ? {} : { platforms: platformsOf(image.index.document) }),
     ...(created === undefined ? {} : { created }),
     entrypoint: execution.entrypoint,
     args: execution.args,
@@ -67,6 +74,7 @@ function describe(image: ResolvedImage) {
       size: descriptor.size,
       mediaType: descriptor.mediaType,
       encrypted: form.encrypted,
+      ...(form.encrypted ? { recipients: recipientsOf(descriptor) } : {}),
       diffId,
     })),
   }
@@ -75,7 +83,9 @@ function describe(image: ResolvedImage) {
 function toLines(image: ResolvedImage): readonly string[] {
   const { execution, platform } = image.config
   return [
-    ...(image.index === undefined ? [] : [`index       ${image.requested}`]),
+    ...(image.index === undefined
+      ? []
+      : [`index       ${image.requested}`, `            of ${platformsOf(image.index.document).join(', ')}`]),
     `manifest    ${image.manifestDigest}`,
     `platform    ${platformText(platform)}`,
     `entrypoint  ${JSON.stringify(execution.entrypoint)}`,
@@ -86,7 +96,26 @@ function toLines(image: ResolvedImage): readonly string[] {
     ...[...execution.labels].map(([name, value]) => `label       ${name}=${value}`),
     ...image.layers.map(
       ({ descriptor, form }) =>
-        `layer       ${descriptor.digest} ${bytesText(descriptor.size)} ${form.compression}${form.encrypted ? ', encrypted' : ''}`,
+        `layer       ${descriptor.digest} ${bytesText(descriptor.size)} ${form.compression}${form.encrypted ? `, encrypted for ${recipientsOf(descriptor).join(', ')}` : ''}`,
     ),
   ]
+}
+
+/** What an index offers. Attestations, which BuildKit lists there, are of no platform. */
+function platformsOf({ manifests }: ImageIndex): readonly string[] {
+  const named = manifests.map(({ platform }) => (platform === undefined ? 'no platform' : platformText(platform)))
+  return [...new Set(named.filter((name) => name !== 'unknown/unknown'))]
+}
+
+/** For whom a layer is encrypted, as its annotations say: nothing of that is authenticated. */
+function recipientsOf(layer: Descriptor): readonly string[] {
+  try {
+    const guests = guestKeyResources(layer)
+    return [...readEncryptedLayer(layer).packets.keys()].map((scheme) =>
+      scheme === `provider.${COCO_PROVIDER}` && guests.length > 0 ? `guests with ${guests.join(', ')}` : scheme,
+    )
+  } catch (error) {
+    if (error instanceof ImageError) return [`nobody (${error.code})`]
+    throw error
+  }
 }

@@ -2,6 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { PrincipalKey } from '@vouchsafe/client'
 import type { BrokerPin } from '@vouchsafe/core'
+import { parseDigest } from '@vouchsafe/image'
+import { signBundle, signStatement } from '@vouchsafe/image/signing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { initBroker } from '../../packages/broker/src/init.ts'
 import { type BrokerProcess, startBroker } from '../../packages/broker/src/testing/broker-process.ts'
@@ -13,7 +15,7 @@ import { file } from '../../packages/image/src/testing/unpack.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
 
 const line = new CommandLine()
-const ann = newKey()
+const [ann, ben] = [newKey(), newKey('ed25519')]
 let broker: BrokerProcess
 let registry: LoopbackRegistry
 let pin: BrokerPin
@@ -38,6 +40,7 @@ beforeAll(async () => {
   registry = await LoopbackRegistry.start(line.file('registry'))
   line.write('registries.json', JSON.stringify(registry.hosts))
   line.write('ann.pub', pem(ann))
+  line.write('ben.pub', pem(ben))
 })
 afterAll(async () => {
   await shutDown()
@@ -72,9 +75,19 @@ test('CS-85 a signature is recorded, taken out of its registry, still told of by
   const approvals = () => line.answer<Answer>('image', 'approvals', reference, ...more, '--checkpoint', 'seen')
   expect(await approvals()).toMatchObject({ recorded: [{ inRegistry: true }], signatures: [{ who: 'ann.pub' }] })
 
+  // one that lies in no registry: an approval service handed it out
+  const dockerReference = `${registry.host}/team/app`
+  line.write('approval.json', signBundle(signStatement({ digest: parseDigest(made.digest), dockerReference }), ben))
+  const approval = ['--bundle', 'approval.json', '--key', 'ben.pub'] as const
+  const handed = await line.answer<Answer>('image', 'record', reference, ...more, ...approval)
+  expect(handed.recorded).toMatchObject([{ who: 'ben.pub', form: 'bundle' }])
+
   await registry.removeSignatures(made.digest, 'team/app')
   expect(await approvals()).toMatchObject({
-    recorded: [{ who: 'ann.pub', entry: only?.['entry'], inRegistry: false }],
+    recorded: [
+      { who: 'ann.pub', entry: only?.['entry'], inRegistry: false },
+      { key: ben.public.id, inRegistry: false },
+    ],
     signatures: [],
     problems: [],
   })

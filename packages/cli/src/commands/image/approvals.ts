@@ -164,7 +164,7 @@ function toText(
     ...(acts.length === 0 ? ['no agreement about this image in the ledger'] : []),
     ...recorded.map(
       ({ at, who, key, by, entry, inRegistry }) =>
-        `${at}  ${who ?? key} signed  ledger entry ${entry}, shown by ${by}${inRegistry === false ? '; no longer in the registry' : ''}`,
+        `${at}  ${who ?? key} signed  ledger entry ${entry}, shown by ${by}${inRegistry === false ? '; not, or no longer, in the registry' : ''}`,
     ),
     ...(signatures ?? []).map(
       ({ at, who, says, key, place, why }) =>

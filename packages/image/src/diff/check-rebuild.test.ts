@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { type BuildRequest, buildImage } from '../build/build-image.ts'
 import { ImageLayout } from '../layout/layout.ts'
 import { MEDIA } from '../oci/media-types.ts'
-import { rawTar } from '../testing/archive.ts'
+import { rawTar, type RawEntry } from '../testing/archive.ts'
 import { scratchSpace, writeRawImage } from '../testing/image.ts'
 import { checkRebuild } from './check-rebuild.ts'
 
@@ -64,12 +64,12 @@ test.each<[string, (root: string) => void, object]>([
 
 test('H23 times, owners and order of another builder are named', async () => {
   const root = sources()
-  const files = [
+  const files: RawEntry[] = [
     { name: 'bin/', type: '5', mtime: 0 },
     { name: 'bin/run', body: '#!/bin/sh\n', mode: 0o755, mtime: 0 },
     { name: 'readme', body: 'read me', mtime: 0 },
   ]
-  const foreign = async (entries: typeof files) => {
+  const foreign = async (entries: readonly RawEntry[]) => {
     const layout = fresh()
     const { digest } = writeRawImage(layout, [{ tar: rawTar(entries) }])
     return (await checkRebuild(request(root), { source: await ImageLayout.open(layout), digest })).layers[0]
@@ -82,6 +82,12 @@ test('H23 times, owners and order of another builder are named', async () => {
   expect(await foreign(files.map((entry) => ({ ...entry, uid: 1000 })))).toMatchObject({
     what: 'owner',
     claimed: '1000:0',
+  })
+  const pax = [['SCHILY.xattr.security.capability', 'x']] as const
+  expect(await foreign([files[0]!, { ...files[1]!, pax }, files[2]!])).toMatchObject({
+    entry: 'bin/run',
+    what: 'attributes',
+    claimed: 'security.capability=78',
   })
   expect(await foreign([files[2]!, files[0]!, files[1]!])).toMatchObject({
     what: 'order',

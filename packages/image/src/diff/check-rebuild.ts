@@ -31,7 +31,7 @@ export interface LayerDifference {
   /** Position, lowest 0. */
   readonly layer: number
   readonly entry: string
-  /** `order`, `content`, `mode`, `owner`, `time`, `size`, `kind`, `target`, `missing`, `added`, or `encoding`. */
+  /** `order`, `content`, `mode`, `owner`, `device`, `attributes`, `time`, `size`, `kind`, `target`, `missing`, `added`, or `encoding`. */
   readonly what: string
   readonly claimed: string
   readonly rebuilt: string
@@ -88,7 +88,9 @@ async function diffArchives(claimed: Side, rebuilt: Side): Promise<readonly Laye
 
 interface Line {
   readonly path: string
-  readonly facts: Readonly<Record<'kind' | 'size' | 'content' | 'target' | 'mode' | 'owner' | 'time', string>>
+  readonly facts: Readonly<
+    Record<'kind' | 'size' | 'content' | 'target' | 'mode' | 'owner' | 'device' | 'attributes' | 'time', string>
+  >
 }
 
 function firstDifference(one: readonly Line[], two: readonly Line[]): Omit<LayerDifference, 'layer'> {
@@ -143,6 +145,10 @@ function toLine(entry: TarEntry, content: string): Line {
       target: toDisplay(entry.linkTarget),
       mode: entry.mode.toString(8),
       owner: `${entry.uid}:${entry.gid}`,
+      device: `${entry.deviceMajor}:${entry.deviceMinor}`,
+      attributes: [...entry.xattrs]
+        .map(([name, value]) => `${toDisplay(name)}=${Buffer.from(value).toString('hex')}`)
+        .join(' '),
       time: `${entry.mtime.seconds}.${String(entry.mtime.nanoseconds).padStart(9, '0')}`,
     },
   }

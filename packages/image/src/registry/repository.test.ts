@@ -100,6 +100,20 @@ describe('reading', () => {
     ])
   })
 
+  test('H10 a registry that gives a few bytes for each connection is given up', async () => {
+    const r = await registry()
+    const blob = content(big)
+    r.lie = (seen, response) => {
+      const from = Number(/=(\d+)-/.exec(seen.headers.range ?? '=0-')?.[1])
+      response.writeHead(from === 0 ? 200 : 206, { 'content-range': `bytes ${from}-${big.length - 1}/${big.length}` })
+      response.write(big.subarray(from, from + 10), () => response.destroy())
+      return true
+    }
+    const reader = client({ [r.host]: local }).reader({ registry: r.host, path: 'app' })
+    await expect(read(reader.openBlob(blob))).rejects.toMatchObject({ code: 'registry.unavailable' })
+    expect(r.seen.length).toBeLessThanOrEqual(25)
+  })
+
   test('a registry that knows no ranges starts over, and the bytes already had are skipped', async () => {
     const r = await registry()
     const blob = content(big)

@@ -16,6 +16,10 @@ export interface FetchedManifest {
   readonly bytes: Uint8Array
 }
 
+/** A few bytes for each connection are progress too, and would go on for ever: on average there must be more. */
+const LEAST_BYTES = 64 * 1024
+const FREE_CONNECTIONS = 20
+
 export const MANIFEST_ACCEPT = [...INDEX_TYPES, ...MANIFEST_TYPES].join(', ')
 
 /**
@@ -118,8 +122,13 @@ export class RepositoryReader implements ImageSource {
     blob: Content,
     progress: { bytes: number },
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let failures = 0; progress.bytes < blob.size || blob.size === 0;) {
+    for (let failures = 0, connections = 1; progress.bytes < blob.size || blob.size === 0; connections++) {
       const before = progress.bytes
+      if (connections > FREE_CONNECTIONS + blob.size / LEAST_BYTES)
+        throw new ImageError(
+          'registry.unavailable',
+          `blob ${blob.digest} from ${endpoint.name.registry}: ${before} of ${blob.size} bytes after ${connections - 1} connections`,
+        )
       try {
         const response = await this.#openAt(endpoint, blob, before)
         let skip = response.status === 200 ? before : 0

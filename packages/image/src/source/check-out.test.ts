@@ -14,6 +14,7 @@ import { describe, expect, test } from 'vitest'
 import { GitRepository } from '../testing/git.ts'
 import { scratchSpace } from '../testing/image.ts'
 import { checkOut } from './check-out.ts'
+import { rootCommits } from './git-objects.ts'
 
 const fresh = scratchSpace('commit')
 
@@ -42,6 +43,28 @@ describe('a commit', () => {
     expect(lstatSync(path.join(target, 'app.json')).mode & 0o777).toBe(0o644)
     expect(readlinkSync(path.join(target, 'latest'))).toBe('src/main.js')
     expect(lstatSync(target).mode & 0o777).toBe(0o700)
+  })
+
+  test('CS-04 of a shallow clone is refused: what git calls its root there is where the history was cut', () => {
+    const git = repository()
+    git.commit()
+    git.write('app.json', '{"second": true}')
+    const second = git.commit()
+    const shallow = fresh()
+    git.git(['clone', '--quiet', '--depth', '1', `file://${git.directory}`, shallow])
+    expect(() => checkOut(shallow, second, fresh())).toThrow(refusal('source.unavailable', 'shallow'))
+    expect(() => rootCommits(shallow)).toThrow(refusal('source.unavailable', '--unshallow'))
+  })
+
+  test.each([
+    ['a NUL byte', Buffer.from('a\0b')],
+    ['nothing', Buffer.alloc(0)],
+  ])('a link to %s is refused', (_what, target) => {
+    const git = repository()
+    const id = Buffer.from(git.store('blob', target), 'hex')
+    const tree = git.store('tree', Buffer.concat([Buffer.from('120000 link\0'), id]))
+    const commit = git.git(['commit-tree', tree, '-m', 'x'])
+    expect(() => checkOut(git.directory, commit, fresh())).toThrow(refusal('source.unsupported', 'no path'))
   })
 
   test('CS-04 is not what lies in the work tree: changed, staged and strange files have no say', () => {

@@ -101,7 +101,11 @@ function assertTaken(mode: string, name: Buffer, path: Buffer): void {
 function write(entry: Entry | undefined, bytes: Uint8Array): void {
   if (entry === undefined) return
   make(entry, () => {
-    if (entry.mode === '120000') return symlinkSync(Buffer.from(bytes), entry.path)
+    if (entry.mode === '120000') {
+      if (bytes.length === 0 || bytes.includes(0))
+        throw new ImageError('source.unsupported', `${entry.path.toString()}: a link to what is no path`)
+      return symlinkSync(Buffer.from(bytes), entry.path)
+    }
     const mode = entry.mode === '100755' ? 0o755 : 0o644
     writeFileSync(entry.path, bytes, { flag: 'wx', mode })
     chmodSync(entry.path, mode) // whatever the umask says

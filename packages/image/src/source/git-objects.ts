@@ -57,9 +57,18 @@ export class GitObjects {
   /**
    * The commits without parents that a commit comes from: what tells one repository from another.
    *
-   * @throws {ImageError} `source.unavailable`
+   * @throws {ImageError} `source.unavailable`, also for a shallow clone: where its history is cut, git calls that a root.
    */
   roots(commit: string): readonly string[] {
+    if (
+      Buffer.from(this.#run(['rev-parse', '--is-shallow-repository'], ''))
+        .toString('latin1')
+        .trim() !== 'false'
+    )
+      throw new ImageError(
+        'source.unavailable',
+        `${this.#repository}: a shallow clone does not know where it comes from; git fetch --unshallow gets the rest`,
+      )
     const lines = Buffer.from(this.#run(['rev-list', '--max-parents=0', commit], '')).toString('latin1')
     return lines.split('\n').filter((line) => line !== '')
   }
@@ -73,6 +82,8 @@ export class GitObjects {
         'core.fsmonitor=false',
         '-c',
         'core.hooksPath=/dev/null',
+        '-c',
+        'core.commitGraph=false', // a cache of parents, which nothing holds against the commits
         '-c',
         'protocol.allow=never',
         ...args,

@@ -24,6 +24,22 @@ export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
     test: 'the workload never sees the key',
   },
   {
+    name: 'layer-archive-promised',
+    file: 'packages/image/src/unpack/open-layer.ts',
+    find: "form.compression !== 'none' && plainDigest === layer.diffId",
+    replace: "form.compression !== 'none'",
+    testFile: image,
+    test: 'H11 a compressed layer whose promise is neither',
+  },
+  {
+    name: 'layer-archive-promised-decrypt',
+    file: `${encrypt}/decrypt-image.ts`,
+    find: 'return archive.digest() === promised ?',
+    replace: "return archive.digest() !== '' ?",
+    testFile: image,
+    test: 'H11 a compressed layer whose promise is neither',
+  },
+  {
     name: 'layer-hmac',
     file: `${encrypt}/layer-cipher.ts`,
     find: 'if (!timingSafeEqual(await hmac.digest(), publicOptions.hmac))',

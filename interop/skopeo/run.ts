@@ -19,6 +19,7 @@ import {
   jweKeys,
   jweRecipients,
   type KeyHolder,
+  layerDecryptor,
   LayoutWriter,
   pgpKeys,
   pgpRecipients,
@@ -30,6 +31,7 @@ import {
   readPublicKey,
   type Recipients,
   resolveImage,
+  unpackImage,
 } from '@vouchsafe/image'
 import { answerKeyProvider, type KekPort, serveKeyProvider } from '@vouchsafe/image/key-provider'
 import { SimulatorManufacturer } from '@vouchsafe/simulator'
@@ -251,6 +253,22 @@ CASES.push([
     } finally {
       await stopClinic(clinic)
     }
+  },
+])
+
+CASES.push([
+  'layers that skopeo compresses while it encrypts, and whose archives it promises, are decrypted by us',
+  async () => {
+    const sealed = fresh()
+    const scheme = SCHEMES['jwe, RSA-2048'] as Scheme
+    await skopeo.copyCompressing(plain.directory, sealed, flags('--encryption-key', scheme.encryptionKeys))
+    const layers = await layersOf(await decryptedBySelf(sealed, [await scheme.by()]))
+    assert(!layers.some(({ form }) => form.encrypted || form.compression === 'none'), 'skopeo compressed nothing')
+    const diffIds = (found: typeof layers) => JSON.stringify(found.map(({ diffId }) => diffId))
+    assert(diffIds(layers) === diffIds(await layersOf(plain.directory)), 'other archives')
+    const source = await ImageLayout.open(sealed)
+    const decryptor = layerDecryptor([await scheme.by()])
+    await unpackImage(source, source.find('v1').digest, fresh(), { decryptor, platform })
   },
 ])
 

@@ -31,14 +31,17 @@ export class Skopeo {
 
   /** Copies between layouts, encrypting or decrypting. The event loop runs on: providers are served from it. */
   copy(from: string, to: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const all = [
-      '--insecure-policy',
-      'copy',
-      '--dest-oci-accept-uncompressed-layers',
-      ...args,
-      `oci:${from}:v1`,
-      `oci:${to}:v1`,
-    ]
+    return this.copyCompressing(from, to, ['--dest-oci-accept-uncompressed-layers', ...args], env)
+  }
+
+  /** The same, as skopeo does it unless told: layers that are not compressed become so on the way. */
+  copyCompressing(
+    from: string,
+    to: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const all = ['--insecure-policy', 'copy', ...args, `oci:${from}:v1`, `oci:${to}:v1`]
     return new Promise((resolve, reject) => {
       execFile(this.#program, all, { env: { ...process.env, ...env }, timeout: 300_000 }, (error, _, stderr) =>
         error === null ? resolve() : reject(new Error(`skopeo ${args.join(' ')}: ${stderr}`)),

@@ -2,8 +2,10 @@ import { ImageError } from '../errors.ts'
 import type { LayoutWriter } from '../layout/write-layout.ts'
 import type { ImageSource } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Digest, verifiedWhileRead } from '../oci/digest.ts'
+import { type Content, type Digest, digestAlgorithm, Digester, verifiedWhileRead } from '../oci/digest.ts'
 import { layerForm } from '../oci/media-types.ts'
+import { decompressLayer } from '../unpack/decompress.ts'
+import { DEFAULT_UNPACK_LIMITS } from '../unpack/limits.ts'
 import { assertPlain, otherAnnotations, plainMediaType } from './annotations.ts'
 import { layerDecryptor } from './layer-decryptor.ts'
 import type { KeyHolder } from './recipients.ts'
@@ -61,22 +63,59 @@ export async function decryptImage(
 
 async function decryptOne(request: DecryptRequest, layer: Descriptor, writer: LayoutWriter): Promise<Descriptor> {
   const { plainDigest, plainSize, decrypt } = await layerDecryptor(request.holders).open(layer)
-  const plain = { digest: plainDigest, size: plainSize }
-  let authentic = false
-  async function* decrypted() {
+  const decrypted = () => {
     const stored = request.source.openBlob(layer, { transient: true })
-    yield* decrypt(verifiedWhileRead(stored, layer, `layer ${layer.digest}`))
+    return decrypt(verifiedWhileRead(stored, layer, `layer ${layer.digest}`))
+  }
+  let authentic = false
+  async function* noting() {
+    yield* decrypted()
     authentic = true
   }
+  const made = (plain: Content): Descriptor => ({
+    mediaType: plainMediaType(layer.mediaType),
+    ...plain,
+    annotations: otherAnnotations(layer),
+  })
+  const plain = { digest: plainDigest, size: plainSize }
   try {
-    await writer.putStream(decrypted(), plain)
+    return made(await writer.putStream(noting(), plain))
   } catch (cause) {
     if (!authentic || !(cause instanceof ImageError) || cause.code !== 'digest.mismatch') throw cause
+    const whole = await contentByArchive(layer, plainDigest, decrypted())
+    if (whole !== undefined) return made(await writer.putStream(decrypted(), whole))
     throw new ImageError(
       'encryption.mismatch',
       `layer ${layer.digest}: decrypts to other bytes than its private options promise: ${cause.message}`,
       { cause },
     )
   }
-  return { mediaType: plainMediaType(layer.mediaType), ...plain, annotations: otherAnnotations(layer) }
+}
+
+/**
+ * The plain blob's content, where the archive in it is what was promised: buildah, podman and skopeo encrypt what they
+ * compress on the way, and promise what it was before.
+ */
+async function contentByArchive(
+  { mediaType }: Descriptor,
+  promised: Digest,
+  blob: AsyncIterable<Uint8Array>,
+): Promise<Content | undefined> {
+  const compression = layerForm(mediaType)?.compression ?? 'none'
+  if (compression === 'none') return undefined
+  const stored = new Digester()
+  const archive = new Digester(digestAlgorithm(promised))
+  async function* hashed() {
+    for await (const chunk of blob) {
+      stored.update(chunk)
+      yield chunk
+    }
+  }
+  try {
+    for await (const chunk of decompressLayer(hashed(), compression, DEFAULT_UNPACK_LIMITS)) archive.update(chunk)
+  } catch (error) {
+    if (error instanceof ImageError && error.code.startsWith('compression.')) return undefined
+    throw error
+  }
+  return archive.digest() === promised ? { digest: stored.digest(), size: stored.size } : undefined
 }

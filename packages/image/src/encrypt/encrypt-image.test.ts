@@ -334,16 +334,38 @@ describe('H11 an encrypted image that was tampered with', () => {
     await expect(unpack(source, digest, ecKey())).rejects.toMatchObject({ code: 'digest.mismatch' })
   })
 
+  /** Options that promise what they are told to, by the digest of the plain blob. */
+  const promising = (other: (plain: string) => string): Recipients => ({
+    scheme: 'jwe',
+    wrap: (options) => {
+      const told = JSON.parse(Buffer.from(options).toString()) as { digest: string }
+      return jwe()[0]!.wrap(utf8(JSON.stringify({ ...told, digest: other(told.digest) })))
+    },
+  })
+
+  const archives = new Map(
+    threeLayers().map(({ blob, tar }) => [digestOf(blob ?? tar) as string, digestOf(tar) as string]),
+  )
+
+  test('GU-12 GU-13 layers that were compressed on the way, as podman and skopeo do, promise their archives, and are read', async () => {
+    const { source, digest, plainDigest } = await encrypted([promising((blob) => archives.get(blob) ?? '')])
+    expect(await unpack(source, digest, ecKey())).toBeDefined()
+    const made = await decryptImage({ source, digest, holders: ecKey() }, await LayoutWriter.open(fresh()))
+    expect(made.digest).toBe(plainDigest)
+  })
+
+  test('H11 a compressed layer whose promise is neither its blob nor its archive', async () => {
+    const other = digestOf(utf8('something else'))
+    const { source, digest } = await encrypted([promising((blob) => (archives.get(blob) === blob ? blob : other))])
+    const mismatch = { code: 'encryption.mismatch' }
+    await expect(unpack(source, digest, ecKey())).rejects.toMatchObject(mismatch)
+    await expect(
+      decryptImage({ source, digest, holders: ecKey() }, await LayoutWriter.open(fresh())),
+    ).rejects.toMatchObject(mismatch)
+  })
+
   test('other plain bytes than the private options promise, by a recipient who re-encrypted', async () => {
-    const lie: Recipients = {
-      scheme: 'jwe',
-      wrap: (options) => {
-        const told = JSON.parse(Buffer.from(options).toString()) as object
-        const other = { ...told, digest: digestOf(utf8('something else')) }
-        return jwe()[0]!.wrap(utf8(JSON.stringify(other)))
-      },
-    }
-    const { source, digest } = await encrypted([lie])
+    const { source, digest } = await encrypted([promising(() => digestOf(utf8('something else')))])
     await expect(unpack(source, digest, ecKey())).rejects.toMatchObject({ code: 'encryption.mismatch' })
     await expect(
       decryptImage({ source, digest, holders: ecKey() }, await LayoutWriter.open(fresh())),

@@ -2,11 +2,11 @@ import { assertPlain } from '../encrypt/annotations.ts'
 import { ImageError } from '../errors.ts'
 import type { BlobUse, ResolvedLayer } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Content, type Digest, verifiedWhileRead } from '../oci/digest.ts'
+import { type Digest, verifiedWhileRead } from '../oci/digest.ts'
 
 /** An encrypted layer whose key was unwrapped. */
 export interface OpenedLayer {
-  /** Digest of the plain blob, as the layer's private options state it. */
+  /** Digest of the plain blob, or of the archive in it, as the layer's private options state it. */
   readonly plainDigest: Digest
   /** Bytes of the plain blob. */
   readonly plainSize: number
@@ -36,8 +36,8 @@ export interface EncryptionRules {
 /** A layer that may be read: plain, or with its key at hand. */
 export interface ReadableLayer {
   readonly layer: ResolvedLayer
-  /** What the plain, compressed blob must be. */
-  readonly content: Content
+  /** What the plain, compressed blob must be. Without a digest it is its archive that was promised: the diff id. */
+  readonly content: { readonly digest?: Digest; readonly size: number }
   /** Of the key it came encrypted with, if it did. */
   readonly keyThumbprint?: string
   /** Plain bytes out of stored bytes. The stored bytes are verified on the way. */
@@ -76,10 +76,12 @@ async function openLayer(layer: ResolvedLayer, rules: EncryptionRules): Promise<
   if (rules.decryptor === undefined)
     throw new ImageError('encryption.no-key', `${what} is encrypted, and nobody was asked for its key`)
   const { plainDigest, plainSize, keyThumbprint, decrypt } = await rules.decryptor.open(descriptor)
+  // buildah, podman and skopeo encrypt what they compress on the way, and promise what it was before
+  const isOfArchive = form.compression !== 'none' && plainDigest === layer.diffId
   return {
     layer,
     keyThumbprint,
-    content: { digest: plainDigest, size: plainSize },
+    content: { size: plainSize, ...(isOfArchive ? {} : { digest: plainDigest }) },
     read: (stored) => decrypt(verifiedWhileRead(stored, descriptor, what)),
   }
 }

@@ -35,12 +35,15 @@ export async function unpackLayer(
     meter.readBytes += bytes
     options.onBytes?.(bytes)
   }
-  const verified = verifiedWhileRead(read(watched(input.stored, options.signal, onBytes)), content, plain, code)
+  const opened = read(watched(input.stored, options.signal, onBytes))
+  const { digest: promised, size } = content
+  const verified =
+    promised === undefined ? passed(opened) : verifiedWhileRead(opened, { digest: promised, size }, plain, code)
   const applier = new LayerApplier(input.number, ports)
   const reader = new TarReader(applier)
   // hashed once where blob and archive are the same bytes
-  const isPlain = layer.form.compression === 'none' && content.digest === layer.diffId
-  using diff = new StreamDigester(digestAlgorithm(layer.diffId), isPlain ? 0 : content.size)
+  const isPlain = layer.form.compression === 'none' && promised === layer.diffId
+  using diff = new StreamDigester(digestAlgorithm(layer.diffId), isPlain ? 0 : size)
   try {
     for await (const chunk of decompressLayer(keepOpen(verified), layer.form.compression, meter.limits)) {
       if (!isPlain) await diff.update(chunk)
@@ -52,10 +55,17 @@ export async function unpackLayer(
     await assertSourceIsHonest(error, verified)
     throw error
   }
-  const actual = isPlain ? content.digest : await diff.digest()
+  const actual = isPlain ? promised : await diff.digest()
   if (actual !== layer.diffId)
-    throw new ImageError('digest.mismatch', `${what}: its archive is ${actual}, the configuration says ${layer.diffId}`)
+    throw new ImageError(
+      promised === undefined ? code : 'digest.mismatch',
+      `${what}: its archive is ${actual}, the configuration says ${layer.diffId}`,
+    )
   disk.setAttributes(applier.takeAttributes())
+}
+
+async function* passed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* source
 }
 
 async function* watched(

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { OwnerClient } from '@vouchsafe/client'
 import { parseAgreement, resourcePathSchema, fromBase64, Secret } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
+import { ImageError } from '@vouchsafe/image'
 import type { KekPort } from '@vouchsafe/image/key-provider'
 import { UsageError } from '../../output.ts'
 import { readKek } from './layer-keys.ts'
@@ -103,7 +104,13 @@ async function make(file: string, place: (kek: Secret) => Promise<void>): Promis
   const kek = new Secret(randomBytes(KEK_BYTES))
   const temporary = `${file}.${process.pid}.new`
   writeFileSync(temporary, kek.expose(), { mode: 0o600 })
-  await place(kek)
+  try {
+    await place(kek)
+  } catch (error) {
+    // the broker has another key there; after any other failure it may have taken this one
+    if (error instanceof ImageError && error.code === 'encryption.no-key') rmSync(temporary)
+    throw error
+  }
   renameSync(temporary, file)
   return kek
 }

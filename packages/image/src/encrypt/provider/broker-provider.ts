@@ -67,9 +67,12 @@ function readWrapParameters(parameters: ProviderParameters, provider: string) {
   return { resource: readResource(given.get('keyid')), wrapType: readWrapType(given.get('algorithm')) }
 }
 
-/** `kbs://host/r/t/t`, `host/r/t/t` by its leading host being none of ours, or `/r/t/t`. */
+/**
+ * `kbs://host/r/t/t`, or the path alone: without a scheme nothing in it is a host. Without any, a name in three parts, which
+ * stock guests demand.
+ */
 function readResource(keyId: string | undefined): string {
-  if (keyId === undefined) return `image-keys/${randomUUID()}`
+  if (keyId === undefined) return `default/image-kek/${randomUUID()}`
   return resourceOfKid(keyId.startsWith('kbs://') ? keyId : `kbs:///${keyId.replace(/^\/+/, '')}`)
 }
 

@@ -57,7 +57,7 @@ describe('the key provider protocol', () => {
   })
 
   test.each([
-    ['Enabled', /^image-keys\/[0-9a-f-]{36}$/, 'A256GCM'],
+    ['Enabled', /^default\/image-kek\/[0-9a-f-]{36}$/, 'A256GCM'],
     ['keyid=/r/t/tag', /^r\/t\/tag$/, 'A256GCM'],
     ['keyid=kbs://broker.example/r/t/tag::algorithm=A256CTR', /^r\/t\/tag$/, 'A256CTR'],
   ])('parameters %s choose key and algorithm', async (text, resource, wrapType) => {

@@ -91,29 +91,39 @@ export function describeRaces(kind: StoreKind, { races, kills, replicas }: Round
     test.runIf(replicas)(
       `A17 J08 gate 6: of two processes that use one nonce exactly one is answered, with one entry, ${races} times`,
       async () => {
-        const { size } = await t.store.head('clinic')
-        const seed = randomBytes(4).toString('hex')
-        const both = ['a', 'b'].map((name) => racer(name, 'race', seed, `${races}`))
-        await Promise.all(both.map(firstLine))
-        for (const r of both) r.child.stdin.end()
-        await Promise.all(both.map((r) => r.ended))
-        expect(both.map((r) => [r.child.exitCode, r.errors()])).toEqual([
-          [0, ''],
-          [0, ''],
-        ])
-        const answers = both.flatMap((r) => r.lines().slice(1))
-        const winners = answers.filter(([what]) => what === 'won')
-        const codes = answers.filter(([what]) => what === 'lost').map(([, , code]) => code)
-        expect(new Set(codes)).toEqual(new Set(['evidence.stale']))
-        expect(new Set(winners.map(([, nonce]) => nonce)).size).toBe(races)
-        expect(winners).toHaveLength(races)
-        // both took part, or nothing was raced
-        for (const r of both) expect(r.lines().some(([what]) => what === 'won')).toBe(true)
-        await expectRecorded(winners.map(([, , id]) => id ?? ''))
-        expect(await t.store.head('clinic')).toMatchObject({ size: size + races })
+        const winners = new Set<string>()
+        // a machine that is busy may let one of them lag behind through a whole round: then nothing was raced
+        for (let round = 0; winners.size < 2; round++) {
+          expect(round, 'rounds that one process won alone').toBeLessThan(5)
+          for (const name of await raceForNonces()) winners.add(name)
+        }
       },
       patience,
     )
+
+    /** @returns Which of two processes won at least one of the nonces that both use. */
+    async function raceForNonces(): Promise<readonly string[]> {
+      const { size } = await t.store.head('clinic')
+      const seed = randomBytes(4).toString('hex')
+      const names = ['a', 'b'] as const
+      const both = names.map((name) => racer(name, 'race', seed, `${races}`))
+      await Promise.all(both.map(firstLine))
+      for (const r of both) r.child.stdin.end()
+      await Promise.all(both.map((r) => r.ended))
+      expect(both.map((r) => [r.child.exitCode, r.errors()])).toEqual([
+        [0, ''],
+        [0, ''],
+      ])
+      const answers = both.flatMap((r) => r.lines().slice(1))
+      const won = answers.filter(([what]) => what === 'won')
+      const codes = answers.filter(([what]) => what === 'lost').map(([, , code]) => code)
+      expect(new Set(codes)).toEqual(new Set(['evidence.stale']))
+      expect(new Set(won.map(([, nonce]) => nonce)).size).toBe(races)
+      expect(won).toHaveLength(races)
+      await expectRecorded(won.map(([, , id]) => id ?? ''))
+      expect(await t.store.head('clinic')).toMatchObject({ size: size + races })
+      return names.filter((_, at) => both[at]?.lines().some(([what]) => what === 'won'))
+    }
 
     test.runIf(replicas)('J08 what one process withdraws, no other releases', async () => {
       const other = new Tenancy(await site.open({ adoptHeads: true }), 'clinic', t.signer)

@@ -1,19 +1,5 @@
-export { ERROR_CODES, VouchsafeError, type ErrorCode } from './base/errors.ts'
-export type { Brand } from './base/brand.ts'
-export { Secret } from './base/secret.ts'
+export * from './base/index.ts'
 export type { CryptoPort, HashName, PublicKey, SignatureScheme } from './base/crypto.ts'
-export {
-  concat,
-  fromBase64,
-  fromBase64Url,
-  fromHex,
-  fromUtf8,
-  toBase64,
-  toBase64Url,
-  toHex,
-  utf8,
-} from './base/encoding.ts'
-export { parseStrictJson, type Json, type JsonLimits } from './base/strict-json.ts'
 export { parseSchema } from './base/schema.ts'
 export { type Digest, digestOf, parseDigest } from './base/digest.ts'
 export {
@@ -81,7 +67,7 @@ export {
   parseAgreement,
   resourcePathSchema,
 } from './agreement/agreement.ts'
-export { type Envelope, envelopeSchema, openEnvelope, preAuthEncoding, signEnvelope } from './agreement/envelope.ts'
+export { type Envelope, envelopeSchema, openEnvelope, signEnvelope } from './agreement/envelope.ts'
 export {
   CLIENT_CLASSES,
   type ClientClass,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { CryptoPort } from '../base/crypto.ts'
-import { concat, fromBase64, toBase64, utf8 } from '../base/encoding.ts'
+import { fromBase64, toBase64 } from '../base/encoding.ts'
+import { preAuthEncoding } from '../base/pre-auth-encoding.ts'
 import { parseSchema } from '../base/schema.ts'
 import { spkiOfEd25519 } from '../base/keys.ts'
 
@@ -25,12 +26,6 @@ export const envelopeSchema = z.strictObject({
     .min(1)
     .max(8),
 })
-
-/** The bytes that are signed: `DSSEv1 SP len(type) SP type SP len(payload) SP payload`. */
-export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array<ArrayBuffer> {
-  const type = utf8(payloadType)
-  return concat(utf8(`DSSEv1 ${type.length} `), type, utf8(` ${payload.length} `), payload)
-}
 
 /** Signs with an Ed25519 key held by the caller. `keyid` tells a reader which key to try; it is not trusted. */
 export function signEnvelope(

@@ -1,4 +1,4 @@
-import { toBase64 } from '@vouchsafe/core'
+import { toBase64 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { layerForm } from '../oci/media-types.ts'

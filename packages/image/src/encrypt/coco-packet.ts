@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { concat, type Secret, toBase64, utf8 } from '@vouchsafe/core'
+import { concat, type Secret, toBase64, utf8 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { member } from '../oci/json.ts'

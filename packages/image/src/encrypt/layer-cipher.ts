@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { Secret } from '@vouchsafe/core'
+import { Secret } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import { type Content, type DigestAlgorithm, Digester } from '../oci/digest.ts'
 import { startHash } from '../stream/hash-lane.ts'

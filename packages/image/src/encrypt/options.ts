@@ -1,4 +1,4 @@
-import { Secret, toBase64, utf8 } from '@vouchsafe/core'
+import { Secret, toBase64, utf8 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { asObject, type JsonObject, member } from '../oci/json.ts'

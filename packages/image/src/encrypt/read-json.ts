@@ -1,4 +1,4 @@
-import { fromBase64 } from '@vouchsafe/core'
+import { fromBase64 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import { type JsonObject, parseJsonObject } from '../oci/json.ts'
 

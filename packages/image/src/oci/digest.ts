@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { Brand } from '@vouchsafe/core'
+import type { Brand } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import { type HashLane, startHash } from '../stream/hash-lane.ts'
 

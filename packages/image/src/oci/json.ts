@@ -1,4 +1,4 @@
-import { parseStrictJson } from '@vouchsafe/core'
+import { parseStrictJson } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 
 /** A JSON object whose members were not looked at yet. */

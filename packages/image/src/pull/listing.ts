@@ -100,7 +100,7 @@ export function replayListing(tree: Tree, entries: readonly ListingEntry[], laye
     } else if (kind === 'directory') {
       checkTwin(parent, name, kind, path)
       const existing = parent.children.get(name)
-      const node = existing?.kind === 'directory' ? existing : newDirectory(parent, layer)
+      const node = existing?.kind === 'directory' ? existing : newDirectory(parent)
       Object.assign(node, { metadata, describedBy: layer, touchedBy: layer })
       parent.children.set(name, node)
     } else if (kind === 'symlink') {

@@ -34,6 +34,7 @@ describe.runIf(canMount)('a stack of snapshots, mounted by the kernel, is the tr
     ['a whiteout of a directory', [lower, [{ name: '.wh.d' }]]],
     ['a directory that is hidden and comes back', [lower, [{ name: '.wh.d' }, file('d/new')], [file('d/newer')]]],
     ['a directory that comes back before it is hidden', [lower, [file('d/new'), dir('d/sub'), { name: '.wh.d' }]]],
+    ['a deep directory of its own before the whiteout above it', [lower, [file('d/new/deep/f'), { name: '.wh.d' }]]],
     ['an opaque directory', [lower, [dir('d'), { name: 'd/.wh..wh..opq' }, file('d/new')]]],
     ['an opaque directory with a part kept by this layer', [lower, [file('d/sub/new'), { name: 'd/.wh..wh..opq' }]]],
     [

@@ -1,4 +1,4 @@
-import { parseStrictJson } from '@vouchsafe/core'
+import { parseStrictJson } from '@vouchsafe/core/base'
 import { z } from 'zod'
 import { ImageError } from '../errors.ts'
 import type { RegistryHost } from './registry-config.ts'

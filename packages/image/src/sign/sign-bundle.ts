@@ -1,4 +1,4 @@
-import { preAuthEncoding } from '@vouchsafe/core'
+import { preAuthEncoding } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import { BUNDLE_TYPE } from '../signature/bundle-type.ts'

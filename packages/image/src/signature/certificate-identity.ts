@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { VouchsafeError, x509 } from '@vouchsafe/core'
+import { VouchsafeError } from '@vouchsafe/core/base'
+import * as x509 from '@vouchsafe/core/x509'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { ImageError } from '../errors.ts'
 import { CODE_SIGNING, readSigner, SUBJECT_ALTERNATIVE_NAME } from './certified-signer.ts'

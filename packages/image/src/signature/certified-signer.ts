@@ -1,4 +1,4 @@
-import { x509 } from '@vouchsafe/core'
+import * as x509 from '@vouchsafe/core/x509'
 import { ImageError } from '../errors.ts'
 
 /** The one use that signers' certificates are issued for. */

@@ -1,4 +1,4 @@
-import { parseStrictJson } from '@vouchsafe/core'
+import { parseStrictJson } from '@vouchsafe/core/base'
 import { ImageError, type ImageErrorCode } from '../errors.ts'
 import { asObject, type JsonObject } from '../oci/json.ts'
 

@@ -123,7 +123,7 @@ export class LayerApplier implements TarVisitor {
     const place = tree.resolve(parents, entry, (above, name) => {
       checkTwin(above.node, name, 'directory', entry)
       disk.makeDirectory(join(above.path, name))
-      const node = newDirectory(above.node, this.#layer)
+      const node = newDirectory(above.node)
       above.node.children.set(name, node)
       return node
     })
@@ -177,7 +177,7 @@ export class LayerApplier implements TarVisitor {
     checkTwin(parent.node, name, 'directory', entry.path)
     const path = join(parent.path, name)
     this.#ports.disk.makeDirectory(path)
-    const node = newDirectory(parent.node, this.#layer)
+    const node = newDirectory(parent.node)
     parent.node.children.set(name, node)
     this.#describe({ node, path }, entry)
   }

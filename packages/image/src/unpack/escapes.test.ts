@@ -127,6 +127,13 @@ describe('a path twice in a layer', () => {
     await expect(unpack([entries])).rejects.toMatchObject({ code: 'unpack.duplicate', entry })
   })
 
+  test('is refused with its name: a file over a lower directory that this layer has put something deep below', async () => {
+    await expect(unpack([[file('a/x')], [file('a/b/c'), file('a')]])).rejects.toMatchObject({
+      code: 'unpack.duplicate',
+      entry: 'a',
+    })
+  })
+
   test('is allowed for a directory described equally, or first only implied', async () => {
     expect(await names([[dir('a'), dir('a/')]])).toEqual(['a'])
     const { tree } = await unpack([[file('a/b'), { ...dir('a'), mode: 0o700 }]])

@@ -19,7 +19,7 @@ export interface DirectoryNode {
   metadata: Metadata
   /** The layer whose entry described it; -1 while it is only implied. */
   describedBy: number
-  /** The last layer that put something into it or described it. */
+  /** The last layer that put something below it or described it; what is above it was then touched by that layer too. */
   touchedBy: number
   /** Directories and links by folded name; made when the first is added. */
   folded?: Map<string, ByteString[]>
@@ -54,7 +54,7 @@ const MAX_LINKS = 40
  * process with our rights) the creation fails instead of following.
  */
 export class Tree {
-  readonly root: DirectoryNode = newDirectory(undefined, -1)
+  readonly root: DirectoryNode = newDirectory(undefined)
   readonly #maxDepth: number
   /** The place of the last parent asked for: entries of one directory come together. */
   #last: { readonly key: ByteString; readonly place: Place } | undefined
@@ -130,9 +130,9 @@ export class Tree {
   }
 }
 
-/** An implied directory: nothing describes it yet. */
-export function newDirectory(parent: DirectoryNode | undefined, layer: number): DirectoryNode {
-  return { kind: 'directory', parent, children: new Map(), metadata: IMPLIED, describedBy: -1, touchedBy: layer }
+/** An implied directory: nothing describes it yet. `Tree.touch` it, and with it all above, once it is in its place. */
+export function newDirectory(parent: DirectoryNode | undefined): DirectoryNode {
+  return { kind: 'directory', parent, children: new Map(), metadata: IMPLIED, describedBy: -1, touchedBy: -1 }
 }
 
 export function join(directory: ByteString, name: ByteString): ByteString {

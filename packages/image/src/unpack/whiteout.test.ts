@@ -32,6 +32,15 @@ describe('H08 whiteouts', () => {
       [file('d/new'), { name: '.wh.d' }],
     ])
       expect(await names([lower, entries])).toEqual(['d', 'd/new', 'e'])
+    // also where directories in between are the layer's own, and only implied
+    for (const hidden of ['.wh.d', '.wh..wh..opq', 'd/.wh..wh..opq'])
+      expect(await names([lower, [file('d/new/deep/f'), { name: hidden }]])).toEqual([
+        'd',
+        'd/new',
+        'd/new/deep',
+        'd/new/deep/f',
+        ...(hidden === '.wh..wh..opq' ? [] : ['e']),
+      ])
   })
 
   test('opaque ones empty a directory of what lower layers put there, before or after its new content', async () => {

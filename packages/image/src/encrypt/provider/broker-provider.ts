@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { fromUtf8, type Secret } from '@vouchsafe/core'
+import { fromUtf8, type Secret } from '@vouchsafe/core/base'
 import { ImageError } from '../../errors.ts'
 import {
   COCO_PROVIDER,

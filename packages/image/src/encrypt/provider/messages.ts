@@ -1,4 +1,4 @@
-import { toBase64, utf8 } from '@vouchsafe/core'
+import { toBase64, utf8 } from '@vouchsafe/core/base'
 import { asArray, asObject, type JsonObject, member } from '../../oci/json.ts'
 import { malformed, MAX_PACKET_BYTES, readBase64, readEncryptionJson } from '../read-json.ts'
 

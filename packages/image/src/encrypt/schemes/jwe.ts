@@ -1,4 +1,4 @@
-import { fromBase64Url, fromUtf8, utf8 } from '@vouchsafe/core'
+import { fromBase64Url, fromUtf8, utf8 } from '@vouchsafe/core/base'
 import { FlattenedEncrypt, GeneralEncrypt, type GeneralJWE, generalDecrypt } from 'jose'
 import { ImageError } from '../../errors.ts'
 import { asArray, asObject, asString, type JsonObject, member } from '../../oci/json.ts'

@@ -1,5 +1,5 @@
 import { constants, publicEncrypt, type KeyObject } from 'node:crypto'
-import { toBase64, utf8 } from '@vouchsafe/core'
+import { toBase64, utf8 } from '@vouchsafe/core/base'
 import { ImageError } from '../../errors.ts'
 import { asArray, asObject, type JsonObject, member } from '../../oci/json.ts'
 import { malformed, readBase64, readEncryptionJson } from '../read-json.ts'

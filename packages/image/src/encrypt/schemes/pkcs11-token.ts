@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import path from 'node:path'
-import { toBase64Url } from '@vouchsafe/core'
+import { toBase64Url } from '@vouchsafe/core/base'
 import { ImageError } from '../../errors.ts'
 import type { OaepHash, TokenKey } from './pkcs11-packet.ts'
 import type { TokenKeyAddress } from './pkcs11-uri.ts'

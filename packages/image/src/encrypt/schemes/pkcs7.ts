@@ -8,7 +8,8 @@ import {
   randomBytes,
   X509Certificate,
 } from 'node:crypto'
-import { concat, toHex, x509 } from '@vouchsafe/core'
+import { concat, toHex } from '@vouchsafe/core/base'
+import * as x509 from '@vouchsafe/core/x509'
 import { ImageError } from '../../errors.ts'
 import { malformed } from '../read-json.ts'
 import type { KeyHolder, Recipients } from '../recipients.ts'

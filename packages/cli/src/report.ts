@@ -83,7 +83,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'encryption.provider': 'is the key provider running? its address is in the file that --providers names',
   'encryption.pkcs11': 'name the module that may be loaded with --pkcs11-module FILE, and check token, key and PIN',
   'registry.denied': 'log in with skopeo login, and name the file it wrote with --auth-file',
-  'registry.address': 'allow private networks or plain HTTP for this host in the file that --registries names',
+  'registry.address':
+    'say so in the file that --registries names: {"HOST:PORT": {"privateNetwork": true}}, and "plainHttp": true where it has no TLS',
   'registry.redirect': 'name the host under redirectHosts, for this registry, in the file that --registries names',
   'registry.realm': 'name the host under realmHosts, for this registry, in the file that --registries names',
   'registry.not-found': 'is the name right? a registry may also say this to who is not logged in: --auth-file',

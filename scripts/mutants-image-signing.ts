@@ -190,6 +190,14 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'H03 the certificate of a web server',
   },
   {
+    name: 'image-lookaside-bytes',
+    file: `${image}/signature/find-signatures.ts`,
+    find: 'number > MAX_LOOKASIDE || left < 0',
+    replace: 'number > MAX_LOOKASIDE',
+    testFile: pull,
+    test: 'H10 a store cannot fill the memory',
+  },
+  {
     name: 'image-simple-bomb',
     file: `${image}/signature/verify-simple.ts`,
     find: ', config: UNPACKED })',

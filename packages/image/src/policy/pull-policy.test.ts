@@ -310,6 +310,16 @@ describe('GU-10 H13 signatures in a store that is reached by HTTP', async () => 
     await expect(decide()).rejects.toMatchObject({ code: 'registry.unavailable' })
   })
 
+  test('H10 a store cannot fill the memory: all signatures of an image together have a limit', async () => {
+    const image = await published()
+    let asked = 0
+    const lookaside = () => Promise.resolve(asked++ < 40 ? new Uint8Array(2 * 1024 * 1024).fill(0x80) : undefined)
+    await expect(
+      image.decide(requirement, { registries: stored(`http://${image.server.host}/sigs`), lookaside }),
+    ).rejects.toMatchObject({ code: 'signature.limit' })
+    expect(asked).toBe(33)
+  })
+
   test('a store in a private network that nobody listed is not asked', async () => {
     const image = await published()
     const registries = stored('http://127.0.0.1:1/sigs')

@@ -207,12 +207,17 @@ export async function findLookasideSignatures(
   read: LookasideReader,
 ): Promise<readonly FoundSignature[]> {
   const found: FoundSignature[] = []
+  let left = MAX_TOTAL_BYTES
   for (let number = 1; ; number++) {
     const place = urlOf(number)
     const bytes = await read(place)
     if (bytes === undefined) return found
-    if (number > MAX_LOOKASIDE)
-      throw new ImageError('signature.limit', `${place}: over ${MAX_LOOKASIDE} signatures of one image`)
+    left -= bytes.length
+    if (number > MAX_LOOKASIDE || left < 0)
+      throw new ImageError(
+        'signature.limit',
+        `${place}: over ${MAX_LOOKASIDE} signatures of one image, or ${MAX_TOTAL_BYTES} bytes of them`,
+      )
     const signature = await readable(place, () => Promise.resolve(parseSignatureFile(bytes, place)))
     if (signature !== undefined) found.push(signature)
   }

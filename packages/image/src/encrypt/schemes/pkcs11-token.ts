@@ -15,7 +15,7 @@ interface Cryptoki {
   C_Finalize(): void
   close(): void
   C_GetSlotList(present: boolean): Buffer[]
-  C_GetTokenInfo(slot: Buffer): { readonly label: string }
+  C_GetTokenInfo(slot: Buffer): TokenInfo
   C_OpenSession(slot: Buffer, flags: number): Buffer
   C_CloseSession(session: Buffer): void
   C_Login(session: Buffer, user: number, pin: string): void
@@ -25,6 +25,13 @@ interface Cryptoki {
   C_GetAttributeValue(session: Buffer, object: Buffer, template: readonly Attribute[]): { value: Buffer }[]
   C_DecryptInit(session: Buffer, mechanism: unknown, key: Buffer): void
   C_Decrypt(session: Buffer, input: Buffer, output: Buffer): Buffer
+}
+
+interface TokenInfo {
+  readonly label: string
+  readonly serialNumber: string
+  readonly model: string
+  readonly manufacturerID: string
 }
 
 interface Attribute {
@@ -144,15 +151,26 @@ async function loadModule({ modules, at }: TokenAccess): Promise<Cryptoki> {
 
 function findSlot(cryptoki: Cryptoki, at: TokenKeyAddress): Buffer {
   const slots = cryptoki.C_GetSlotList(true)
-  const found = slots.filter((slot) =>
-    at.slotId === undefined
-      ? at.token === undefined || cryptoki.C_GetTokenInfo(slot).label.trimEnd() === at.token
-      : Number(slot.readBigUInt64LE(0)) === at.slotId,
+  const found = slots.filter(
+    (slot) =>
+      (at.slotId === undefined || Number(slot.readBigUInt64LE(0)) === at.slotId) &&
+      isToken(cryptoki.C_GetTokenInfo(slot), at),
   )
   const [slot] = found
   if (slot === undefined || found.length > 1)
     throw new ImageError('encryption.pkcs11', `${found.length} tokens fit ${at.token ?? at.slotId ?? 'any'}`)
   return slot
+}
+
+/** All that the address says of the token; the token pads what it says of itself. */
+function isToken({ label, serialNumber, model, manufacturerID }: TokenInfo, at: TokenKeyAddress): boolean {
+  const pairs = [
+    [at.token, label],
+    [at.serial, serialNumber],
+    [at.model, model],
+    [at.manufacturer, manufacturerID],
+  ] as const
+  return pairs.every(([wanted, found]) => wanted === undefined || wanted === found.trimEnd())
 }
 
 function findObject(cryptoki: Cryptoki, session: Buffer, kind: number, at: TokenKeyAddress): Buffer {

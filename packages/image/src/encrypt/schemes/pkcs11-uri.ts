@@ -8,11 +8,26 @@ export interface TokenKeyAddress {
   /** Environment that the module reads its configuration from. */
   readonly environment: ReadonlyMap<string, string>
   readonly token?: string
+  readonly serial?: string
+  readonly model?: string
+  readonly manufacturer?: string
   readonly slotId?: number
   readonly object?: string
   readonly id?: Uint8Array
   readonly pin?: string
 }
+
+/** `type` says what is looked for, and that is known before: a private key to open with, a public one to wrap for. */
+const TEXTS = {
+  modulePath: 'module-path',
+  token: 'token',
+  serial: 'serial',
+  model: 'model',
+  manufacturer: 'manufacturer',
+  object: 'object',
+  pin: 'pin-value',
+} as const
+const ATTRIBUTES: readonly string[] = [...Object.values(TEXTS), 'slot-id', 'id', 'type']
 
 /** True for bytes that are such a key file rather than a key. */
 export function isPkcs11KeyFile(bytes: Uint8Array): boolean {
@@ -44,24 +59,23 @@ export function parsePkcs11KeyFile(bytes: Uint8Array, what: string): TokenKeyAdd
   const [, path = '', query = ''] = /^pkcs11:([^?]*)(?:\?(.*))?$/.exec(uri) ?? []
   if (path === '') throw refuse('not a pkcs11: URI')
   const attributes = new Map([...pairs(path, ';'), ...pairs(query, '&')])
+  // what narrows the choice and is passed over could choose another token
+  const unknown = [...attributes.keys()].find((name) => !ATTRIBUTES.includes(name))
+  if (unknown !== undefined) throw refuse(`${unknown}: not known here; known are ${ATTRIBUTES.join(', ')}`)
   const slot = attributes.get('slot-id')
   if (slot !== undefined && !/^\d{1,10}$/.test(text(slot))) throw refuse('slot-id is not a number')
   if (attributes.get('object') === undefined && attributes.get('id') === undefined)
     throw refuse('the URI names neither object nor id')
-  const named = (name: string) => {
+  const texts = Object.entries(TEXTS).flatMap(([member, name]) => {
     const value = attributes.get(name)
-    return value === undefined ? undefined : text(value)
-  }
-  const [modulePath, token, object, pin] = ['module-path', 'token', 'object', 'pin-value'].map(named)
+    return value === undefined ? [] : [[member, text(value)] as const]
+  })
   const id = attributes.get('id')
   return {
     environment: new Map(variables),
-    ...(modulePath === undefined ? {} : { modulePath }),
-    ...(token === undefined ? {} : { token }),
+    ...(Object.fromEntries(texts) as { readonly [Member in keyof typeof TEXTS]?: string }),
     ...(slot === undefined ? {} : { slotId: Number(text(slot)) }),
-    ...(object === undefined ? {} : { object }),
     ...(id === undefined ? {} : { id }),
-    ...(pin === undefined ? {} : { pin }),
   }
 }
 

@@ -63,6 +63,8 @@ describe.skipIf(missingToken())('a key in a SoftHSM token', () => {
       'pkcs11:token=images;object=layer-key?pin-value=1234',
       'pkcs11:token=images;id=%a1%b2?pin-value=1234',
       `pkcs11:token=images;object=layer-key?pin-value=1234&module-path=${MODULE}`,
+      // as p11tool shows it
+      'pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;token=images;object=layer-key;type=private?pin-value=1234',
     ])
       expect(await pkcs11Keys([tokenKey({ modules, at: at(uri) })]).unwrap(packet!)).toEqual(options)
     expect(process.env['SOFTHSM2_CONF']).toBeUndefined()
@@ -85,6 +87,11 @@ describe.skipIf(missingToken())('a key in a SoftHSM token', () => {
       'a key that is not there',
       () => ({ modules, at: at('pkcs11:token=images;object=none?pin-value=1234') }),
       /0 keys fit/,
+    ],
+    [
+      'a token of another serial number',
+      () => ({ modules, at: at('pkcs11:token=images;serial=0;object=layer-key?pin-value=1234') }),
+      /0 tokens fit/,
     ],
     [
       'a token that is not there',
@@ -138,6 +145,8 @@ describe('PKCS#11 packets and key files', () => {
       'pkcs11: {uri: "pkcs11:token=x"}',
       'pkcs11: {uri: "http:x"}',
       'pkcs11: {uri: "pkcs11:slot-id=x;id=a"}',
+      'pkcs11: {uri: "pkcs11:object=a;slot-description=x"}',
+      'pkcs11: {uri: "pkcs11:object=a?pin-source=file:/etc/pin"}',
       '{',
       'a: &a [*a]',
     ])

@@ -54,8 +54,3 @@ export function writeOwner(file: string, keyFile: string, broker: BrokerPin): vo
   const key = path.relative(path.dirname(path.resolve(file)), path.resolve(keyFile))
   writeFileSync(file, `${JSON.stringify({ vouchsafe: 'owner/v1', key, broker }, null, 2)}\n`, { mode: 0o600 })
 }
-
-/** Bytes of a file, or of standard input for `-`. */
-export function readInput(file: string): Uint8Array {
-  return new Uint8Array(readFileSync(file === '-' ? 0 : file))
-}

@@ -30,5 +30,3 @@ export {
   verifyEnvelope,
   type VerifiedStatement,
 } from './statement/find-statements.ts'
-export { listContents, type ListedContents } from './statement/sbom/list-contents.ts'
-export { type Sbom, type SbomFormat, type SbomSubject, writeSbom } from './statement/sbom/write-sbom.ts'

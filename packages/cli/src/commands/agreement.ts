@@ -164,8 +164,7 @@ function describe({ digest, body }: Agreement): string {
     `  platform   class ${body.environment.leastClass} or stronger${body.environment.hostExcluded ? ', host kept out' : ''}`,
     `  registers  ${Object.keys(body.environment.registers).join(', ')} pinned${body.environment.dangerouslyUnpinnedRegisters.length > 0 ? `; NOT PINNED: ${body.environment.dangerouslyUnpinnedRegisters.join(', ')}` : ''}`,
     ...body.grants.map(
-      (g) =>
-        `  grant      ${g.id}: ${g.resources.join(', ')} of ${g.owner} when ${conditionsOf(g).join(' and ')}`,
+      (g) => `  grant      ${g.id}: ${g.resources.join(', ')} of ${g.owner} when ${conditionsOf(g).join(' and ')}`,
     ),
     `  result     to ${body.result.recipients.map((r) => r.id).join(', ')}; withheld below ${body.result.minimumCount} records`,
     `  lease      ${body.leaseSeconds} s`,

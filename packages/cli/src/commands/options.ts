@@ -31,6 +31,11 @@ export function seconds(text: string): number {
   return value
 }
 
+/** An option that may be given more than once. */
+export function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
 export function outputOf(options: { readonly json?: boolean }): Output {
   return newOutput(options.json === true)
 }

@@ -12,7 +12,7 @@ import {
 import { evidence, VouchsafeError, x509 } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Command } from 'commander'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, table, verb } from '../options.ts'
 import { readCertificates } from './hardware-options.ts'

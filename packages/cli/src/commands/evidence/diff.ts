@@ -2,7 +2,7 @@ import { type AttestInputs, evidence, fromBase64Url, VouchsafeError } from '@vou
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { compareBoots, parseTcgLog } from '@vouchsafe/tpm/eventlog'
 import type { Command } from 'commander'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT, withHint } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { bootDiffText } from '../tpm/events-diff.ts'

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import type { EvidenceFormat, VerifyOptions } from './format.ts'

@@ -6,13 +6,12 @@ import { findSigstoreSignatures, type FoundSignature, parseTrustedRoot } from '@
 import type { Command } from 'commander'
 import { withOwner } from '../../files.ts'
 import { EXIT } from '../../output.ts'
-import { type As, type Done, outputOf, verb } from '../options.ts'
+import { collect, type As, type Done, outputOf, verb } from '../options.ts'
 import { parseAddress, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
-import { collect } from './encrypt.ts'
 import { approvalsInLedger, type LedgerAnswer } from './ledger-approvals.ts'
-import { type LedgerSignature, signaturesInLedger } from './ledger-signatures.ts'
-import { signersOf, writeProofs } from './record.ts'
-import { isInRegistry, type KnownSigner, type SeenSignature, signaturesInRegistry } from './registry-signatures.ts'
+import { isInRegistry, type LedgerSignature, signaturesInLedger } from './ledger-signatures.ts'
+import { writeProofs } from './record.ts'
+import { type KnownSigner, type SeenSignature, signaturesInRegistry, signersOf } from './registry-signatures.ts'
 import { withRegistryImage } from './signing-options.ts'
 
 interface Options extends RegistryOptions, As {

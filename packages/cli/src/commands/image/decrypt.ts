@@ -1,10 +1,9 @@
 import { decryptImage } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, verb } from '../options.ts'
+import { collect, type Done, outputOf, verb } from '../options.ts'
 import { openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
-import { collect, withKeyOptions } from './encrypt.ts'
-import { type KeyOptions, readHolders } from './layer-keys.ts'
+import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
 
 interface Options extends RegistryOptions, KeyOptions {

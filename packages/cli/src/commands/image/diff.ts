@@ -9,16 +9,14 @@ import {
   readContents,
   resolveImage,
 } from '@vouchsafe/image'
-import { findSigstoreSignatures } from '@vouchsafe/image/signing'
+import { findSigstoreSignatures } from '@vouchsafe/image/verifying'
 import type { Command } from 'commander'
 import { EXIT } from '../../output.ts'
 import { printable } from '../../printable.ts'
-import { type Done, outputOf, verb } from '../options.ts'
+import { collect, type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
-import { collect, withKeyOptions } from './encrypt.ts'
-import { type KeyOptions, readHolders } from './layer-keys.ts'
-import { signersOf } from './record.ts'
-import { type KnownSigner, signaturesInRegistry } from './registry-signatures.ts'
+import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
+import { type KnownSigner, signaturesInRegistry, signersOf } from './registry-signatures.ts'
 import { inRegistry } from './signing-options.ts'
 
 interface Options extends RegistryOptions, KeyOptions {

@@ -13,10 +13,10 @@ import {
 import { type Command, InvalidArgumentError } from 'commander'
 import { withOwner } from '../../files.ts'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, verb } from '../options.ts'
+import { collect, type Done, outputOf, verb } from '../options.ts'
 import { openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { type Granting, grantingAgreements, type PlacedKek, placeKek } from './broker-kek.ts'
-import { type KeyOptions, readHolders, readRecipients } from './layer-keys.ts'
+import { type KeyOptions, readHolders, readRecipients, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
@@ -29,18 +29,6 @@ interface Options extends RegistryOptions, KeyOptions {
   readonly key: readonly string[]
   readonly layer?: readonly number[]
   readonly oaepHash?: OaepHash
-}
-
-/** Where keys of several schemes are: the same options for encrypting and decrypting. */
-export function withKeyOptions(command: Command): Command {
-  return command
-    .option('--pgp-ring <file>', 'OpenPGP ring that pgp: recipients are found in')
-    .option('--pkcs11-module <file>', 'a PKCS#11 module that may be loaded; repeatable', collect, [])
-    .option('--providers <file>', 'configuration of key providers (default: $OCICRYPT_KEYPROVIDER_CONFIG)')
-}
-
-export function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
 }
 
 /** `vouchsafe image encrypt`: layers for recipients, the key in a broker, and a rehearsal. */

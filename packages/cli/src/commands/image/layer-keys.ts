@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { fromUtf8, Secret, utf8 } from '@vouchsafe/core'
+import { fromUtf8, Secret, utf8 } from '@vouchsafe/core/base'
 import {
   type AsymmetricKey,
   findPgpKeys,
@@ -27,16 +27,11 @@ import {
   type TokenKey,
   tokenPublicKey,
 } from '@vouchsafe/image'
-import {
-  askCommand,
-  grpcProvider,
-  parseProviderConfig,
-  providerKeys,
-  type ProviderPort,
-  providerRecipients,
-} from '@vouchsafe/image/key-provider'
-import { readInput } from '../../files.ts'
+import type { ProviderPort } from '@vouchsafe/image/key-provider'
+import type { Command } from 'commander'
+import { readInput } from '../../read-input.ts'
 import { UsageError } from '../../output.ts'
+import { collect } from '../options.ts'
 
 /** Options that say where keys of several schemes are. */
 export interface KeyOptions {
@@ -44,6 +39,14 @@ export interface KeyOptions {
   readonly pkcs11Module?: readonly string[]
   readonly oaepHash?: OaepHash
   readonly providers?: string
+}
+
+/** Where keys of several schemes are: the same options for encrypting and decrypting. */
+export function withKeyOptions(command: Command): Command {
+  return command
+    .option('--pgp-ring <file>', 'OpenPGP ring that pgp: recipients are found in')
+    .option('--pkcs11-module <file>', 'a PKCS#11 module that may be loaded; repeatable', collect, [])
+    .option('--providers <file>', 'configuration of key providers (default: $OCICRYPT_KEYPROVIDER_CONFIG)')
 }
 
 /** Recipients as skopeo spells them: `jwe:FILE`, `pkcs7:FILE`, `pgp:WHO`, `pkcs11:FILE`, `provider:NAME[:PARAMETERS]`. */
@@ -70,8 +73,8 @@ export async function readRecipients(texts: readonly string[], options: KeyOptio
         tokens.push(await pkcs11Recipient(rest, options))
         break
       case 'provider': {
-        const { name, port, parameters } = provider(rest, options)
-        providers.push(providerRecipients(name, port, parameters))
+        const { providerRecipients, ...at } = await provider(rest, options)
+        providers.push(providerRecipients(at.name, at.port, at.parameters))
         break
       }
       default:
@@ -124,8 +127,8 @@ interface Found {
 
 async function readHolder(text: string, options: KeyOptions, found: Found): Promise<void> {
   if (text.startsWith('provider:')) {
-    const { name, port, parameters } = provider(text.slice('provider:'.length), options)
-    found.providers.push(providerKeys(name, port, parameters))
+    const { providerKeys, ...at } = await provider(text.slice('provider:'.length), options)
+    found.providers.push(providerKeys(at.name, at.port, at.parameters))
     return
   }
   if (text.startsWith('kek:')) {
@@ -180,7 +183,9 @@ async function pkcs11Recipient(file: string, { pkcs11Module }: KeyOptions): Prom
     : readPublicKey(bytes, file).key
 }
 
-function provider(text: string, { providers }: KeyOptions) {
+/** Most keys are in files: what speaks to key providers is read when one is named. */
+async function provider(text: string, { providers }: KeyOptions) {
+  const protocol = await import('@vouchsafe/image/key-provider')
   const at = text.indexOf(':')
   const name = at < 0 ? text : text.slice(0, at)
   const file = providers ?? process.env['OCICRYPT_KEYPROVIDER_CONFIG']
@@ -189,14 +194,15 @@ function provider(text: string, { providers }: KeyOptions) {
       'no configuration of key providers',
       'name one: --providers FILE, or set OCICRYPT_KEYPROVIDER_CONFIG',
     )
-  const address = parseProviderConfig(readInput(file), file).get(name)
+  const address = protocol.parseProviderConfig(readInput(file), file).get(name)
   if (address === undefined || address.kind === 'unsupported')
     throw new UsageError(`${file} says nothing usable of the key provider ${name}`, 'give it cmd or grpc there')
   const port: ProviderPort =
     address.kind === 'grpc'
-      ? grpcProvider(address.address, address.tls)
-      : { ask: (_, request) => askCommand(address.command, request) }
-  return { name, port, parameters: [utf8(at < 0 ? 'Enabled' : text.slice(at + 1))] }
+      ? protocol.grpcProvider(address.address, address.tls)
+      : { ask: (_, request) => protocol.askCommand(address.command, request) }
+  const { providerKeys, providerRecipients } = protocol
+  return { providerKeys, providerRecipients, name, port, parameters: [utf8(at < 0 ? 'Enabled' : text.slice(at + 1))] }
 }
 
 function readCertificate(bytes: Uint8Array, file: string): X509Certificate {

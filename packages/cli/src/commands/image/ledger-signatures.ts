@@ -7,6 +7,9 @@ import {
   parseEntry,
   parseExportedEntry,
 } from '@vouchsafe/core'
+import { ImageError } from '@vouchsafe/image'
+import { verifySignatureRecord, writeSignatureRecord } from '@vouchsafe/image/signature-record'
+import type { FoundSignature } from '@vouchsafe/image/verifying'
 import { type ProvedSignature, type SignatureProof, verifySignatureProof } from './signature-proof.ts'
 
 /** A signature that the ledger holds. */
@@ -90,4 +93,23 @@ function isHeld({ image: of, entry, bytes }: ProvedSignature, image: Digest, lin
   if (line === undefined || of !== image) return false
   const held = parseExportedEntry(line).entry
   return held.length === bytes.length && held.every((byte, i) => byte === bytes[i])
+}
+
+/**
+ * Whether a signature that was recorded once still lies in the registry: the same key's, over the same bytes.
+ *
+ * @param record - Verified.
+ */
+export async function isInRegistry(record: Uint8Array, all: readonly FoundSignature[]): Promise<boolean> {
+  const { id, image, key } = await verifySignatureRecord(record)
+  for (const found of all) {
+    if (found.kind !== 'cosign' && found.kind !== 'bundle') continue
+    try {
+      if ((await verifySignatureRecord(writeSignatureRecord(image, key, found))).id === id) return true
+    } catch (error) {
+      // another's, or one that does not count: not this one
+      if (!(error instanceof ImageError)) throw error
+    }
+  }
+  return false
 }

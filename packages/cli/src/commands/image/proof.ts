@@ -5,10 +5,9 @@ import { type Digest, parseDigest } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { readOwner } from '../../files.ts'
 import { EXIT, UsageError, withHint } from '../../output.ts'
-import { type As, type Done, outputOf, verb } from '../options.ts'
+import { collect, type As, type Done, outputOf, verb } from '../options.ts'
 import { parseAddress, withImage } from './address.ts'
-import { collect } from './encrypt.ts'
-import { signersOf } from './record.ts'
+import { signersOf } from './registry-signatures.ts'
 import { parseSignatureProof, verifySignatureProof } from './signature-proof.ts'
 
 interface Options extends As {

@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import path from 'node:path'
 import {
   FAITHFUL,
   HARDENED,
@@ -14,11 +12,11 @@ import {
   referenceText,
   SnapshotStore,
 } from '@vouchsafe/image'
-import { parsePolicy, pullPolicy, readMaterialFrom, readRegistriesD } from '@vouchsafe/image/signing'
+import { parsePolicy, pullPolicy, readMaterialFrom, readRegistriesD } from '@vouchsafe/image/verifying'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { printable } from '../../printable.ts'
-import { type Done, outputOf, verb } from '../options.ts'
+import { collect, type Done, outputOf, verb } from '../options.ts'
 import {
   type OpenImage,
   parseAddress,
@@ -27,9 +25,9 @@ import {
   withImage,
   withRegistryOptions,
 } from './address.ts'
-import { collect, withKeyOptions } from './encrypt.ts'
-import { type KeyOptions, readHolders } from './layer-keys.ts'
+import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
+import { storeDirectory } from './store.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
   readonly json?: boolean
@@ -42,11 +40,6 @@ interface Options extends RegistryOptions, KeyOptions {
   readonly dangerouslyAcceptUnsigned?: boolean
   readonly policy?: string
   readonly registriesD?: string
-}
-
-/** Where pulled images are kept, unless told. */
-export function storeDirectory(given: string | undefined): string {
-  return given ?? path.join(process.env['XDG_DATA_HOME'] ?? path.join(homedir(), '.local/share'), 'vouchsafe/images')
 }
 
 /** `vouchsafe image pull`: accepted, decrypted, checked and unpacked, or not there at all. */

@@ -5,15 +5,14 @@ import { fromBase64, parseLogKey } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { type Digest, ImageError } from '@vouchsafe/image'
 import { verifySignatureRecord, writeSignatureRecord } from '@vouchsafe/image/signature-record'
-import { findSigstoreSignatures, type FoundSignature, joinCosign, parsePublicKey } from '@vouchsafe/image/signing'
+import { findSigstoreSignatures, type FoundSignature, joinCosign } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { withOwner } from '../../files.ts'
 import { EXIT, UsageError } from '../../output.ts'
-import { type As, type Done, outputOf, verb } from '../options.ts'
+import { collect, type As, type Done, outputOf, verb } from '../options.ts'
 import { type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { rawSignature } from './attach.ts'
-import { collect } from './encrypt.ts'
-import type { KnownSigner } from './registry-signatures.ts'
+import { type KnownSigner, signersOf } from './registry-signatures.ts'
 import {
   formatSignatureProof,
   type ProvedSignature,
@@ -116,10 +115,6 @@ export function writeProofs(
   mkdirSync(directory, { recursive: true })
   for (const { entry, proof } of proofs)
     writeFileSync(path.join(directory, `signature-${entry}.json`), formatSignatureProof(proof))
-}
-
-export function signersOf(files: readonly string[]): readonly KnownSigner[] {
-  return files.map((file) => ({ name: file, key: parsePublicKey(readFileSync(file), file) }))
 }
 
 async function signaturesOf(

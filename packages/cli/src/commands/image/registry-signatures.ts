@@ -1,15 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { ImageError } from '@vouchsafe/image'
 import {
   type BundleTrust,
   cosignTag,
   type FoundSignature,
+  parsePublicKey,
   PREDICATES,
   type SigstoreRoot,
   subjectFor,
   type VerificationKey,
   verifyBundle,
 } from '@vouchsafe/image/signing'
-import { verifySignatureRecord, writeSignatureRecord } from '@vouchsafe/image/signature-record'
 import type { RegistryImage } from './signing-options.ts'
 
 /** What lies beside an image in its registry. */
@@ -28,6 +29,10 @@ export interface SeenSignature {
 export interface KnownSigner {
   readonly name: string
   readonly key: VerificationKey
+}
+
+export function signersOf(files: readonly string[]): readonly KnownSigner[] {
+  return files.map((file) => ({ name: file, key: parsePublicKey(readFileSync(file), file) }))
 }
 
 /**
@@ -49,25 +54,6 @@ export async function signaturesInRegistry(
   const seen: SeenSignature[] = []
   for (const found of all) seen.push(await look(found, { digest, bytes }, { keys, trust, signers }))
   return seen
-}
-
-/**
- * Whether a signature that was recorded once still lies in the registry: the same key's, over the same bytes.
- *
- * @param record - Verified.
- */
-export async function isInRegistry(record: Uint8Array, all: readonly FoundSignature[]): Promise<boolean> {
-  const { id, image, key } = await verifySignatureRecord(record)
-  for (const found of all) {
-    if (found.kind !== 'cosign' && found.kind !== 'bundle') continue
-    try {
-      if ((await verifySignatureRecord(writeSignatureRecord(image, key, found))).id === id) return true
-    } catch (error) {
-      // another's, or one that does not count: not this one
-      if (!(error instanceof ImageError)) throw error
-    }
-  }
-  return false
 }
 
 interface Judging {

@@ -1,15 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { type ResolvedImage, resolveImage } from '@vouchsafe/image'
-import {
-  attachBundle,
-  type ListedContents,
-  listContents,
-  type Sbom,
-  type SbomFormat,
-  signBundle,
-  writeSbom,
-  writeStatement,
-} from '@vouchsafe/image/signing'
+import { type ListedContents, listContents, type Sbom, type SbomFormat, writeSbom } from '@vouchsafe/image/sbom'
+import { attachBundle, signBundle, writeStatement } from '@vouchsafe/image/signing'
 import { type Command, Option } from 'commander'
 import { EXIT } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'

@@ -1,3 +1,5 @@
+import { homedir } from 'node:os'
+import path from 'node:path'
 import {
   type Digest,
   parseDigest,
@@ -9,7 +11,6 @@ import {
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, table, verb } from '../options.ts'
-import { storeDirectory } from './pull.ts'
 
 interface Options {
   readonly json?: boolean
@@ -82,4 +83,9 @@ function findStored(images: readonly StoredImage[], wanted: string): Digest {
 
 function toJson({ manifestDigest, references, chain, configDigest }: StoredImage) {
   return { image: manifestDigest, references, config: configDigest, layers: chain.length }
+}
+
+/** Where pulled images are kept, unless told. */
+export function storeDirectory(given: string | undefined): string {
+  return given ?? path.join(process.env['XDG_DATA_HOME'] ?? path.join(homedir(), '.local/share'), 'vouchsafe/images')
 }

@@ -16,9 +16,8 @@ import {
 } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, verb } from '../options.ts'
+import { collect, type Done, outputOf, verb } from '../options.ts'
 import { type RegistryOptions, withRegistryOptions } from './address.ts'
-import { collect } from './encrypt.ts'
 import { type RegistryImage, withRegistryImage } from './signing-options.ts'
 
 interface Options extends RegistryOptions {

@@ -8,7 +8,7 @@ import {
 } from '@vouchsafe/core'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, seconds, table, verb } from '../options.ts'
 import { addedText, addTo, type IntoOptions, intoOptions, type Unnamed } from './set-file.ts'

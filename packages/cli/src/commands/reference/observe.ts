@@ -1,7 +1,7 @@
 import { type AttestInputs, attest, evidence, fromBase64Url, toHex, toVerdict, VouchsafeError } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Command } from 'commander'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT, withHint } from '../../output.ts'
 import { readAttestInputs } from '../evidence/decision-record.ts'
 import { type Done, outputOf, seconds, verb } from '../options.ts'

@@ -1,7 +1,7 @@
 import type { Tpm } from '@vouchsafe/tpm'
 import { nvAttributes, TpmError } from '@vouchsafe/tpm/codec'
 import type { Command } from 'commander'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT, withHint } from '../../output.ts'
 import { type Done, outputOf } from '../options.ts'
 import { formatHandle, readPassword } from './arguments.ts'

@@ -1,6 +1,6 @@
 import { gotpmFormatOf, readGotpm, unsealFromGotpm } from '@vouchsafe/tpm/gotpm'
 import type { Command } from 'commander'
-import { readInput } from '../../files.ts'
+import { readInput } from '../../read-input.ts'
 import { EXIT } from '../../output.ts'
 import { type Done, outputOf } from '../options.ts'
 import { parseBank, parsePcrList, readPassword } from './arguments.ts'

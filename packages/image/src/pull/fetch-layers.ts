@@ -56,10 +56,12 @@ export class LayerFetcher {
     }
   }
 
-  /** Ends what is under way; call when the rest is not wanted any more. */
-  async stop(): Promise<void> {
+  /**
+   * Call when the rest is not wanted any more. Does not wait: what is under way ends with its next bytes, or with its
+   * connection, and until then writes into files that have no name any more.
+   */
+  stop(): void {
     this.#stopped = true
-    await Promise.allSettled(this.#running.values())
   }
 
   #startUpTo(end: number): void {

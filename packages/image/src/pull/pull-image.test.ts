@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import zlib from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { blobPath } from '../layout/layout.ts'
@@ -47,6 +48,28 @@ describe('GU-08 from a registry', () => {
           expect([last?.bytes, last?.layers]).toEqual([last?.size, 6])
         }
       expect(report.lowerDirs).toHaveLength(6)
+    } finally {
+      client.close()
+      registry.close()
+    }
+  })
+
+  test('a layer that fails is told at once, also while others hang', async () => {
+    const { source, digest, layerDigests } = await image([[file('../evil')], [file('slow')], [file('slower')]])
+    const registry = await new FakeRegistry().start()
+    const client = new RegistryClient({ hosts: { [registry.host]: { plainHttp: true, privateNetwork: true } } })
+    try {
+      const name = { registry: registry.host, path: 'app' }
+      await pushImage(source, digest, client.endpoint(name))
+      registry.lie = ({ method, path }) =>
+        method === 'GET' && layerDigests.slice(1).some((layer) => path.endsWith(layer)) ? true : undefined
+      const store = openStore()
+      const start = performance.now()
+      await expect(pullToStore(store, HARDENED, request(client.reader(name), digest))).rejects.toMatchObject({
+        code: 'unpack.escape',
+      })
+      expect(performance.now() - start).toBeLessThan(5000) // and not the minute that a connection may be silent
+      expect(readdirSync(path.join(store.directory, 'staging'))).toEqual([])
     } finally {
       client.close()
       registry.close()

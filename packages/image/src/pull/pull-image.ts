@@ -222,7 +222,7 @@ async function assemble(work: Work, checks: readonly LayerCheck[]): Promise<void
       await unpackOne(work, number, readable, stored)
     }
   } finally {
-    await fetcher.stop()
+    fetcher.stop()
     removeTree(staging)
   }
 }

@@ -85,6 +85,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'registry.denied': 'log in with skopeo login, and name the file it wrote with --auth-file',
   'registry.address':
     'say so in the file that --registries names: {"HOST:PORT": {"privateNetwork": true}}, and "plainHttp": true where it has no TLS',
+  'registry.unavailable':
+    'try again later; a certificate of your own CA is trusted where the file of --registries names it (certificateAuthorities)',
   'registry.redirect': 'name the host under redirectHosts, for this registry, in the file that --registries names',
   'registry.realm': 'name the host under realmHosts, for this registry, in the file that --registries names',
   'registry.not-found': 'is the name right? a registry may also say this to who is not logged in: --auth-file',
@@ -100,7 +102,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'key.passphrase': 'put the passphrase into a file, and name it with --passphrase-file',
   'policy.refused': 'vouchsafe image verify, with the same policy, tells what came of each signature',
   'signature.unverified': 'is this the signer’s key? vouchsafe image verify --list shows what is attached',
-  'store.busy': 'another vouchsafe has the store open: wait for it, or name another one with --store',
+  'store.busy':
+    'another vouchsafe has the store open, or the image is mounted: wait for it, unmount it, or name another --store',
   'custody.sealed': 'unseal the broker with its passphrase file',
 }
 

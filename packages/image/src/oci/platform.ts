@@ -17,9 +17,14 @@ export function parsePlatform(value: unknown, what: string): Platform {
   }
 }
 
-/** Where a specification gives one name to two spellings: arm64 means arm64/v8. */
-function normalVariant(platform: Platform): string {
-  return platform.architecture === 'arm64' && platform.variant === 'v8' ? '' : (platform.variant ?? '')
+/** What an architecture means without a variant: two spellings of one platform. */
+const BASELINE: ReadonlyMap<string, string> = new Map([
+  ['arm64', 'v8'],
+  ['amd64', 'v1'],
+])
+
+function normalVariant({ architecture, variant }: Platform): string {
+  return variant === BASELINE.get(architecture) ? '' : (variant ?? '')
 }
 
 export function samePlatform(a: Platform, b: Platform): boolean {

@@ -19,12 +19,19 @@ const fileSchema = z.union([
   z.strictObject({ path: z.string(), symlink: z.string() }),
   z.strictObject({ path: z.string(), directory: z.literal(true), mode: mode.optional() }),
 ])
+/** A path in another form than these are found in would leave nothing out, without a word. */
+const excludedPath = z
+  .string()
+  .refine(
+    (text) => text.split('/').every((part) => !['', '.', '..'].includes(part)),
+    'a plain path below the directory, such as "notes" or "src/secrets"',
+  )
 const layerSchema = z.union([
   z.strictObject({
     directory: z.string(),
     at: z.string().optional(),
     /** Paths below `directory`, exact; a directory goes with all below it. */
-    exclude: z.array(z.string()).optional(),
+    exclude: z.array(excludedPath).optional(),
   }),
   z.strictObject({ files: z.array(fileSchema).min(1) }),
 ])

@@ -77,6 +77,15 @@ describe('vouchsafe image', () => {
     expect([status, stdout]).toEqual([1, expect.stringContaining('MODE: claimed strict, rebuilt lax')])
   })
 
+  test.each(['./notes', 'notes/', '/notes', '../src/notes', ''])(
+    'build refuses to leave out %j, which is the path of nothing that it finds',
+    async (exclude) => {
+      describeImage({ layers: [{ directory: 'src', at: '/app', exclude: [exclude] }] })
+      expect(await line.refusal('image', 'build', 'app.json', '--out', 'oci:excluded:v1')).toMatchObject({ status: 3 })
+      describeImage()
+    },
+  )
+
   test('build refuses what it does not know, and a base without digest', async () => {
     describeImage({ entrypiont: [] })
     expect(await line.refusal('image', 'build', 'app.json', '--out', 'oci:x')).toMatchObject({ status: 3 })

@@ -69,7 +69,7 @@ export class HttpClient {
     const sourceFailure: { error?: Error } = {}
     return new Promise((resolve, reject) => {
       const send = url.protocol === 'https:' ? https.request : http.request
-      const outgoing = send(url, options, (incoming) => resolve(toResponse(incoming, where, request.signal)))
+      const outgoing = send(url, options, (incoming) => resolve(toResponse(incoming, method, where, request.signal)))
       outgoing.on('timeout', () => outgoing.destroy(new Error(`silent for ${this.#idleSeconds} s`)))
       outgoing.on('error', (cause) => reject(networkError(sourceFailure.error ?? cause, where, request.signal)))
       if (body === undefined || body instanceof Uint8Array) outgoing.end(body)
@@ -118,7 +118,12 @@ export function checkUrl(url: URL, rules: RegistryHost): void {
   checkLiteralHost(url.hostname, url.host, rules.privateNetwork === true)
 }
 
-function toResponse(incoming: http.IncomingMessage, where: string, signal: AbortSignal | undefined): HttpResponse {
+function toResponse(
+  incoming: http.IncomingMessage,
+  method: HttpRequest['method'],
+  where: string,
+  signal: AbortSignal | undefined,
+): HttpResponse {
   return {
     status: incoming.statusCode ?? 0,
     header: (name) => {
@@ -127,8 +132,8 @@ function toResponse(incoming: http.IncomingMessage, where: string, signal: Abort
     },
     body: translated(incoming, where, signal),
     discard: () => {
-      // a short answer is read to its end, so that the connection can be used again
-      if (Number(incoming.headers['content-length'] ?? Infinity) <= 65_536) incoming.resume()
+      // a short answer is read to its end, so that the connection can be used again; that to HEAD states a length and has none
+      if (method === 'HEAD' || Number(incoming.headers['content-length'] ?? Infinity) <= 65_536) incoming.resume()
       else incoming.destroy()
       incoming.on('error', () => undefined)
     },

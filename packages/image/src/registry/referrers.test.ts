@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { digestOf } from '../oci/digest.ts'
+import { digestOf, parseDigest } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
+import { assertTag } from '../oci/reference.ts'
 import { registry, local, client, bytesOf, content, manifest } from '../testing/registry-client.ts'
-import { listReferrers, putManifest } from './referrers.ts'
+import { fallbackTag, listReferrers, putManifest } from './referrers.ts'
 
 describe('CS-10 what refers to an image', () => {
   const subject = { mediaType: MEDIA.manifest, ...content(manifest()) }
@@ -51,6 +52,12 @@ describe('CS-10 what refers to an image', () => {
       expect(await listReferrers(endpoint, subject.digest)).toHaveLength(1)
     },
   )
+
+  test('the tag for a digest of 512 bits is one that registries take', () => {
+    const digest = parseDigest(`sha512:${'ab'.repeat(64)}`)
+    expect(fallbackTag(digest)).toBe(`sha512-${'ab'.repeat(32)}`)
+    expect(() => assertTag(fallbackTag(digest))).not.toThrow()
+  })
 
   test('pages are followed on the same host only, and not without end', async () => {
     const r = await registry()

@@ -32,9 +32,9 @@ export async function listReferrers(
   return artifactType === undefined ? listed : listed.filter((entry) => entry.artifactType === artifactType)
 }
 
-/** The tag that lists referrers where there is no API: `sha256-<hex>`. */
+/** The tag that lists referrers where there is no API: `sha256-<hex>`. Of a longer digest 64 digits: a tag has 128 characters. */
 export function fallbackTag(digest: Digest): string {
-  return `${digestAlgorithm(digest)}-${digestHex(digest)}`
+  return `${digestAlgorithm(digest)}-${digestHex(digest).slice(0, 64)}`
 }
 
 /** Puts a manifest under a tag or its digest; one with a subject also into the subject's fallback list, if need be. */

@@ -29,6 +29,16 @@ describe('writing', () => {
     expect(r.seen.at(-1)!.query.get('from')).toBe('app')
   })
 
+  test('asking for many blobs that are there does not take a connection for each', async () => {
+    const r = await registry()
+    const sockets = new Set<unknown>()
+    r.lie = (_seen, _response, request) => void sockets.add(request.socket)
+    r.blobs.set(content(big).digest, big)
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    for (let i = 0; i < 6; i++) expect(await uploadBlob(endpoint, upload(big))).toBe('present')
+    expect(sockets.size).toBeLessThanOrEqual(2)
+  })
+
   test.each([0, 1, 2])('a blob of %i bytes', async (size) => {
     const r = await registry()
     const bytes = Buffer.alloc(size, 7)

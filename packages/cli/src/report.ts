@@ -100,6 +100,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'store.filesystem': 'the store must be a directory of yours, mode 0700, on a disk that has room: --store',
   'store.missing': 'vouchsafe image list tells what there is',
   'key.passphrase': 'put the passphrase into a file, and name it with --passphrase-file',
+  'key.malformed': 'vouchsafe image key makes a pair; for --gpg-key: gpg --armor --export-secret-keys ADDRESS',
+  'policy.malformed': 'the whole file counts for nothing until this is right; its words are in docs/guide/images.md',
+  'policy.material': 'is the path in the policy right, and may you read it? whole paths are safest',
   'policy.refused': 'vouchsafe image verify, with the same policy, tells what came of each signature',
   'signature.unverified': 'is this the signer’s key? vouchsafe image verify --list shows what is attached',
   'store.busy':

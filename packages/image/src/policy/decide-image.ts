@@ -1,7 +1,7 @@
 import type { FoundSignature } from '../signature/find-signatures.ts'
 import type { SchemeModule, UnreadableSignature } from '../signature/scheme/scheme.ts'
 import { verifySimple } from '../signature/scheme/simple-signing.ts'
-import { otherKind } from '../signature/stored-signature.ts'
+import { otherKind, type StoredSignature } from '../signature/stored-signature.ts'
 import {
   accepted,
   type AcceptedSigner,
@@ -24,6 +24,8 @@ export interface DecisionPorts {
   readonly signatures: {
     simple(): Promise<readonly FoundSignature[]>
     sigstore(): Promise<readonly FoundSignature[]>
+    /** Why nothing is looked for, where it is not: told beside that nothing was found. */
+    readonly notAsked?: { readonly simple?: string; readonly sigstore?: string }
     /** Of a module. Left out: there are none. */
     of?(scheme: SchemeModule): Promise<readonly ({ readonly place: string } | UnreadableSignature)[]>
   }
@@ -104,18 +106,18 @@ async function judge(requirement: Requirement, image: SignedImage, ports: Decisi
       const { at, dangerouslyAcceptSha1 = false } = ports
       const rings = await loadRings(requirement, ports.material)
       const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
-      return firstGood('signedBy', await ports.signatures.simple(), async (found) => {
+      const check = async (found: StoredSignature) => {
         if (found.kind !== 'simple') throw otherKind(found, 'a simple signature')
         const attributed = await verifySimple(found, { rings, at, dangerouslyAcceptSha1 })
         return accepted(attributed, image, identity, found.place)
-      })
+      }
+      return firstGood('signedBy', await ports.signatures.simple(), check, ports.signatures.notAsked?.simple)
     }
     case 'sigstoreSigned': {
       const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
       const trust = await loadTrust(requirement, ports)
-      return firstGood('sigstoreSigned', await ports.signatures.sigstore(), (found) =>
-        sigstoreSigner(found, trust, image, identity),
-      )
+      const check = (found: StoredSignature) => sigstoreSigner(found, trust, image, identity)
+      return firstGood('sigstoreSigned', await ports.signatures.sigstore(), check, ports.signatures.notAsked?.sigstore)
     }
     case 'vouchsafeSigners':
       return judgeSigners(requirement, image, ports)
@@ -145,6 +147,7 @@ async function firstGood<Signature extends { readonly place: string }>(
   requirement: string,
   found: readonly (Signature | UnreadableSignature)[],
   check: Check<Signature>,
+  notAsked?: string,
 ): Promise<RequirementFinding> {
   const signatures: { place: string; outcome: string }[] = []
   for (const signature of found) {
@@ -159,8 +162,8 @@ async function firstGood<Signature extends { readonly place: string }>(
       }
     signatures.push({ place: signature.place, outcome: outcome.why })
   }
-  const explanation =
-    found.length === 0 ? 'the image carries no signature' : `none of ${found.length} signatures counts`
+  const none = `the image carries no signature${notAsked === undefined ? '' : `: ${notAsked}`}`
+  const explanation = found.length === 0 ? none : `none of ${found.length} signatures counts`
   return { requirement, fulfilled: false, explanation, signatures, signers: [] }
 }
 

@@ -27,11 +27,13 @@ export async function judgeSigners(
       counted.set(outcome.signer.key, { ...outcome.signer, name })
     }
   }
+  const { notAsked } = ports.signatures
+  const why = found.length > 0 || notAsked?.sigstore === undefined ? '' : `: ${notAsked.sigstore}`
   const who = [...counted.values()].map(({ name }) => name).join(', ')
   return {
     requirement: `vouchsafeSigners ${threshold} of ${signers.length}`,
     fulfilled: counted.size >= threshold,
-    explanation: `${counted.size} of the ${threshold} signers that are wanted: ${who === '' ? 'nobody' : who}`,
+    explanation: `${counted.size} of the ${threshold} signers that are wanted: ${who === '' ? 'nobody' : who}${why}`,
     signatures: outcomes,
     signers: [...counted.values()],
   }

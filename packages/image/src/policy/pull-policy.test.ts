@@ -38,6 +38,28 @@ describe('GU-08 H03 the policy decides before any byte behind the manifest is fe
     expect(asked.filter((at) => at.includes('/blobs/'))).toEqual([])
   })
 
+  test('GU-29 where no signature was looked for, the answer says why', async () => {
+    const image = await published()
+    const key = newKey()
+    const payload = cosignPayload({ digest: image.digest, dockerReference: image.reference })
+    await attachCosign(image.client, image.name, image.digest, signCosign(payload, key))
+    const { publicKey } = await openpgp.generateKey({ userIDs: [{ email: 'a@b.example' }], format: 'binary' })
+    const ring = { type: 'signedBy', keyType: 'GPGKeys', keyData: Buffer.from(publicKey).toString('base64') }
+    const one = { type: 'sigstoreSigned', keyData: keyData(key), signedIdentity: byRepository }
+    const signers = [{ name: 'ann', keyData: keyData(key) }]
+    const some = { type: 'vouchsafeSigners', threshold: 1, signers, signedIdentity: byRepository }
+    const registries = { docker: new Map() }
+    const { findings } = await image.decide([ring, one, some], { registries })
+    expect(
+      findings.map(({ fulfilled, explanation }) => [fulfilled, explanation.replace(/^.*: (?=registries)/, '')]),
+    ).toEqual([
+      [false, 'registries.d names no signature store for it'],
+      [false, 'registries.d does not say use-sigstore-attachments for it'],
+      [false, 'registries.d does not say use-sigstore-attachments for it'],
+    ])
+    expect((await image.decide([one, some])).kind).toBe('accept')
+  })
+
   test('a signed image is pulled, and the decision is told', async () => {
     const image = await published()
     const key = newKey()

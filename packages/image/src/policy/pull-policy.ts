@@ -107,14 +107,16 @@ function signatureSource(image: SignedImage, ports: PolicyPorts): DecisionPorts[
         )
     return found
   }
+  // an explicit configuration may turn attachments off; without one a policy that asks for them means them
+  const asksRegistry = ports.registries === undefined || stores.useSigstoreAttachments
   return {
+    notAsked: {
+      ...(lookaside === '' ? { simple: 'registries.d names no signature store for it' } : {}),
+      ...(asksRegistry ? {} : { sigstore: 'registries.d does not say use-sigstore-attachments for it' }),
+    },
     // as the reference does: a store of files where one is configured, and the registry's own service where it has one
     simple: () => fetchBy<SimpleSignature>(files, registryService),
-    // an explicit configuration may turn attachments off; without one a policy that asks for them means them
-    sigstore: async () =>
-      ports.registries !== undefined && !stores.useSigstoreAttachments
-        ? []
-        : fetchBy<CosignSignature | BundleSignature>(cosignTag, sigstoreBundle),
+    sigstore: async () => (asksRegistry ? fetchBy<CosignSignature | BundleSignature>(cosignTag, sigstoreBundle) : []),
     of: (scheme) => fetchBy(scheme),
   }
 }

@@ -36,14 +36,19 @@ export async function tryOne<Signature extends { readonly place: string }>(
   found: Signature | UnreadableSignature,
   check: Check<Signature>,
 ): Promise<{ readonly signer: AcceptedSigner } | { readonly signer?: never; readonly why: string }> {
-  if (isUnreadable(found)) return { why: `${found.error.code}: ${found.error.message}` }
+  if (isUnreadable(found)) return { why: reason(found.error, found.place) }
   try {
     return { signer: await check(found) }
   } catch (error) {
     if (error instanceof ImageError && /^(signature|statement|digest|key)\./.test(error.code))
-      return { why: `${error.code}: ${error.message}` }
+      return { why: reason(error, found.place) }
     throw error
   }
+}
+
+/** Told beside the place, which most messages begin with. */
+function reason({ code, message }: ImageError, place: string): string {
+  return `${code}: ${message.startsWith(`${place}: `) ? message.slice(place.length + 2) : message}`
 }
 
 function isUnreadable(found: { readonly place: string }): found is UnreadableSignature {

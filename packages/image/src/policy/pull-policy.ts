@@ -81,7 +81,9 @@ export function explainRefusal({ scope, findings }: ImageDecision): readonly str
     .filter(({ fulfilled }) => !fulfilled)
     .flatMap(({ requirement, explanation, signatures }) => [
       `${scope}: ${requirement}: ${explanation}`,
-      ...signatures.filter(({ outcome }) => !outcome.startsWith('good')).map(({ outcome }) => outcome),
+      ...signatures
+        .filter(({ outcome }) => !outcome.startsWith('good'))
+        .map(({ place, outcome }) => `${place}: ${outcome}`),
     ])
 }
 

@@ -56,7 +56,7 @@ describe('reads', () => {
     expect(one({ name: 'name', magic: 'ustar  \0', patch: (b) => b.write('12345', 345) }).path).toBe('name')
     expect(one({ name: 'name', magic: '', patch: (b) => b.write('ignored', 345) }).path).toBe('name')
     expect(one({ name: Buffer.from([0xff, 0x2f, 0x80]) }).path).toBe('\xff/\x80')
-    expect(one({ name: 'old/', magic: '' }).kind).toBe('directory')
+    expect(one({ name: 'old/', type: '\0', magic: '' }).kind).toBe('directory')
   })
 
   test('numbers in base 256, with spaces, and by pax', () => {
@@ -206,6 +206,16 @@ describe('refuses an archive', () => {
       'after the end',
     ],
     [
+      'with a global header between a long name and its entry',
+      Buffer.concat([
+        rawEntry({ name: 'f', gnuLongName: 'long' }).subarray(0, 1024),
+        rawEntry({ name: 'g', type: 'g', body: '17 comment=abcde\n' }),
+        file,
+      ]),
+      'tar.malformed',
+      'global header between',
+    ],
+    [
       'with one zero block between entries',
       Buffer.concat([file, Buffer.alloc(512), file]),
       'tar.malformed',
@@ -251,6 +261,12 @@ describe('refuses an archive', () => {
     ],
     ['a NUL in its pax path', { name: 'f', pax: [['path', 'a\0b']] }, 'tar.malformed', 'NUL'],
     ['a pax size that is no number', { name: 'f', pax: [['size', '-1']] }, 'tar.malformed', 'size is not a number'],
+    [
+      'a file by its type that is a directory by its name: so GNU tar reads it, and Go not',
+      { name: 'd/', type: '0' },
+      'tar.malformed',
+      'by its name',
+    ],
     [
       'a sparse file without a map, which Go takes for an empty file under its other name',
       {

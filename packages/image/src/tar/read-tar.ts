@@ -180,8 +180,11 @@ export class TarReader {
       throw new ImageError('tar.malformed', `extended header of ${header.size} bytes, at most ${MAX_META}`)
     const body = header.size === 0 ? new Uint8Array(0) : new Uint8Array(yield { bytes: header.size, partial: false })
     yield* skipPadding(header.size)
-    if (typeflag === 'g') checkGlobalPax(body)
-    else if (typeflag === 'x') {
+    if (typeflag === 'g') {
+      if (Object.keys(pending).length > 0)
+        throw new ImageError('tar.malformed', 'a global header between an extended header and its entry')
+      checkGlobalPax(body)
+    } else if (typeflag === 'x') {
       if (pending.pax !== undefined) throw new ImageError('tar.malformed', 'two extended headers for one entry')
       pending.pax = parsePax(body)
     } else {
@@ -278,8 +281,10 @@ function entryKind(header: RawHeader, path: ByteString): EntryKind {
   const kind = KINDS.get(header.typeflag)
   if (kind === undefined)
     throw new ImageError('tar.unsupported', `entry of type ${JSON.stringify(header.typeflag)}`, entryOption(path))
-  // archives older than ustar mark a directory by its slash
-  return kind === 'file' && header.typeflag !== 'S' && path.endsWith('/') ? 'directory' : kind
+  if (kind !== 'file' || !path.endsWith('/')) return kind
+  // archives older than ustar mark a directory by its slash; of one with a type, readers believe the one or the other
+  if (header.typeflag === '\0') return 'directory'
+  throw new ImageError('tar.malformed', 'a file by its type, a directory by its name', entryOption(path))
 }
 
 function onlyOne(what: string, pax: ByteString | undefined, gnu: ByteString | undefined): ByteString | undefined {

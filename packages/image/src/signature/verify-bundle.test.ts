@@ -196,6 +196,19 @@ describe('H04 a log entry must be about this signature by this signer', () => {
     },
   )
 
+  test('an entry of a kind that is not known counts for nothing: good where no log is asked for, and only there', () => {
+    const log = ownLog()
+    const bundle = log.promise(bundleOf(), pem(signer))
+    const [entry] = bundle['verificationMaterial'].tlogEntries
+    entry.kindVersion.kind = 'later'
+    entry.canonicalizedBody = Buffer.from('{"kind":"later","apiVersion":"0.0.1","spec":{}}').toString('base64')
+    const byKey: BundleTrust = { kind: 'keys', keys: [signer.public] }
+    expect(verifyBundle(signature(bundle), byKey).signer.keyId).toBe(signer.public.id)
+    expect(() => verifyBundle(signature(bundle), trust([log.key]))).toThrow(
+      expect.objectContaining({ code: 'signature.untrusted' }),
+    )
+  })
+
   test('H04 a time that the log did not sign dates nothing: beside a mere proof anybody may write one', () => {
     const log = ownLog()
     const bundle = log.promise(bundleOf(), pem(signer))

@@ -165,9 +165,9 @@ export const RECORDED_SIGNATURE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'recorded-and-gone',
-    file: `${cli}/registry-signatures.ts`,
-    find: 'found))).id === id)',
-    replace: 'found))).id !== undefined)',
+    file: `${cli}/ledger-signatures.ts`,
+    find: 'found)).id === id)',
+    replace: 'found)).id !== undefined)',
     testFile: cliTest,
     test: 'what lies there now and cannot be the recorded one',
   },

@@ -166,8 +166,8 @@ export const RECORDED_SIGNATURE_MUTANTS: readonly Mutant[] = [
   {
     name: 'recorded-and-gone',
     file: `${cli}/ledger-signatures.ts`,
-    find: 'found)).id === id)',
-    replace: 'found)).id !== undefined)',
+    find: 'found))).id === id)',
+    replace: 'found))).id !== undefined)',
     testFile: cliTest,
     test: 'what lies there now and cannot be the recorded one',
   },

@@ -14,6 +14,7 @@ import {
 } from '@vouchsafe/image'
 import { parsePolicy, pullPolicy, readMaterialFrom, readRegistriesD } from '@vouchsafe/image/verifying'
 import type { Command } from 'commander'
+import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { printable } from '../../printable.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
@@ -65,11 +66,15 @@ export function pullVerb(done: Done): Command {
       if (options.policy === undefined) assertDecided(image, options)
       const holders = await readHolders(options.key, options)
       const progress = new Progress(outputOf(options))
+      using interruption = new Interruption()
+      const { signal } = interruption
       await withImage(image, options, async (opened) => {
+        const { client, asked } = opened
         const request: PullRequest = {
-          source: opened.source,
+          source: client === undefined || asked === undefined ? opened.source : client.reader(asked, signal),
+          signal,
           digest: opened.digest,
-          asked: opened.asked ?? parseReference(`localhost/layout@${opened.digest}`),
+          asked: asked ?? parseReference(`localhost/layout@${opened.digest}`),
           policy: await policyFor(opened, options),
           onProgress: (step) => showProgress(progress, step),
           ...(holders.length === 0 ? {} : { decryptor: layerDecryptor(holders) }),

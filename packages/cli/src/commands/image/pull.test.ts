@@ -15,7 +15,12 @@ beforeAll(async () => {
   line.write('app.json', JSON.stringify({ vouchsafe: 'image/v1', layers, entrypoint: ['/first'] }))
   await line.answer('image', 'build', 'app.json', '--out', 'oci:build:v1')
   const pushed = await line.answer<{ digest: string }>(
-    ...['image', 'push', 'oci:build:v1', `${registry.host}/app:v1`, '--registries', 'registries.json'],
+    'image',
+    'push',
+    'oci:build:v1',
+    `${registry.host}/app:v1`,
+    '--registries',
+    'registries.json',
   )
   image = `${registry.host}/app@${pushed.digest}`
 })

@@ -96,6 +96,6 @@ describe.runIf(canMount)('a stack of snapshots, mounted by the kernel, is the tr
   })
 
   test('whatever the layers do', async () => {
-    await stacksLikeUnpacking({ seed: 11, numRuns: 25 })
+    await stacksLikeUnpacking({ seed: 11, numRuns: 12 })
   })
 })

@@ -1,6 +1,8 @@
 import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
 import { ENDORSEMENT_MUTANTS } from './mutants-endorsements.ts'
 import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
+import { IMAGE_PULLING_MUTANTS } from './mutants-image-pulling.ts'
+import { IMAGE_SIGNER_MUTANTS } from './mutants-image-signers.ts'
 import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
 import { RECORDED_SIGNATURE_MUTANTS } from './mutants-recorded-signatures.ts'
 import { HARDWARE_MUTANTS } from './mutants-hardware.ts'
@@ -787,6 +789,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...ENDORSEMENT_MUTANTS,
   ...IMAGE_ENCRYPTION_MUTANTS,
   ...HARDWARE_MUTANTS,
+  ...IMAGE_PULLING_MUTANTS,
+  ...IMAGE_SIGNER_MUTANTS,
   ...IMAGE_SIGNING_MUTANTS,
   ...RECORDED_SIGNATURE_MUTANTS,
   ...TPM_MUTANTS,

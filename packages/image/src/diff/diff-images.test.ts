@@ -1,14 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { ImageLayout } from '../layout/layout.ts'
 import { resolveImage } from '../oci/chain.ts'
+import type { Digest } from '../oci/digest.ts'
 import { rawTar, type RawEntry } from '../testing/archive.ts'
 import { scratchSpace, writeRawImage } from '../testing/image.ts'
+import { counting, image as stored } from '../testing/pull.ts'
 import { dir, file, hard, link } from '../testing/unpack.ts'
 import { diffImages, type ImageView } from './diff-images.ts'
 import { isPackageDatabase, listPackages, parseApkInstalled, parseDpkgStatus } from './packages.ts'
 import { readContents } from './read-contents.ts'
+import { RecordingDisk } from './recording-disk.ts'
 
 const fresh = scratchSpace('diff')
+const platform = { os: 'linux', architecture: 'amd64' }
 
 async function view(layers: readonly (readonly RawEntry[])[], config: object = {}): Promise<ImageView> {
   const directory = fresh()
@@ -18,7 +22,7 @@ async function view(layers: readonly (readonly RawEntry[])[], config: object = {
     { config },
   )
   const source = await ImageLayout.open(directory)
-  const image = await resolveImage(source, digest, { platform: { os: 'linux', architecture: 'amd64' } })
+  const image = await resolveImage(source, digest, { platform })
   return { image, contents: await readContents(source, image, { capture: isPackageDatabase }) }
 }
 
@@ -108,6 +112,26 @@ test('H09 devices, FIFOs and file capabilities are what a reader must see', asyn
     ['pipe', 'fifo'],
   ])
   expect(after.contents?.files.get('ping')?.attributes).toEqual({ 'security.capability': '01000002' })
+})
+
+test('H10 a layer that is stored in more than it may hold is not read', async () => {
+  const { source, digest } = await stored([[file('a', 'x'.repeat(6000))]])
+  const read: Digest[] = []
+  const spy = counting(source, (one) => read.push(one))
+  const image = await resolveImage(source, digest, { platform })
+  await expect(readContents(spy, image, { limits: { maxLayerBytes: 5000 } })).rejects.toMatchObject({
+    code: 'unpack.limit',
+  })
+  expect(read).toEqual([])
+})
+
+test('H10 attributes count like what is kept: an image cannot fill the memory of who reads it', () => {
+  const disk = new RecordingDisk(() => false)
+  const attributes = new Map([['user.big', new Uint8Array(33 * 1024 * 1024)]])
+  disk.setAttributes([{ path: 'a', attributes }])
+  expect(() => disk.setAttributes([{ path: 'b', attributes }])).toThrow(
+    expect.objectContaining({ code: 'unpack.limit', entry: 'b' }),
+  )
 })
 
 test('a sparse file and the same file written out are the same content', async () => {

@@ -40,6 +40,21 @@ describe('several pulls and removals at once', () => {
     expect(snapshots(store)).toBe(2)
   })
 
+  test('a snapshot that two pulls hold stays until both have ended', async () => {
+    const { source, digest } = await image([[file('a')]])
+    const store = openStore()
+    const { stored } = await pullToStore(store, HARDENED, request(source, digest))
+    const [one, two] = [store.hold(stored.chain), store.hold(stored.chain)]
+    one[Symbol.dispose]()
+    store.remove(digest)
+    expect(snapshots(store)).toBe(1)
+    two[Symbol.dispose]()
+    const other = await image([[file('b')]])
+    await pullToStore(store, HARDENED, request(other.source, other.digest))
+    store.remove(other.digest)
+    expect(snapshots(store)).toBe(0)
+  })
+
   test('processes that come at once after a crash do not all get in', async () => {
     const directory = fresh()
     openStore(directory).close()

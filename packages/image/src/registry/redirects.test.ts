@@ -140,7 +140,7 @@ describe('TLS', () => {
     }
     return {
       ca: file('ca.pem'),
-      server: issue('server', 'subjectAltName=IP:127.0.0.1'),
+      server: issue('server', 'subjectAltName=IP:127.0.0.1,DNS:shared.example'),
       client: issue('client', 'extendedKeyUsage=clientAuth'),
     }
   }
@@ -184,5 +184,56 @@ describe('TLS', () => {
       code: 'registry.unavailable',
       message: expect.stringContaining('certificate'),
     })
+  })
+
+  /** A registry that sends everybody on to another one, named `host`. */
+  async function sendingTo(host: string) {
+    const r = await registry()
+    r.lie = (seen, response) => {
+      response.writeHead(307, { location: `https://${host}${seen.path}` }).end()
+      return true
+    }
+    return r
+  }
+
+  test('H13 the client certificate for one registry serves no other that redirects to it', async () => {
+    const { ca, server, client: own } = authority()
+    const tls = { cert: server.certificate, key: server.key, ca, requestCert: true }
+    const shared = await registry({ tls })
+    const r = await sendingTo(shared.host)
+    shared.blobs.set(content(big).digest, big)
+    shared.put('app', 'v1', manifest(), MEDIA.manifest)
+    const rules = { privateNetwork: true, certificateAuthorities: [ca] }
+    const c = client(
+      {
+        [r.host]: { ...rules, plainHttp: true, redirectHosts: [shared.host] },
+        [shared.host]: { ...rules, clientCertificate: own },
+      },
+      { retry: { attempts: 1 } },
+    )
+    await expect(c.pin(parseReference(`${shared.host}/app:v1`))).resolves.toBeDefined()
+    await expect(read(c.reader({ registry: r.host, path: 'app' }).openBlob(content(big)))).rejects.toMatchObject({
+      code: 'registry.unavailable',
+    })
+  })
+
+  test('H13 what one registry may reach in a private network is not reached for another by its connection', async () => {
+    const { ca, server } = authority()
+    const shared = await registry({ tls: { cert: server.certificate, key: server.key } })
+    const named = `shared.example:${new URL(`https://${shared.host}`).port}`
+    const r = await sendingTo(named)
+    shared.blobs.set(content(big).digest, big)
+    shared.put('app', 'v1', manifest(), MEDIA.manifest)
+    const lookup = ((_name: string, _options: object, done: (error: null, found: object[]) => void) =>
+      done(null, [{ address: '127.0.0.1', family: 4 }])) as never
+    const c = client(
+      {
+        [r.host]: { ...local, redirectHosts: [named], certificateAuthorities: [ca] },
+        [named]: { certificateAuthorities: [ca] },
+      },
+      { retry: { attempts: 1 }, lookup },
+    )
+    expect(await read(c.reader({ registry: r.host, path: 'app' }).openBlob(content(big)))).toEqual(big)
+    await expect(c.pin(parseReference(`${named}/app:v1`))).rejects.toMatchObject({ code: 'registry.address' })
   })
 })

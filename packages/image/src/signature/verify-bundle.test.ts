@@ -209,6 +209,15 @@ describe('H04 a log entry must be about this signature by this signer', () => {
     )
   })
 
+  test('H04 an entry that calls itself another kind than its body does is refused, also where no log is asked for', () => {
+    const bundle = ownLog().promise(bundleOf(), pem(signer))
+    const [entry] = bundle['verificationMaterial'].tlogEntries
+    entry.kindVersion.version = '0.0.2'
+    expect(() => verifyBundle(signature(bundle), { kind: 'keys', keys: [signer.public] })).toThrow(
+      expect.objectContaining({ code: 'signature.mismatch', message: expect.stringContaining('kind of signature') }),
+    )
+  })
+
   test('H04 a time that the log did not sign dates nothing: beside a mere proof anybody may write one', () => {
     const log = ownLog()
     const bundle = log.promise(bundleOf(), pem(signer))
@@ -308,6 +317,24 @@ describe('GU-10 H03 a bundle’s certificate is held to the same rules as one un
       () => verify([...whole.slice(0, 3), { oid: '1.3.6.1.4.1.57264.1.8', value: Uint8Array.of(4, 1, 0xff) }]),
       'signature.malformed',
       'issuer',
+    ],
+    [
+      'whose issuer is bytes that read like text',
+      () => verify([...whole.slice(0, 3), { oid: issuer.oid, value: Uint8Array.of(4, 1, 0x61) }]),
+      'signature.malformed',
+      'issuer',
+    ],
+    [
+      'to somebody else',
+      () => verify([...forCode, named('guest@clinic.example'), issuer]),
+      'signature.mismatch',
+      'guest@clinic.example',
+    ],
+    [
+      'vouched for by another issuer',
+      () => verify([...whole.slice(0, 3), { oid: issuer.oid, value: d.utf8String('https://other.example') }]),
+      'signature.mismatch',
+      'https://other.example',
     ],
     [
       'beside an entry about another certificate of the same key',

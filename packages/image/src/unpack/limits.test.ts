@@ -1,10 +1,12 @@
 import zlib from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import type { Digest } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { rawTar } from '../testing/archive.ts'
 import { type RawLayer, scratchSpace } from '../testing/image.ts'
+import { counting, image } from '../testing/pull.ts'
 import { dir, file, type Layers, link, unpackRaw } from '../testing/unpack.ts'
-import type { UnpackOptions } from './unpack-image.ts'
+import { unpackImage, type UnpackOptions } from './unpack-image.ts'
 
 const fresh = scratchSpace('unpack')
 const unpack = (layers: Layers, options?: UnpackOptions) => unpackRaw(fresh(), layers, options)
@@ -98,6 +100,15 @@ describe('H10 what costs too much', () => {
     ],
   ])('%s', async (_why, layers, limits, code) => {
     await expect(unpack(layers, { limits: limits ?? {} })).rejects.toMatchObject({ code })
+  })
+
+  test('H10 a layer that is stored in more than it may hold is not read', async () => {
+    const { source, digest } = await image([[file('a', 'x'.repeat(6000))]])
+    const read: Digest[] = []
+    const spy = counting(source, (one) => read.push(one))
+    const unpacking = unpackImage(spy, digest, fresh(), { limits: { maxLayerBytes: 5000 } })
+    await expect(unpacking).rejects.toMatchObject({ code: 'unpack.limit' })
+    expect(read).toHaveLength(1) // the configuration
   })
 
   test('a zstd frame that asks for a huge window is refused before memory is given', async () => {

@@ -368,4 +368,28 @@ export const IMAGE_PULLING_MUTANTS: readonly Mutant[] = [
     testFile: `${cli}/image.test.ts`,
     test: 'build refuses to leave out "./notes"',
   },
+  {
+    name: 'check-as-written',
+    file: `${cli}/build.ts`,
+    find: 'printable(cause)',
+    replace: 'cause',
+    testFile: `${cli}/image.test.ts`,
+    test: shown,
+  },
+  {
+    name: 'repaired-as-written',
+    file: `${cli}/pull.ts`,
+    find: 'printable(difference)',
+    replace: 'difference',
+    testFile: `${cli}/image.test.ts`,
+    test: 'H09 nor can a file that was put into the store',
+  },
+  {
+    name: 'store-closed-files',
+    file: `${image}/unpack/owner-access.ts`,
+    find: '  } finally {\n    chmodSync(file, mode)\n  }',
+    replace: '  } finally {\n    void mode\n  }',
+    testFile: trouble,
+    test: 'who is not root keeps files and directories',
+  },
 ]

@@ -7,6 +7,14 @@ import { verificationKey } from './verification-key.ts'
 
 const MAX_ENTRY_BYTES = 1024 * 1024
 
+/** Whose act an entry must be the record of. */
+export interface LoggedSigner {
+  readonly keyId: string
+  readonly certificate: Uint8Array | undefined
+  /** Where none is, an entry of a kind that is not known says nothing; where one is, it could name anybody. */
+  readonly isLogAsked: boolean
+}
+
 /**
  * Checks that a bundle's log entry names its signer: by certificate, the very certificate; by key, that key (H04). An entry
  * that names another, though it has our signature, is not the record of our signer's act. That signature and content
@@ -15,11 +23,7 @@ const MAX_ENTRY_BYTES = 1024 * 1024
  * @throws {ImageError} `signature.mismatch`, `signature.malformed`.
  * @source Rekor: hashedrekord and dsse 0.0.1 and 0.0.2, intoto 0.0.2
  */
-export function assertLogged(
-  entry: TransparencyLogEntry,
-  signer: { readonly keyId: string; readonly certificate: Uint8Array | undefined },
-  place: string,
-): void {
+export function assertLogged(entry: TransparencyLogEntry, signer: LoggedSigner, place: string): void {
   const differ = (what: string) =>
     new ImageError('signature.mismatch', `${place}: a log entry is about another ${what}`)
   const body = parseSignedJson(entry.canonicalizedBody, `${place}: log entry`, MAX_ENTRY_BYTES)
@@ -27,8 +31,8 @@ export function assertLogged(
   if (member(body, 'kind') !== kind || member(body, 'apiVersion') !== version) throw differ('kind of signature')
   const named = wellFormed(`${place}: log entry`, () => namedSigner(body, `${kind} ${version}`))
   if (named === undefined) {
-    // where a log is asked for, the library has refused it; where none is, it says nothing
-    if (signer.certificate === undefined) return
+    // the library refuses kinds that it does not know, but takes any later version for the last
+    if (!signer.isLogAsked) return
     throw differ('kind of signature')
   }
   if (named.keyId !== signer.keyId) throw differ('key')

@@ -18,7 +18,7 @@ import { parseDigest } from '../oci/digest.ts'
 import { signingKey } from '../sign/private-key.ts'
 import { signBundle, signStatement, toBeSigned } from '../sign/sign-bundle.ts'
 import { subjectFor } from '../statement/statement.ts'
-import { ownLog } from '../testing/own-log.ts'
+import { type EntryForm, ownLog } from '../testing/own-log.ts'
 import { newKey } from '../testing/signing.ts'
 import { parseTrustedRoot, rootOf } from './sigstore-root.ts'
 import { type BundleTrust, verifyBundle } from './verify-bundle.ts'
@@ -196,7 +196,7 @@ describe('H04 a log entry must be about this signature by this signer', () => {
     },
   )
 
-  test('an entry of a kind that is not known counts for nothing: good where no log is asked for, and only there', () => {
+  test('H04 an entry of a kind that is not known counts for nothing: good where no log is asked for, and only there', () => {
     const log = ownLog()
     const bundle = log.promise(bundleOf(), pem(signer))
     const [entry] = bundle['verificationMaterial'].tlogEntries
@@ -206,6 +206,12 @@ describe('H04 a log entry must be about this signature by this signer', () => {
     expect(verifyBundle(signature(bundle), byKey).signer.keyId).toBe(signer.public.id)
     expect(() => verifyBundle(signature(bundle), trust([log.key]))).toThrow(
       expect.objectContaining({ code: 'signature.untrusted' }),
+    )
+    // the library takes any later version for the last that it knows, and looks at no key in it
+    const later = signature(log.promise(bundleOf(), pem(signer), 'dsse 0.0.3'))
+    expect(verifyBundle(later, byKey).signer.keyId).toBe(signer.public.id)
+    expect(() => verifyBundle(later, trust([log.key]))).toThrow(
+      expect.objectContaining({ code: 'signature.mismatch', message: expect.stringContaining('kind of signature') }),
     )
   })
 
@@ -256,7 +262,12 @@ describe('GU-10 H03 a bundle’s certificate is held to the same rules as one un
   const authority = (more: readonly TestExtension[] = []) =>
     makeCertificate({ subject: 'test CA', extensions: [...AUTHORITY, ...more] })
 
-  function verify(extensions: readonly TestExtension[], ca = authority(), logsOther = false) {
+  function verify(
+    extensions: readonly TestExtension[],
+    ca = authority(),
+    logsOther = false,
+    form: EntryForm = 'dsse 0.0.1',
+  ) {
     const key = makeKey('P-256')
     const leaf = makeCertificate({ subject: 'signer', issuer: ca, key, extensions })
     const statement = signStatement({ digest: parseDigest(`sha256:${'a'.repeat(64)}`), dockerReference: 'r.example/a' })
@@ -264,7 +275,7 @@ describe('GU-10 H03 a bundle’s certificate is held to the same rules as one un
     bundle['verificationMaterial'] = { certificate: { rawBytes: Buffer.from(leaf.der).toString('base64') } }
     const other = !logsOther ? leaf : makeCertificate({ subject: 'other', issuer: ca, key, extensions })
     const log = ownLog()
-    return verifyBundle(signature(log.promise(bundle, pem(other.der))), {
+    return verifyBundle(signature(log.promise(bundle, pem(other.der), form)), {
       kind: 'certificates',
       root: rootOf({ authorities: [[ca.der]], logKeys: [log.key] }),
       identity: { subject: 'owner@clinic.example', issuer: 'https://issuer.example' },
@@ -335,6 +346,12 @@ describe('GU-10 H03 a bundle’s certificate is held to the same rules as one un
       () => verify([...whole.slice(0, 3), { oid: issuer.oid, value: d.utf8String('https://other.example') }]),
       'signature.mismatch',
       'https://other.example',
+    ],
+    [
+      'beside an entry of a version that nobody knows, though the library takes it for the last one',
+      () => verify(whole, authority(), false, 'dsse 0.0.3'),
+      'signature.mismatch',
+      'another kind of signature',
     ],
     [
       'beside an entry about another certificate of the same key',

@@ -62,7 +62,9 @@ export function verifyBundle(
   const entity = toEntity(bundle, artifact, place)
   const leaf = leafOf(bundle, place)
   const signer = trust.kind === 'keys' ? byKey(entity, trust, place) : byCertificate(entity, leaf, trust, place)
-  for (const entry of entity.tlogEntries) assertLogged(entry, { keyId: signer.keyId, certificate: leaf?.der }, place)
+  const isLogAsked = trust.kind === 'certificates' || trust.logs !== undefined
+  const logged = { keyId: signer.keyId, certificate: leaf?.der, isLogAsked }
+  for (const entry of entity.tlogEntries) assertLogged(entry, logged, place)
   if (artifact !== undefined) return { content: { kind: 'artifact', artifact }, signer }
   if (bundle.content.$case !== 'dsseEnvelope')
     throw new ImageError('signature.malformed', `${place}: signs nothing known`)

@@ -56,6 +56,24 @@ describe('a commit', () => {
     expect(() => rootCommits(shallow)).toThrow(refusal('source.unavailable', '--unshallow'))
   })
 
+  test('CS-04 comes from where its commits say, whatever a cache of parents says', () => {
+    const git = repository()
+    const root = git.commit()
+    git.write('app.json', '{"second": true}')
+    const second = git.commit()
+    git.git(['commit-graph', 'write', '--reachable'])
+    const file = path.join(git.directory, '.git/objects/info/commit-graph')
+    const graph = readFileSync(file)
+    // a table of chunks from byte 8 on, 12 bytes each; of each commit its tree, then its parents: 0x70000000 is none
+    const row = graph.indexOf('CDAT', 8)
+    const commits = Number(graph.readBigUInt64BE(row + 4))
+    for (const at of [0, 36]) graph.writeUInt32BE(0x70000000, commits + at + 20)
+    chmodSync(file, 0o600)
+    writeFileSync(file, graph)
+    expect(git.git(['rev-list', '--max-parents=0', second])).toContain(second)
+    expect(rootCommits(git.directory)).toEqual([root])
+  })
+
   test.each([
     ['a NUL byte', Buffer.from('a\0b')],
     ['nothing', Buffer.alloc(0)],

@@ -5,14 +5,15 @@ interface Json {
   [member: string]: any
 }
 
-export type EntryForm = 'dsse 0.0.1' | 'dsse 0.0.2' | 'intoto 0.0.2'
+/** `dsse 0.0.3` is of no release. */
+export type EntryForm = 'dsse 0.0.1' | 'dsse 0.0.2' | 'dsse 0.0.3' | 'intoto 0.0.2'
 
 /** What a log keeps of an envelope, in the forms of its releases. */
 function specOf(form: EntryForm, { payload, signatures }: Json, verifierPem: string): object {
   const hash = createHash('sha256').update(Buffer.from(payload, 'base64'))
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   const [{ sig }] = signatures
-  if (form === 'dsse 0.0.2') {
+  if (form === 'dsse 0.0.2' || form === 'dsse 0.0.3') {
     const rawBytes = createPublicKey(verifierPem).export({ format: 'der', type: 'spki' }).toString('base64')
     const verifier = { keyDetails: 'PKIX_ECDSA_P256_SHA_256', publicKey: { rawBytes } }
     const payloadHash = { algorithm: 'SHA2_256', digest: hash.digest('base64') }

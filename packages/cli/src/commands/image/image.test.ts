@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { PrincipalKey } from '@vouchsafe/client'
 import { parseAgreement, Secret, toBase64, utf8 } from '@vouchsafe/core'
@@ -198,14 +198,27 @@ describe('vouchsafe image', () => {
     })
     await line.answer('image', 'build', 'app.json', '--out', 'oci:build:odd')
     describeImage()
+    const check = await line.run('image', 'build', 'app.json', '--check', 'oci:build:odd')
     const diff = await line.run('image', 'diff', 'oci:build:v1', 'oci:build:odd')
     const show = await line.run('image', 'show', 'oci:build:odd')
-    for (const { stdout } of [diff, show]) {
+    for (const { stdout } of [check, diff, show]) {
       expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
       expect(stdout).toContain('\\u001b[2K\\u000dlabel')
     }
     expect(diff.stdout).not.toMatch(/^file +\+ harmless/m)
     expect(diff.stdout).toMatch(/^file +\+ su\\u001b\[1A \(mode 4755\)$/m)
+  })
+
+  test('H09 nor can a file that was put into the store write the line that tells of it', async () => {
+    const pull = ['image', 'pull', 'oci:build:v1', '--store', 'odd-store', '--dangerously-accept-unsigned'] as const
+    const { lowerDirs } = await line.answer<{ lowerDirs: string[] }>(...pull)
+    const root = line.file(lowerDirs[0] ?? '')
+    const { atime, mtime } = statSync(root)
+    writeFileSync(path.join(root, 'x\u009b2K'), '')
+    utimesSync(root, atime, mtime)
+    const { stdout } = await line.run(...pull)
+    expect(stdout).toMatch(/^repaired sha256:[0-9a-f]{64}: found .*x.*\\u009b2K/m)
+    expect(stdout).not.toContain('\u009b')
   })
 
   test('recipients and keys that cannot be are told with what to write', async () => {

@@ -392,4 +392,12 @@ export const IMAGE_PULLING_MUTANTS: readonly Mutant[] = [
     testFile: trouble,
     test: 'who is not root keeps files and directories',
   },
+  {
+    name: 'layout-over-files',
+    file: `${image}/layout/write-layout.ts`,
+    find: 'if (!names.every((name) => UNFINISHED.has(name)))',
+    replace: 'if (false as boolean)',
+    testFile: `${image}/layout/layout.test.ts`,
+    test: 'a directory that holds something else',
+  },
 ]

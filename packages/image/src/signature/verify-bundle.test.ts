@@ -161,6 +161,11 @@ test.each([
     }
     const { content } = verifyBundle(signature({ ...material, messageSignature: message }), trust, [artifact])
     expect(content).toEqual({ kind: 'artifact', artifact })
+    // a hash that nobody here computes names no bytes
+    const odd = { ...message, messageDigest: { ...message.messageDigest, algorithm: 'SHA3_384' } }
+    expect(() => verifyBundle(signature({ ...material, messageSignature: odd }), trust, [artifact])).toThrow(
+      expect.objectContaining({ code: 'signature.malformed' }),
+    )
   },
 )
 

@@ -94,6 +94,21 @@ describe.skipIf(missingToken())('a key in a SoftHSM token', () => {
       /0 tokens fit/,
     ],
     [
+      'a token of another model',
+      () => ({ modules, at: at('pkcs11:token=images;model=other;object=layer-key?pin-value=1234') }),
+      /0 tokens fit/,
+    ],
+    [
+      'a token of another manufacturer',
+      () => ({ modules, at: at('pkcs11:token=images;manufacturer=other;object=layer-key?pin-value=1234') }),
+      /0 tokens fit/,
+    ],
+    [
+      'a token in another slot',
+      () => ({ modules, at: at('pkcs11:token=images;slot-id=1;object=layer-key?pin-value=1234') }),
+      /0 tokens fit/,
+    ],
+    [
       'a token that is not there',
       () => ({ modules, at: at('pkcs11:token=none;object=layer-key?pin-value=1234') }),
       /0 tokens fit/,

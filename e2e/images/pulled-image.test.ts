@@ -1,9 +1,11 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { ImageLayout, parseDigest, pushImage, RegistryClient } from '@vouchsafe/image'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runWorkload } from '../../packages/agent/src/agent.ts'
 import { readConfig } from '../../packages/agent/src/config.ts'
 import { type Scenario, World } from '../../packages/agent/src/testing/world.ts'
+import { FakeRegistry } from '../../packages/image/src/testing/registry.ts'
 import { newKey, pem } from '../../packages/image/src/testing/signing.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
 
@@ -182,6 +184,42 @@ describe('an image pulled from a registry', () => {
     })
     expect(agent.events.find(({ event }) => event === 'launch.measured')).toMatchObject({ image: digest() })
     expect(await scenario.result()).toMatchObject({ count: 42 })
+    expect(readdirSync(memory)).toEqual([])
+  })
+
+  test('G06 whose lease ends while it is pulled is not started, and the pull is given up', async () => {
+    const [a, b] = world.clinics
+    const registry = await new FakeRegistry().start()
+    using _ = { [Symbol.dispose]: () => registry.close() }
+    const policy = { default: [{ type: 'insecureAcceptAnything' }] }
+    await a.owner.putResource('images/policy', new TextEncoder().encode(JSON.stringify(policy)), 0)
+    const slow = await world.scenario({
+      script: SCRIPT,
+      agreement: ({ grants: [first, ...more] }) => ({
+        leaseSeconds: 3,
+        grants: first === undefined ? [] : [{ ...first, resources: ['patients/key', 'images/policy'] }, ...more],
+      }),
+    })
+    await slow.enrol()
+    const { image } = slow.agreement.body.workload
+    const hosts = { [registry.host]: { plainHttp: true, privateNetwork: true } }
+    const client = new RegistryClient({ hosts })
+    const source = await ImageLayout.open(path.join(slow.directory, 'image'))
+    await pushImage(source, parseDigest(image), client.endpoint({ registry: registry.host, path: 'app' }))
+    client.close()
+    writeFileSync(path.join(slow.directory, 'registries.json'), JSON.stringify(hosts))
+    registry.lie = ({ method, path }) => (method === 'GET' && path.includes('/blobs/') ? true : undefined) // no answer
+    const reference = `${registry.host}/app@${image}`
+    const pull = { reference, policy: 'kbs:///images/policy', registries: 'registries.json' }
+    const agent = slow.run({ imageLayout: undefined, workspace: memory, pull })
+    await agent.until('image.accepted')
+    await slow.say('withdraw', b)
+    await agent.until('lease.ended')
+    const ended = performance.now()
+    expect(await agent.exit, agent.said()).toBe(1)
+    expect(performance.now() - ended, 'it does not wait for the registry').toBeLessThan(5000)
+    expect(agent.events.at(-1)).toMatchObject({ event: 'refused', code: 'lease.ended' })
+    expect(agent.events.map(({ event }) => event)).not.toContain('workload.started')
     expect(readdirSync(memory)).toEqual([])
   })
 })

@@ -137,8 +137,11 @@ interface Run {
 /** From everything released to a sealed result. Whatever ends it, secrets are wiped and the container is gone. */
 async function compute(run: Run, releases: readonly OwnersRelease[]): Promise<void> {
   const files: MemoryFile[] = []
+  const lost = new AbortController()
+  for (const { keeper } of releases) void keeper.ended.then((why) => lost.abort(why))
   try {
-    const user = await run.image.unpack(run.workspace.bundle, releases)
+    // a pull may take longer than a lease, and what is opened or started after it ended had no right to be
+    const user = await run.image.unpack(run.workspace.bundle, releases, lost.signal)
     const newFile = () => {
       const file = new MemoryFile(ownProcessName(), user)
       files.push(file)
@@ -147,8 +150,12 @@ async function compute(run: Run, releases: readonly OwnersRelease[]): Promise<vo
     const released = inputsOf(run.config, releases).filter(({ name }) => !run.image.resources.has(name))
     const inputs = await prepareInputs(released, newFile)
     const result = newFile()
+    lost.signal.throwIfAborted()
     await runContainer(run, releases, layOut(inputs, result, newFile))
     await sealResults(run, releases, readResult(result, run.agreement.body.result.minimumCount))
+  } catch (error) {
+    lost.signal.throwIfAborted() // the lease is why it ended, and not what broke off for it
+    throw error
   } finally {
     for (const file of files) file.close()
     discard(releases)

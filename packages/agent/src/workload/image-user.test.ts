@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -31,6 +32,22 @@ test.each(['nobody', 'worker:nobody', 'twice', 'odd', 'a:b:c', '00', '4294967296
     await expect(imageUser(user, rootfs)).rejects.toMatchObject({ code: 'workload.image' })
   },
 )
+
+test.each(['passwd', 'group'])('H07 does not follow a link that stands for the directory of %s', async (file) => {
+  const linked = mkdtempSync(path.join(tmpdir(), 'vsa-user-'))
+  symlinkSync('/etc', path.join(linked, 'etc'))
+  const user = file === 'passwd' ? 'daemon' : '1:daemon' // both are known to the machine
+  await expect(imageUser(user, linked)).rejects.toMatchObject({ code: 'workload.image' })
+  rmSync(linked, { recursive: true })
+})
+
+test('a pipe in the place of /etc/passwd, which nobody ever writes to, is refused at once', async () => {
+  const piped = mkdtempSync(path.join(tmpdir(), 'vsa-user-'))
+  mkdirSync(path.join(piped, 'etc'))
+  execFileSync('mkfifo', [path.join(piped, 'etc/passwd')])
+  await expect(imageUser('daemon', piped)).rejects.toMatchObject({ code: 'workload.image' })
+  rmSync(piped, { recursive: true })
+})
 
 test('does not follow a link out of the image', async () => {
   const linked = mkdtempSync(path.join(tmpdir(), 'vsa-user-'))

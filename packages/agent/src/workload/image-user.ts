@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { lstat, open } from 'node:fs/promises'
 import path from 'node:path'
 import { AgentError } from '../errors.ts'
 
@@ -45,11 +45,15 @@ function numberAt(fields: readonly string[] | null, at: number, user: string): n
   return Number(text)
 }
 
-/** The image's own file: a link there must not lead to the machine's. */
+/** The image's own file: a link there must not lead to the machine's, be it the file or its directory. */
 async function readRegular(file: string): Promise<string> {
   try {
-    await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
-    const { size } = await handle.stat()
+    if (!(await lstat(path.dirname(file))).isDirectory())
+      throw new AgentError('workload.image', '/etc of the image is no directory')
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    const stat = await handle.stat()
+    if (!stat.isFile()) throw new AgentError('workload.image', `/etc/${path.basename(file)} of the image is no file`)
+    const { size } = stat
     if (size > MAX_FILE_BYTES)
       throw new AgentError('workload.image', `${path.basename(file)} of the image has ${size} bytes`)
     return await handle.readFile('utf8')

@@ -57,8 +57,8 @@ export class WorkloadImage implements Disposable {
     if (origin.kind === 'registry') await assertInMemory(config.workspace, 'it is pulled')
     if (own.size > 0) return image
     try {
-      const admitted = await image.#admit([])
-      if (own.size === 0) await image.#unpackInto(bundle, admitted, [])
+      const admitted = await image.#admit([], options.signal)
+      if (own.size === 0) await image.#unpackInto(bundle, admitted, { releases: [], signal: options.signal })
       return image
     } catch (error) {
       image[Symbol.dispose]()
@@ -66,14 +66,20 @@ export class WorkloadImage implements Disposable {
     }
   }
 
-  /** Makes the bundle, unless that is done. @returns Who the workload runs as. */
-  async unpack(bundle: string, releases: readonly OwnersRelease[]): Promise<ImageUser> {
-    const admitted = this.#admitted ?? (await this.#admit(releases))
-    return this.#prepared ?? (await this.#unpackInto(bundle, admitted, releases))
+  /**
+   * Makes the bundle, unless that is done.
+   *
+   * @param lost - Aborted when what was released may no longer be used.
+   * @returns Who the workload runs as.
+   */
+  async unpack(bundle: string, releases: readonly OwnersRelease[], lost: AbortSignal): Promise<ImageUser> {
+    const signal = AbortSignal.any([this.#options.signal, lost])
+    const admitted = this.#admitted ?? (await this.#admit(releases, signal))
+    return this.#prepared ?? (await this.#unpackInto(bundle, admitted, { releases, signal }))
   }
 
-  async #admit(releases: readonly OwnersRelease[]): Promise<AdmittedImage> {
-    const { config, agreement, launch, emit, signal } = this.#options
+  async #admit(releases: readonly OwnersRelease[], signal: AbortSignal): Promise<AdmittedImage> {
+    const { config, agreement, launch, emit } = this.#options
     const material = await readImageMaterial(agreement, releases)
     const onNamed = (place: string) => {
       if (isReleased(place)) this.#own.add(grantedResource(place, agreement).name)
@@ -88,8 +94,12 @@ export class WorkloadImage implements Disposable {
     return admitted
   }
 
-  async #unpackInto(bundle: string, admitted: AdmittedImage, releases: readonly OwnersRelease[]): Promise<ImageUser> {
-    const { config, launch, emit, signal } = this.#options
+  async #unpackInto(
+    bundle: string,
+    admitted: AdmittedImage,
+    { releases, signal }: { readonly releases: readonly OwnersRelease[]; readonly signal: AbortSignal },
+  ): Promise<ImageUser> {
+    const { config, launch, emit } = this.#options
     const { limits } = config
     const more = releases.length === 0 ? {} : { decryptor: releasedKeys(releases) }
     this.#prepared = await prepareImage(launch, admitted, { bundle, limits, emit, signal, ...more })

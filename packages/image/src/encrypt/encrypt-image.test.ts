@@ -21,6 +21,7 @@ import { decryptImage } from './decrypt-image.ts'
 import { encryptImage } from './encrypt-image.ts'
 import { layerDecryptor } from './layer-decryptor.ts'
 import type { KeyHolder, Recipients } from './recipients.ts'
+import { rehearseDecryption } from './rehearse.ts'
 import { jweKeys, jweRecipients } from './schemes/jwe.ts'
 import { pgpKeys, pgpRecipients } from './schemes/pgp.ts'
 import { pkcs7Keys, pkcs7Recipients } from './schemes/pkcs7.ts'
@@ -164,6 +165,45 @@ describe('an encrypted image', () => {
     await expect(unpack(source, digest, ecKey(), { requireEncrypted: true })).rejects.toMatchObject({
       code: 'encryption.required',
     })
+  })
+
+  test('H11 GU-13 a chosen layer that stands at another position too is plain at none', async () => {
+    const [a, b] = threeLayers() as [RawLayer, RawLayer]
+    const { source, digest } = await original([a, b, a])
+    const directory = fresh()
+    const made = await encryptImage(
+      { source, digest, recipients: jwe(), layers: [-1] },
+      await LayoutWriter.open(directory),
+    )
+    const { layers } = await resolveImage(await ImageLayout.open(directory), made.digest, { platform })
+    expect(layers.map(({ form }) => form.encrypted)).toEqual([true, false, true])
+  })
+
+  test('GU-13 with layers for others stays openable: those are kept, told as encrypted, and rehearsed', async () => {
+    const first = await encrypted(jwe(), { layers: [1] })
+    const { source, digest } = first
+    const guests = [guestRecipient(kek, { resource: 'a/b/key' })]
+    const directory = fresh()
+    const writer = await LayoutWriter.open(directory)
+    await expect(encryptImage({ source, digest, recipients: guests, layers: [0] }, writer)).rejects.toMatchObject({
+      code: 'encryption.no-key',
+    })
+    const made = await encryptImage({ source, digest, recipients: guests, layers: [0], holders: ecKey() }, writer)
+    expect(made.layers.map(({ outcome }) => outcome)).toEqual(['encrypted', 'kept', 'plain'])
+    expect(await rehearseDecryption(await ImageLayout.open(directory), made.digest, made.decryptor)).toMatchObject([
+      { layers: 3, encryptedLayers: 2 },
+    ])
+  })
+
+  test('GU-13 opens by the right key, though another one makes noise of a packet without a tag', async () => {
+    const made = await encrypted([guestRecipient(kek, { resource: 'a/b/key' })])
+    const noise: KeyHolder = {
+      scheme: 'provider.attestation-agent',
+      unwrap: () => Promise.resolve(utf8('{ noise')),
+    }
+    const right = guestKeys(() => Promise.resolve(kek))
+    expect(existsSync(await unpack(made.source, made.digest, [noise, right]))).toBe(true)
+    await expect(unpack(made.source, made.digest, [noise])).rejects.toMatchObject({ code: 'encryption.malformed' })
   })
 
   test('GU-13 gets further recipients without the first ones losing theirs', async () => {

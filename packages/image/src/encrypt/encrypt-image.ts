@@ -25,9 +25,12 @@ export interface EncryptRequest {
   readonly digest: Digest
   /** At least one, or nobody could ever read the image. */
   readonly recipients: readonly Recipients[]
-  /** Which layers, by position from 0; negative from the top. All unless told. */
+  /**
+   * Which layers, by position from 0; negative from the top. All unless told. One that stands at several positions is
+   * chosen by any of them: left plain at another, it would hide nothing.
+   */
   readonly layers?: readonly number[]
-  /** Keys for layers that are encrypted already: they get the new recipients beside the old ones. */
+  /** Keys for layers that are encrypted already: the chosen ones get the new recipients beside the old ones. */
   readonly holders?: readonly KeyHolder[]
   /** Tag in the layout's index.json. */
   readonly name?: string
@@ -39,8 +42,8 @@ export interface EncryptedLayerReport {
   readonly before: Digest
   readonly after: Digest
   readonly size: number
-  /** `encrypted` now, `extended` by recipients, or `plain` as it was. */
-  readonly outcome: 'encrypted' | 'extended' | 'plain'
+  /** `encrypted` now, `extended` by recipients, or not chosen: `kept` as it was encrypted before, or `plain`. */
+  readonly outcome: 'encrypted' | 'extended' | 'kept' | 'plain'
 }
 
 export interface EncryptedImage {
@@ -53,7 +56,7 @@ export interface EncryptedImage {
    * what the layers hide, and speak of digests that the new index does not have.
    */
   readonly leftOut: readonly Digest[]
-  /** Opens the layers by the keys that were made just now: for `rehearseDecryption`, where no recipient's key is at hand. */
+  /** Opens the layers by the keys that were made or used just now: for `rehearseDecryption`, where no recipient's key is at hand. */
   readonly decryptor: LayerDecryptor
 }
 
@@ -68,8 +71,7 @@ export async function encryptImage(request: EncryptRequest, writer: LayoutWriter
     throw new ImageError('encryption.recipient', 'no recipient: nobody could decrypt the image')
   const reports: EncryptedLayerReport[] = []
   const opened = new Map<Digest, LayerSecrets>()
-  const count = await layerCount(request)
-  const chosen = chosenLayers(request.layers, count)
+  const chosen = await chosenLayers(request)
   const leftOut: Digest[] = []
   const layer = async (layer: Descriptor, number: number): Promise<Descriptor> => {
     const report = (after: Descriptor, outcome: EncryptedLayerReport['outcome']) => {
@@ -80,9 +82,11 @@ export async function encryptImage(request: EncryptRequest, writer: LayoutWriter
     }
     const form = layerForm(layer.mediaType)
     if (form?.encrypted !== true) assertPlain(layer)
-    if (chosen !== undefined && !chosen.has(number)) {
+    if (chosen !== undefined && !chosen.has(layer.digest)) {
+      const encrypted = form?.encrypted === true
+      if (encrypted) opened.set(layer.digest, await unwrapLayer(layer, request.holders ?? []))
       await writer.copyBlob(layer, (blob) => request.source.openBlob(blob))
-      return report(layer, 'plain')
+      return report(layer, encrypted ? 'kept' : 'plain')
     }
     if (form?.encrypted === true) {
       const { descriptor: extended, secrets } = await addRecipients(layer, request.holders ?? [], request.recipients)
@@ -166,21 +170,23 @@ async function wrapFor(
   return packets
 }
 
-async function layerCount({ layers, source, digest }: EncryptRequest): Promise<number> {
-  if (layers === undefined) return 0
+/** @returns `undefined` for all. */
+async function chosenLayers({
+  layers: wanted,
+  source,
+  digest,
+}: EncryptRequest): Promise<ReadonlySet<Digest> | undefined> {
+  if (wanted === undefined) return undefined
   const { document } = await fetchDocument(source, digest)
   if (document.kind === 'index')
     throw new ImageError('encryption.recipient', 'layers are chosen by number in one image, not in an index of several')
-  return document.layers.length
-}
-
-/** @returns `undefined` for all. */
-function chosenLayers(wanted: readonly number[] | undefined, count: number): ReadonlySet<number> | undefined {
-  if (wanted === undefined) return undefined
-  const chosen = wanted.map((number) => (number < 0 ? count + number : number))
-  const absent = chosen.find((number) => number < 0 || number >= count)
-  if (absent !== undefined)
-    throw new ImageError('encryption.recipient', `the image has ${count} layers, and none number ${absent}`)
-  if (chosen.length === 0) throw new ImageError('encryption.recipient', 'no layer was chosen')
-  return new Set(chosen)
+  if (wanted.length === 0) throw new ImageError('encryption.recipient', 'no layer was chosen')
+  const { layers } = document
+  return new Set(
+    wanted.map((number) => {
+      const layer = layers.at(number)
+      if (layer !== undefined) return layer.digest
+      throw new ImageError('encryption.recipient', `the image has ${layers.length} layers, and none number ${number}`)
+    }),
+  )
 }

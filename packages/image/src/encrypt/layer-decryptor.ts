@@ -53,15 +53,14 @@ export async function unwrapLayer(
   let firstError: unknown
   for (const holder of able)
     for (const packet of packets.get(holder.scheme) ?? []) {
-      let opened: Uint8Array | undefined
       try {
-        opened = await holder.unwrap(packet)
+        const opened = await holder.unwrap(packet)
+        // what another key made of a packet without a tag is noise: its form tells
+        if (opened !== undefined)
+          return { ...encrypted, privateOptions: parsePrivateOptions(opened, 'private options') }
       } catch (error) {
         firstError ??= error
-        continue
       }
-      if (opened !== undefined)
-        return { ...encrypted, privateOptions: parsePrivateOptions(opened, `${what}, private options`) }
     }
   if (firstError instanceof ImageError)
     throw new ImageError(firstError.code, `${what}: ${firstError.message}`, { cause: firstError })

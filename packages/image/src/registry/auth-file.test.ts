@@ -25,6 +25,7 @@ test.each([
   ['has no colon', { auths: { a: auth('user') } }],
   ['names a program', { credHelpers: { a: 'ecr-login' } }],
   ['names a store', { credsStore: 'desktop' }],
+  ['has a login in a form that is not read', { auths: { a: { username: 'u', password: 'p' } } }],
   ['has a number for an entry', { auths: { a: 7 } }],
 ])('a file that %s is refused', (_why, value) => {
   expect(() => read(value)).toThrow(expect.objectContaining({ code: 'document.malformed' }))

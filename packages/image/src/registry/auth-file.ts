@@ -53,7 +53,12 @@ function readEntry(entry: JsonObject, what: string): Credentials | undefined {
   const token = optional(entry, 'identitytoken', what, asString)
   if (token !== undefined && token !== '') return { kind: 'identity-token', token }
   const auth = optional(entry, 'auth', what, asString)
-  if (auth === undefined || auth === '') return undefined
+  if (auth === undefined || auth === '') {
+    // read as holding nothing, a login that somebody wrote down would silently not be used
+    const other = ['username', 'password', 'registrytoken'].find((name) => member(entry, name) !== undefined)
+    if (other === undefined) return undefined
+    throw new ImageError('document.malformed', `${what}: ${other} and no auth, which is user:password in base64`)
+  }
   const bytes = Buffer.from(auth, 'base64')
   if (bytes.toString('base64') !== auth) throw new ImageError('document.malformed', `${what}: auth is not base64`)
   const text = bytes.toString('utf8').replace(/[\n\r\0]+$/, '')

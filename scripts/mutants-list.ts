@@ -2,6 +2,7 @@ import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
 import { ENDORSEMENT_MUTANTS } from './mutants-endorsements.ts'
 import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
 import { IMAGE_PULLING_MUTANTS } from './mutants-image-pulling.ts'
+import { IMAGE_SHOWING_MUTANTS } from './mutants-image-showing.ts'
 import { IMAGE_SIGNER_MUTANTS } from './mutants-image-signers.ts'
 import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
 import { RECORDED_SIGNATURE_MUTANTS } from './mutants-recorded-signatures.ts'
@@ -790,6 +791,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...IMAGE_ENCRYPTION_MUTANTS,
   ...HARDWARE_MUTANTS,
   ...IMAGE_PULLING_MUTANTS,
+  ...IMAGE_SHOWING_MUTANTS,
   ...IMAGE_SIGNER_MUTANTS,
   ...IMAGE_SIGNING_MUTANTS,
   ...RECORDED_SIGNATURE_MUTANTS,

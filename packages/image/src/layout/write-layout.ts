@@ -19,17 +19,20 @@ const UNFINISHED: ReadonlySet<string> = new Set([STAGING, 'blobs', 'index.json']
  */
 export class LayoutWriter {
   readonly directory: string
+  readonly #signal: AbortSignal | undefined
 
-  private constructor(directory: string) {
+  private constructor(directory: string, signal: AbortSignal | undefined) {
     this.directory = directory
+    this.#signal = signal
   }
 
   /**
    * Opens a layout, or makes one in a directory that is absent or empty.
    *
+   * @param signal - Ends what is being written, of which nothing is left: `aborted`.
    * @throws {ImageError} `layout.malformed` when the directory holds something else.
    */
-  static async open(directory: string): Promise<LayoutWriter> {
+  static async open(directory: string, signal?: AbortSignal): Promise<LayoutWriter> {
     await mkdir(directory, { recursive: true })
     const names = await readdir(directory)
     if (!names.includes('oci-layout')) {
@@ -40,7 +43,7 @@ export class LayoutWriter {
       await writeFile(path.join(directory, 'oci-layout'), MARKER)
     }
     await ImageLayout.open(directory)
-    return new LayoutWriter(directory)
+    return new LayoutWriter(directory, signal)
   }
 
   async putBytes(bytes: Uint8Array, expected?: Content): Promise<Content> {
@@ -62,6 +65,7 @@ export class LayoutWriter {
       const handle = await open(temporary, 'wx', 0o644)
       try {
         for await (const chunk of source) {
+          if (this.#signal?.aborted === true) throw new ImageError('aborted', 'told to stop')
           await digester.update(chunk)
           if (expected !== undefined && digester.size > expected.size)
             throw new ImageError('digest.mismatch', `blob ${expected.digest}: longer than ${expected.size} bytes`)

@@ -62,11 +62,16 @@ export interface OpenImage {
   readonly client: RegistryClient | undefined
 }
 
-/** Opens an image, runs, and ends connections whatever happens. */
+/**
+ * Opens an image, runs, and ends connections whatever happens.
+ *
+ * @param signal - Ends what is being read from a registry.
+ */
 export async function withImage<T>(
   text: string,
   options: RegistryOptions,
   run: (image: OpenImage) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   const address = parseAddress(text)
   if (address.kind === 'layout') {
@@ -76,7 +81,7 @@ export async function withImage<T>(
   const client = registryClient(options)
   try {
     const { digest } = await client.pin(address.reference)
-    return await run({ source: client.reader(address.reference), digest, asked: address.reference, client })
+    return await run({ source: client.reader(address.reference, signal), digest, asked: address.reference, client })
   } finally {
     client.close()
   }
@@ -100,11 +105,14 @@ function nameOf(entry: Descriptor): string {
 }
 
 /** A layout to write to: `oci:DIR` or `oci:DIR:TAG`. */
-export async function openTarget(text: string): Promise<{ writer: LayoutWriter; directory: string; tag?: string }> {
+export async function openTarget(
+  text: string,
+  signal?: AbortSignal,
+): Promise<{ writer: LayoutWriter; directory: string; tag?: string }> {
   const address = text.startsWith('oci:') ? parseAddress(text) : undefined
   if (address?.kind !== 'layout' || address.digest !== undefined)
     throw new UsageError(`${text} is no place to write an image to`, 'name a layout directory: --out oci:DIR:TAG')
-  const writer = await LayoutWriter.open(address.directory)
+  const writer = await LayoutWriter.open(address.directory, signal)
   return {
     writer,
     directory: address.directory,

@@ -7,6 +7,7 @@ import {
   type TransferOptions,
 } from '@vouchsafe/image'
 import type { Command } from 'commander'
+import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import {
@@ -39,7 +40,9 @@ export function copyVerb(done: Done): Command {
       const target = parseAddress(to)
       const wanted = target.kind === 'layout' ? target.digest : target.reference.digest
       const progress = new Progress(outputOf(options))
-      const digest = await withImage(from, options, async (image) => {
+      using interruption = new Interruption()
+      const { signal } = interruption
+      const copy = async (image: OpenImage) => {
         if (wanted !== undefined && wanted !== image.digest)
           throw new UsageError(
             `${from} is ${image.digest}, and not ${wanted}`,
@@ -48,9 +51,9 @@ export function copyVerb(done: Done): Command {
         const onProgress: TransferOptions['onProgress'] = ({ digest, bytes, size }) =>
           progress.show(digest.slice(0, 19), bytes, size)
         try {
-          if (target.kind === 'registry') await push(image, target.reference, options, onProgress)
+          if (target.kind === 'registry') await push(image, target.reference, options, { onProgress, signal })
           else {
-            const writer = await LayoutWriter.open(target.directory)
+            const writer = await LayoutWriter.open(target.directory, signal)
             const name = target.tag === undefined ? {} : { name: target.tag }
             await copyToLayout(image.source, image.digest, writer, { ...name, onProgress })
           }
@@ -58,7 +61,8 @@ export function copyVerb(done: Done): Command {
           progress.clear()
         }
         return image.digest
-      })
+      }
+      const digest = await withImage(from, options, copy, signal)
       const written = target.kind === 'registry' ? referenceText({ ...target.reference, digest }) : to
       outputOf(options).answer({ digest, to: written }, `${digest}\ncopied to ${written}`)
       done(EXIT.yes)
@@ -69,7 +73,7 @@ async function push(
   { source, digest, asked }: OpenImage,
   { registry, path, tag }: ImageReference,
   options: RegistryOptions,
-  onProgress: NonNullable<TransferOptions['onProgress']>,
+  transfer: Pick<TransferOptions, 'onProgress' | 'signal'>,
 ): Promise<void> {
   const client = registryClient(options)
   // a registry that has the blobs in another repository need not get them again
@@ -78,7 +82,7 @@ async function push(
     await pushImage(source, digest, client.endpoint({ registry, path }), {
       ...(tag === undefined ? {} : { tag }),
       ...mount,
-      onProgress,
+      ...transfer,
     })
   } finally {
     client.close()

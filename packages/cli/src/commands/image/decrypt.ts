@@ -1,8 +1,9 @@
 import { decryptImage } from '@vouchsafe/image'
 import type { Command } from 'commander'
+import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
-import { openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
 
@@ -32,8 +33,10 @@ export function decryptVerb(done: Done): Command {
       const output = outputOf(options)
       const progress = new Progress(output)
       const holders = await readHolders(options.key, options)
-      const { writer, directory, tag } = await openTarget(options.out)
-      const plain = await withImage(image, options, ({ source, digest }) =>
+      using interruption = new Interruption()
+      const { signal } = interruption
+      const { writer, directory, tag } = await openTarget(options.out, signal)
+      const decrypt = ({ source, digest }: OpenImage) =>
         decryptImage(
           {
             source,
@@ -43,8 +46,8 @@ export function decryptVerb(done: Done): Command {
             onLayer: ({ number, outcome, size }) => progress.line(`layer ${number}: ${outcome}, ${bytesText(size)}`),
           },
           writer,
-        ),
-      )
+        )
+      const plain = await withImage(image, options, decrypt, signal)
       const out = `oci:${directory}${tag === undefined ? '' : `:${tag}`}`
       output.answer({ image: plain.digest, out, layers: plain.layers }, `${plain.digest}\nwritten to ${out}`)
       done(EXIT.yes)

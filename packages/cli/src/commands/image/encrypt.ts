@@ -12,9 +12,10 @@ import {
 } from '@vouchsafe/image'
 import { type Command, InvalidArgumentError } from 'commander'
 import { withOwner } from '../../files.ts'
+import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
-import { openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { type Granting, grantingAgreements, type PlacedKek, placeKek } from './broker-kek.ts'
 import { type KeyOptions, readHolders, readRecipients, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
@@ -97,8 +98,10 @@ async function run(
 ): Promise<Sealed> {
   const progress = new Progress(outputOf(options))
   const holders = await readHolders(options.key, options)
-  const { writer, directory, tag } = await openTarget(options.out)
-  const made = await withImage(image, options, ({ source, digest }) =>
+  using interruption = new Interruption()
+  const { signal } = interruption
+  const { writer, directory, tag } = await openTarget(options.out, signal)
+  const encrypt = ({ source, digest }: OpenImage) =>
     encryptImage(
       {
         source,
@@ -110,17 +113,17 @@ async function run(
         onLayer: ({ number, outcome, size }) => progress.line(`layer ${number}: ${outcome}, ${bytesText(size)}`),
       },
       writer,
-    ),
-  )
+    )
+  const made = await withImage(image, options, encrypt, signal)
   for (const digest of made.leftOut) progress.line(`left out ${digest}: an attestation or another artifact, no image`)
   progress.line('opening every layer again, as its recipients will')
   const written = await ImageLayout.open(directory)
-  await rehearseDecryption(written, made.digest, made.decryptor)
+  await rehearseDecryption(written, made.digest, made.decryptor, { signal })
   const guest =
     placed === undefined
       ? undefined
       : layerDecryptor([guestKeys((path) => Promise.resolve(path === placed.resource ? placed.kek : undefined))])
-  const rehearsals = await rehearseDecryption(written, made.digest, guest ?? made.decryptor)
+  const rehearsals = await rehearseDecryption(written, made.digest, guest ?? made.decryptor, { signal })
   const sealed = { image: made, rehearsals, out: `oci:${directory}${tag === undefined ? '' : `:${tag}`}` }
   if (placed === undefined) tell(options, sealed)
   return sealed

@@ -68,27 +68,32 @@ export function pullVerb(done: Done): Command {
       const progress = new Progress(outputOf(options))
       using interruption = new Interruption()
       const { signal } = interruption
-      await withImage(image, options, async (opened) => {
-        const { client, asked } = opened
-        const request: PullRequest = {
-          source: client === undefined || asked === undefined ? opened.source : client.reader(asked, signal),
-          signal,
-          digest: opened.digest,
-          asked: asked ?? parseReference(`localhost/layout@${opened.digest}`),
-          policy: await policyFor(opened, options),
-          onProgress: (step) => showProgress(progress, step),
-          ...(holders.length === 0 ? {} : { decryptor: layerDecryptor(holders) }),
-          ...(options.requireEncrypted === undefined ? {} : { requireEncrypted: options.requireEncrypted }),
-          ...(options.platform === undefined ? {} : { platform: platformOption(options.platform) }),
-        }
-        try {
-          await (options.to === undefined
-            ? intoStore(request, options, opened)
-            : intoDirectory(options.to, request, options))
-        } finally {
-          progress.clear()
-        }
-      })
+      await withImage(
+        image,
+        options,
+        async (opened) => {
+          const { source, asked } = opened
+          const request: PullRequest = {
+            source,
+            signal,
+            digest: opened.digest,
+            asked: asked ?? parseReference(`localhost/layout@${opened.digest}`),
+            policy: await policyFor(opened, options),
+            onProgress: (step) => showProgress(progress, step),
+            ...(holders.length === 0 ? {} : { decryptor: layerDecryptor(holders) }),
+            ...(options.requireEncrypted === undefined ? {} : { requireEncrypted: options.requireEncrypted }),
+            ...(options.platform === undefined ? {} : { platform: platformOption(options.platform) }),
+          }
+          try {
+            await (options.to === undefined
+              ? intoStore(request, options, opened)
+              : intoDirectory(options.to, request, options))
+          } finally {
+            progress.clear()
+          }
+        },
+        signal,
+      )
       done(EXIT.yes)
     })
 }

@@ -112,6 +112,19 @@ describe('writing', () => {
     await expect(uploadBlob(endpoint, short)).rejects.toMatchObject({ code: 'digest.mismatch' })
   })
 
+  test.each([300_000, 70_000])(
+    'H06 a source with other bytes is told of before a registry that does not look has them, in chunks of %i',
+    async (chunkBytes) => {
+      const r = await registry()
+      const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+      const changed = Buffer.from(big)
+      changed[250_000]! ^= 1
+      const lying = { ...upload(big), open: upload(changed).open }
+      await expect(uploadBlob(endpoint, lying, { chunkBytes })).rejects.toMatchObject({ code: 'digest.mismatch' })
+      expect(r.seen.some(({ method }) => method === 'PUT')).toBe(false)
+    },
+  )
+
   test('a registry that says it stored something else is not believed', async () => {
     const r = await registry()
     const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })

@@ -1,5 +1,5 @@
 import { ImageError } from '../errors.ts'
-import { type Content, type Digest, parseDigest } from '../oci/digest.ts'
+import { type Content, type Digest, digestAlgorithm, Digester, parseDigest } from '../oci/digest.ts'
 import { repositoryScope } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { HttpResponse } from './http.ts'
@@ -21,6 +21,11 @@ export interface UploadOptions {
 
 export type UploadResult = 'present' | 'mounted' | 'uploaded'
 
+/** A source whose bytes are hashed as they are sent, each the first time. */
+interface Sending extends UploadSource {
+  readonly sent: Digester
+}
+
 interface Session {
   readonly location: URL
   /** First byte that the registry does not have. */
@@ -40,13 +45,19 @@ const MAX_FAILURES = 4
  */
 export async function uploadBlob(
   endpoint: Endpoint,
-  source: UploadSource,
+  from: UploadSource,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const { content } = source
+  const { content } = from
+  const source: Sending = {
+    ...from,
+    open: (offset) => from.open(offset),
+    sent: new Digester(digestAlgorithm(content.digest)),
+  }
   if (await isPresent(endpoint, content, options)) return 'present'
   let session = await begin(endpoint, content, options)
   if (session === undefined) return 'mounted'
+  let compared = false
   for (let failures = 0; ;) {
     try {
       while (session.offset < content.size) {
@@ -54,6 +65,8 @@ export async function uploadBlob(
         failures = 0
         options.onProgress?.(session.offset)
       }
+      if (!compared) assertSent(source)
+      compared = true
       await finish(endpoint, content, session, options)
       return 'uploaded'
     } catch (error) {
@@ -112,7 +125,7 @@ async function restart(endpoint: Endpoint, content: Content, options: UploadOpti
 
 async function sendChunk(
   endpoint: Endpoint,
-  source: UploadSource,
+  source: Sending,
   session: Session,
   options: UploadOptions,
 ): Promise<Session> {
@@ -125,7 +138,7 @@ async function sendChunk(
     // 416: the registry is at another byte than we think
     accept: [202, 416],
     headers: { 'content-type': 'application/octet-stream', 'content-range': `${offset}-${offset + length - 1}` },
-    body: () => ({ stream: take(source.open(offset), length, source.content.digest), contentLength: length }),
+    body: () => ({ stream: take(source, offset, length), contentLength: length }),
     signal: options.signal,
   })
   response.discard()
@@ -198,13 +211,23 @@ export function checkStatedDigest(response: HttpResponse, digest: Digest, what: 
     throw new ImageError('digest.mismatch', `${what}: stored as ${stated}, sent as ${digest}`)
 }
 
-async function* take(source: AsyncIterable<Uint8Array>, length: number, digest: Digest): AsyncGenerator<Uint8Array> {
+async function* take({ content, open, sent }: Sending, offset: number, length: number): AsyncGenerator<Uint8Array> {
   let left = length
-  for await (const chunk of source) {
+  for await (const chunk of open(offset)) {
     const part = chunk.subarray(0, Math.min(left, chunk.length))
+    const seen = sent.size - (offset + length - left)
+    if (seen >= 0 && seen < part.length) sent.update(part.subarray(seen))
     left -= part.length
     yield part
     if (left === 0) return
   }
-  throw new ImageError('digest.mismatch', `blob ${digest}: the source ends ${left} bytes early`)
+  throw new ImageError('digest.mismatch', `blob ${content.digest}: the source ends ${left} bytes early`)
+}
+
+/** The registry should find out too, but would say only that something is wrong, and some do not look. */
+function assertSent({ content, sent }: Sending): void {
+  if (sent.size !== content.size) return // a registry that went on at a byte of its own has it from elsewhere
+  const actual = sent.digest()
+  if (actual !== content.digest)
+    throw new ImageError('digest.mismatch', `blob ${content.digest}: the source has ${actual} in its place`)
 }

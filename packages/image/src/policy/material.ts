@@ -41,7 +41,8 @@ export function materialNamedBy(policy: ImagePolicy): readonly string[] {
 function placesIn(value: object): readonly string[] {
   return Object.entries(value).flatMap(([name, member]: [string, unknown]) => {
     if (typeof member === 'string') return name.endsWith('Path') ? [member] : []
-    if (Array.isArray(member) && name.endsWith('Paths')) return member as string[]
+    // parameters of a scheme may hold anything under these names
+    if (Array.isArray(member) && name.endsWith('Paths')) return member.filter((place) => typeof place === 'string')
     return typeof member === 'object' && member !== null ? placesIn(member) : []
   })
 }

@@ -2,6 +2,7 @@ import { missingVectors, readVector, readVectorText } from '@vouchsafe/testkit'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ImageError } from '../errors.ts'
+import { materialNamedBy } from './material.ts'
 import { parsePolicy, writePolicy } from './parse-policy.ts'
 
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))
@@ -231,4 +232,10 @@ describe.skipIf(missingVectors())('GU-09 recorded policies', () => {
       { seed: 27, numRuns: 1000 },
     )
   })
+})
+
+test('H05 what a scheme’s parameters hold in the place of addresses is none, and no crash', () => {
+  const parameters = { keyPaths: [{ kbs: 1 }, 'kbs:///keys/ann'] }
+  const policy = read(withRequirement({ type: 'vouchsafeScheme', scheme: 'x', parameters }))
+  expect(materialNamedBy(policy)).toEqual(['kbs:///keys/ann'])
 })

@@ -17,7 +17,7 @@ import { LoopbackRegistry } from './loopback-registry.ts'
 const line = new CommandLine()
 const [ann, ben] = [newKey(), newKey('ed25519')]
 let broker: BrokerProcess
-let registry: LoopbackRegistry
+let loopback: LoopbackRegistry
 let pin: BrokerPin
 
 beforeAll(async () => {
@@ -37,8 +37,8 @@ beforeAll(async () => {
   pin = { ...(JSON.parse(pinned) as BrokerPin), url: broker.url }
   writeFileSync(line.file('a.pem'), key.toPem(), { mode: 0o600 })
   writeOwner(line.file('owner.json'), line.file('a.pem'), pin)
-  registry = await LoopbackRegistry.start(line.file('registry'))
-  line.write('registries.json', JSON.stringify(registry.hosts))
+  loopback = await LoopbackRegistry.start(line.file('registry'))
+  line.write('registries.json', JSON.stringify(loopback.hosts))
   line.write('ann.pub', pem(ann))
   line.write('ben.pub', pem(ben))
 })
@@ -52,7 +52,7 @@ let isDown = false
 async function shutDown(): Promise<void> {
   if (isDown) return
   isDown = true
-  await registry?.stop()
+  await loopback?.stop()
   await broker?.end('SIGTERM')
 }
 
@@ -64,8 +64,8 @@ interface Answer {
 
 test('CS-85 a signature is recorded, taken out of its registry, still told of by the ledger, and proved when neither is there', async () => {
   const made = await image([[file('app')]])
-  const reference = await registry.publish(made.directory, made.digest, 'team/app')
-  await registry.sign(made.digest, 'team/app', ann)
+  const reference = await loopback.publish(made.directory, made.digest, 'team/app')
+  await loopback.sign(made.digest, 'team/app', ann)
   const more = ['--registries', 'registries.json', '--key', 'ann.pub'] as const
   const before = new Date().toISOString()
   const { recorded } = await line.answer<Answer>('image', 'record', reference, ...more, '--proofs', 'proofs')
@@ -76,13 +76,13 @@ test('CS-85 a signature is recorded, taken out of its registry, still told of by
   expect(await approvals()).toMatchObject({ recorded: [{ inRegistry: true }], signatures: [{ who: 'ann.pub' }] })
 
   // one that lies in no registry: an approval service handed it out
-  const dockerReference = `${registry.host}/team/app`
+  const dockerReference = `${loopback.host}/team/app`
   line.write('approval.json', signBundle(signStatement({ digest: parseDigest(made.digest), dockerReference }), ben))
   const approval = ['--bundle', 'approval.json', '--key', 'ben.pub'] as const
   const handed = await line.answer<Answer>('image', 'record', reference, ...more, ...approval)
   expect(handed.recorded).toMatchObject([{ who: 'ben.pub', form: 'bundle' }])
 
-  await registry.removeSignatures(made.digest, 'team/app')
+  await loopback.removeSignatures(made.digest, 'team/app')
   expect(await approvals()).toMatchObject({
     recorded: [
       { who: 'ann.pub', entry: only?.['entry'], inRegistry: false },

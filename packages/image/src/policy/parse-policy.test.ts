@@ -89,6 +89,15 @@ describe('GU-09 H05 a policy that is not exactly one is refused as a whole', () 
       'not host',
     ],
     [
+      'a prefix whose host no reference is spelt with',
+      withRequirement({
+        type: 'sigstoreSigned',
+        keyData: data,
+        signedIdentity: { type: 'remapIdentity', prefix: 'Registry.Example', signedPrefix: 'a.example' },
+      }),
+      'not host',
+    ],
+    [
       'fulcio without a log',
       withRequirement({ type: 'sigstoreSigned', fulcio: { caData: data, oidcIssuer: 'i', subjectEmail: 'e' } }),
       'needs the key of a transparency log',

@@ -9,6 +9,7 @@ import {
   signedByCosignSchema,
   signedBySimpleSchema,
 } from './requirement.ts'
+import { normalScope } from './scope.ts'
 
 /** Who must have signed what, as policy.json writes it. */
 export interface ImagePolicy {
@@ -38,11 +39,14 @@ export function parsePolicy(bytes: Uint8Array, what = 'policy.json'): ImagePolic
   const transports = new Map<string, ReadonlyMap<string, readonly Requirement[]>>()
   if (Object.hasOwn(object, 'transports'))
     for (const [transport, scopes] of members(member(object, 'transports'), `${what}: transports`)) {
-      const at = `${what}: transports.${transport}`
-      const read = members(scopes, at).map(
-        ([scope, list]) => [scope, readRequirements(list, `${at}[${JSON.stringify(scope)}]`)] as const,
-      )
-      transports.set(transport, new Map(read))
+      const read = new Map<string, readonly Requirement[]>()
+      for (const [written, list] of members(scopes, `${what}: transports.${transport}`)) {
+        const at = `${what}: transports.${transport}[${JSON.stringify(written)}]`
+        const scope = transport === 'docker' ? normalScope(written) : written
+        if (read.has(scope)) throw malformed(`${at}: ${JSON.stringify(scope)} is there in another spelling as well`)
+        read.set(scope, readRequirements(list, at))
+      }
+      transports.set(transport, read)
     }
   return { default: readRequirements(member(object, 'default'), `${what}: default`), transports }
 }

@@ -143,3 +143,12 @@ test('GU-09 a wildcard speaks for the hosts below it, after all that is named, a
   expect(of('team.example/x:1').lookaside).toBe('https://wide')
   expect(of('example/x:1').lookaside).toBeUndefined()
 })
+
+test('a namespace is found in whatever case its host was written, and is one with its other spellings', () => {
+  const upper = 'docker: {"Registry.Example/team": {lookaside: "https://x/sigs"}}'
+  expect(storesFor(mergeRegistriesD([file(upper)]), app).lookaside).toBe('https://x/sigs')
+  const again = file('docker: {"registry.example/team": {lookaside: "https://y/sigs"}}', 'b.yaml')
+  expect(() => mergeRegistriesD([file(upper), again])).toThrow(
+    expect.objectContaining({ code: 'policy.malformed', message: expect.stringContaining('a.yaml as well') }),
+  )
+})

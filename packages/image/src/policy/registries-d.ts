@@ -5,7 +5,7 @@ import { parseDocument } from 'yaml'
 import { ImageError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
 import { type ImageReference, repositoryText } from '../oci/reference.ts'
-import { scopesOf } from './scope.ts'
+import { normalScope, scopesOf } from './scope.ts'
 
 /** Where the signatures of an image are looked for, as registries.d says. */
 export interface SignatureStores {
@@ -80,7 +80,8 @@ export function mergeRegistriesD(files: readonly { readonly what: string; readon
         throw new ImageError('policy.malformed', `${what}: default-docker is in ${byDefault.what} as well`)
       byDefault = { what, entry }
     }
-    for (const [namespace, one] of Object.entries(parsed.docker ?? {})) {
+    for (const [written, one] of Object.entries(parsed.docker ?? {})) {
+      const namespace = normalScope(written)
       const earlier = from.get(namespace)
       if (earlier !== undefined)
         throw new ImageError('policy.malformed', `${what}: docker.${namespace} is in ${earlier} as well`)

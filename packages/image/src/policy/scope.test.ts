@@ -58,3 +58,23 @@ test('a reference with tag and digest is looked for by its digest', () => {
     '*.example',
   ])
 })
+
+test.each([
+  ['Registry.Example:5000', 'registry.example:5000/team/app:1'],
+  ['Registry.Example:5000/team', 'REGISTRY.example:5000/team/app:1'],
+  ['*.Example', 'a.example/app:1'],
+  ['index.docker.io', 'debian:12'],
+  ['registry-1.docker.io/library', 'index.docker.io/library/debian:12'],
+])('H05 the scope %s applies to %s: hosts have one spelling on both sides', (scope, image) => {
+  const policy = policyOf({ docker: [scope] })
+  expect(chooseScope(policy, 'docker', parseReference(image)).requirements).toEqual([
+    { type: 'insecureAcceptAnything' },
+  ])
+})
+
+test('H05 one scope in two spellings of its host is refused: which one counts would depend on the order', () => {
+  expect(() => policyOf({ docker: ['docker.io/app', 'index.docker.io/app'] })).toThrow(
+    expect.objectContaining({ code: 'policy.malformed', message: expect.stringContaining('"docker.io/app"') }),
+  )
+  expect(() => policyOf({ dir: ['/images/App', '/images/app'] })).not.toThrow()
+})

@@ -1,4 +1,4 @@
-import { type ImageReference, referenceText, repositoryText } from '../oci/reference.ts'
+import { type ImageReference, normalHost, referenceText, repositoryText } from '../oci/reference.ts'
 import type { ImagePolicy } from './parse-policy.ts'
 import type { Requirement } from './requirement.ts'
 
@@ -35,6 +35,12 @@ export function chooseAmong(policy: ImagePolicy, transport: string, candidates: 
 /** Where an image is looked for in policies and in registries.d, most specific first; wildcards last. */
 export function scopesOf(reference: ImageReference): readonly string[] {
   return [...namespacesOf(reference), ...wildcardsOf(reference.registry)]
+}
+
+/** A scope's host as references spell it: one under another spelling would apply to nothing, and the default would. */
+export function normalScope(scope: string): string {
+  const [host = '', ...path] = scope.split('/')
+  return [normalHost(host), ...path].join('/')
 }
 
 /** Reference, repository, each path above it, host. */

@@ -1,5 +1,12 @@
 import { ImageError } from '../errors.ts'
-import { isHost, type ImageReference, parseReference, referenceText, repositoryText } from '../oci/reference.ts'
+import {
+  isHost,
+  type ImageReference,
+  normalHost,
+  parseReference,
+  referenceText,
+  repositoryText,
+} from '../oci/reference.ts'
 
 /** How the name inside a signature must relate to the name that the user asked for. */
 export type SignedIdentity =
@@ -84,8 +91,11 @@ export function remapReference(
 /** @throws {ImageError} `policy.malformed` unless it is host[:port][/path], without tag and digest. */
 export function checkPrefix(prefix: string, what: string): void {
   const [host = '', ...path] = prefix.split('/')
-  if (path.length === 0 ? !isHost(host) : !isNameOnly(prefix))
-    throw new ImageError('policy.malformed', `${what}: ${JSON.stringify(prefix)} is not host[:port][/path]`)
+  if (path.length === 0 ? !isHost(host) || normalHost(host) !== host : !isNameOnly(prefix))
+    throw new ImageError(
+      'policy.malformed',
+      `${what}: ${JSON.stringify(prefix)} is not host[:port][/path] as references are spelt`,
+    )
 }
 
 function isNameOnly(text: string): boolean {

@@ -132,6 +132,22 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'a prefix whose host no reference is spelt with',
   },
   {
+    name: 'sbom-npm-name',
+    file: `${image}/diff/packages.ts`,
+    find: 'NPM_NAME.test(name) && name.isWellFormed() && version.isWellFormed()',
+    replace: 'true',
+    testFile: `${image}/statement/sbom/sbom.test.ts`,
+    test: 'by a name that npm would not take',
+  },
+  {
+    name: 'sbom-id-by-url',
+    file: `${image}/statement/sbom/write-sbom.ts`,
+    find: 'JSON.stringify([one.system, one.name, one.version, one.architecture])',
+    replace: 'packageUrl(one, undefined)',
+    testFile: `${image}/statement/sbom/sbom.test.ts`,
+    test: 'two packages of one package URL',
+  },
+  {
     name: 'image-policy-empty-list',
     file: `${image}/policy/parse-policy.ts`,
     find: '  if (list.length === 0) throw malformed(`${what}: an empty list would say nothing`)\n',

@@ -24,8 +24,7 @@ export function listPackages(captured: ImageContents['captured']): readonly Inst
     const text = new TextDecoder().decode(bytes)
     const packages = DPKG.test(path) ? parseDpkgStatus(text) : APK.test(path) ? parseApkInstalled(text) : parseNpm(text)
     for (const one of packages)
-      // a fixture deep in a package may call itself nothing at all
-      if (one.name !== '' && one.version !== '')
+      if (one.name.trim() !== '' && one.version.trim() !== '')
         found.set(JSON.stringify([one.system, one.name, one.version, one.architecture]), one)
   }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
@@ -60,13 +59,19 @@ export function parseApkInstalled(text: string): readonly InstalledPackage[] {
   })
 }
 
+/** Of `package.json`, or of an entry in a lock: none by a name or version that npm would not take, as fixtures have them. */
+export function npmPackage(name: unknown, version: unknown): readonly InstalledPackage[] {
+  if (typeof name !== 'string' || typeof version !== 'string' || version.trim() === '') return []
+  return NPM_NAME.test(name) && name.isWellFormed() && version.isWellFormed() ? [{ system: 'npm', name, version }] : []
+}
+
+const NPM_NAME = /^(?:@[^\s/@]+\/)?[^\s/@]+$/
+
 function parseNpm(text: string): readonly InstalledPackage[] {
-  let manifest: unknown
   try {
-    manifest = JSON.parse(text)
+    const { name, version } = (JSON.parse(text) ?? {}) as { name?: unknown; version?: unknown }
+    return npmPackage(name, version)
   } catch {
     return [] // an image may hold any file of this name, a broken fixture among them
   }
-  const { name, version } = (manifest ?? {}) as { name?: unknown; version?: unknown }
-  return typeof name === 'string' && typeof version === 'string' ? [{ system: 'npm', name, version }] : []
 }

@@ -1,5 +1,5 @@
 import type { ImageSource, ResolvedImage } from '../../oci/chain.ts'
-import { type InstalledPackage, isPackageDatabase, listPackages } from '../../diff/packages.ts'
+import { type InstalledPackage, isPackageDatabase, listPackages, npmPackage } from '../../diff/packages.ts'
 import { readContents } from '../../diff/read-contents.ts'
 import type { EncryptionRules } from '../../unpack/open-layer.ts'
 
@@ -70,9 +70,8 @@ export function parsePackageLock(text: string): readonly InstalledPackage[] {
     .flatMap(([place, entry]) => {
       const { version, dev, link, name } = (entry ?? {}) as Record<string, unknown>
       const at = place.lastIndexOf('node_modules/')
-      if (at < 0 || dev === true || link === true || typeof version !== 'string' || version === '') return []
-      const written = typeof name === 'string' ? name : place.slice(at + 'node_modules/'.length)
-      return written === '' ? [] : [{ system: 'npm', name: written, version } as const]
+      if (at < 0 || dev === true || link === true) return []
+      return npmPackage(name ?? place.slice(at + 'node_modules/'.length), version)
     })
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseDigest } from '../../oci/digest.ts'
 import { resolveImage } from '../../oci/chain.ts'
@@ -76,6 +77,19 @@ describe('CS-08 what an image holds', () => {
       expect(JSON.stringify(writeSbom(format, subject, contents).document)).toContain('pkg:npm/kept@2.1.0')
   })
 
+  test('a package by a name that npm would not take is none: whatever an image holds, its list is written', () => {
+    const odd = ['@scope/', '@scope', 'a/b/c', 'a b', '\ud800', '@s/\udfff']
+    const inside = Object.fromEntries(
+      odd.map((name, i) => [`app/node_modules/${i}/package.json`, JSON.stringify({ name, version: '1.0.0' })]),
+    )
+    const locked = Object.fromEntries(odd.map((name) => [`node_modules/${name}`, { version: '1.0.0' }]))
+    const lock = { 'app/package-lock.json': JSON.stringify({ packages: locked }) }
+    expect(names(inside)).toEqual([])
+    expect(names(lock)).toEqual([])
+    expect(names({ 'app/node_modules/x/package.json': '{"name":"x","version":"\\ud800"}' })).toEqual([])
+    expect(names({ 'lib/apk/db/installed': 'P: \nV:1\n' })).toEqual([])
+  })
+
   test('read from the verified layers of an image, with removals of later layers', async () => {
     const { source, digest } = await image([
       [
@@ -147,6 +161,37 @@ describe('CS-08 CS-09 SBOM documents', () => {
       '/libc6',
       '@scope/kept',
     ])
+  })
+
+  test('two packages of one package URL, as npm once had with capitals, keep an id each, the same every time', () => {
+    const twins = ['JSONStream', 'jsonstream'].map((name) => ({ system: 'npm', name, version: '1.0.0' }) as const)
+    const write = (format: 'spdx' | 'cyclonedx') => writeSbom(format, subject, { packages: twins }).document
+    const { packages } = write('spdx') as { packages: { SPDXID: string }[] }
+    expect(new Set(packages.map(({ SPDXID }) => SPDXID)).size).toBe(3)
+    const { components } = write('cyclonedx') as { components: { 'bom-ref': string }[] }
+    expect(new Set(components.map((component) => component['bom-ref'])).size).toBe(2)
+    expect(write('cyclonedx')).toEqual(write('cyclonedx'))
+  })
+
+  test('whatever packages call themselves, both documents are written', () => {
+    const word = fc.string({
+      unit: fc.constantFrom('a', 'É', '@', '/', ' ', '%', '?', '#', '\t', '\ud800'),
+      maxLength: 5,
+    })
+    const packages = fc.array(fc.record({ name: word, version: word }), { maxLength: 4 })
+    const database = (all: readonly { name: string; version: string }[]) =>
+      files({
+        ...Object.fromEntries(all.map((one, i) => [`app/node_modules/p${i}/package.json`, JSON.stringify(one)])),
+        'lib/apk/db/installed': all.map(({ name, version }) => `P:${name}\nV:${version}\n`).join('\n'),
+        'var/lib/dpkg/status': all.map(({ name, version }) => `Package: ${name}\nVersion: ${version}\n`).join('\n'),
+      })
+    fc.assert(
+      fc.property(packages, (all) => {
+        const listed = describeContents(database(all))
+        for (const format of ['spdx', 'cyclonedx'] as const) writeSbom(format, subject, listed)
+      }),
+      { numRuns: 300, seed: 7 },
+    )
   })
 
   test('the same image gives the same bytes', () => {

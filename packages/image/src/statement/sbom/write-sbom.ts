@@ -43,6 +43,12 @@ export function packageUrl(one: InstalledPackage, distribution: string | undefin
   return new PackageURL(one.system, namespace, name, version, qualifiers, undefined).toString()
 }
 
+/** Of a package in its document. Its URL would not do: npm's of two packages that differ by capitals is the same. */
+function idOf(one: InstalledPackage): string {
+  const named = JSON.stringify([one.system, one.name, one.version, one.architecture])
+  return `package-${createHash('sha256').update(named).digest('hex').slice(0, 24)}`
+}
+
 function imageUrl({ name, digest }: SbomSubject): string {
   const short = name.slice(name.lastIndexOf('/') + 1)
   return new PackageURL('oci', undefined, short, digest, { repository_url: name }, undefined).toString()
@@ -50,10 +56,7 @@ function imageUrl({ name, digest }: SbomSubject): string {
 
 function spdx(subject: SbomSubject, { packages, distribution }: ListedContents): object {
   const root = 'SPDXRef-image'
-  const listed = packages.map((one) => {
-    const purl = packageUrl(one, distribution)
-    return { purl, one, id: `SPDXRef-package-${createHash('sha256').update(purl).digest('hex').slice(0, 24)}` }
-  })
+  const listed = packages.map((one) => ({ one, id: `SPDXRef-${idOf(one)}`, purl: packageUrl(one, distribution) }))
   const described = {
     downloadLocation: 'NOASSERTION',
     filesAnalyzed: false,
@@ -110,7 +113,7 @@ function cyclonedx(subject: SbomSubject, { packages, distribution }: ListedConte
       new Models.Component(Enums.ComponentType.Library, one.name.slice(slash + 1), {
         ...(slash < 0 ? {} : { group: one.name.slice(0, slash) }),
         version: one.version,
-        bomRef: purl,
+        bomRef: idOf(one),
         purl,
       }),
     )

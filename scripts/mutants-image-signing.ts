@@ -132,6 +132,23 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'a prefix whose host no reference is spelt with',
   },
   {
+    name: 'build-link-to-nowhere',
+    file: `${image}/build/layer-source.ts`,
+    find: "if (file.target === '')",
+    replace: 'if (false as boolean)',
+    testFile: `${image}/build/build-image.test.ts`,
+    test: 'refuses a link to nowhere',
+  },
+  {
+    name: 'build-variable-twice',
+    file: `${image}/build/build-config.ts`,
+    find: 'const kept = base.map((line) => lines.get(nameOf(line)) ?? line)',
+    replace:
+      'const once = new Map(lines)\n  const kept = base.map((line) => { const own = once.get(nameOf(line)); once.delete(nameOf(line)); return own ?? line })',
+    testFile: `${image}/build/build-image.test.ts`,
+    test: 'a variable that the base sets twice',
+  },
+  {
     name: 'sbom-npm-name',
     file: `${image}/diff/packages.ts`,
     find: 'NPM_NAME.test(name) && name.isWellFormed() && version.isWellFormed()',

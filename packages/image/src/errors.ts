@@ -54,6 +54,11 @@ export const IMAGE_ERROR_CODES = {
   'registry.not-found': 'The registry does not have this repository, manifest or blob.',
   'registry.protocol': 'The registry answered in a way that the distribution specification does not allow.',
   'registry.unavailable': 'The registry could not be reached, or kept failing until the last retry.',
+  'registry.slow': 'The registry sends less than the least rate that is asked of it, or does not finish an answer.',
+
+  'proxy.settings': 'The address of a proxy cannot be read, or is of a kind that is not known.',
+  'proxy.denied': 'A proxy does not let us, or anybody, through to a registry.',
+  'proxy.unavailable': 'A proxy could not be reached, opened no tunnel, or could not reach the registry.',
 
   'policy.refused': 'The verification hook refused the image.',
   'policy.malformed': 'A policy.json or registries.d file breaks its schema: nothing is allowed by such a file.',

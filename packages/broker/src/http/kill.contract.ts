@@ -13,7 +13,7 @@ export function describeKills(
       wanted,
       await options(),
     )
-    expect(kills).toBeGreaterThan(wanted / 2)
+    expect(kills).toBe(wanted)
     expect(check).toMatchObject({ ok: true })
     // a request that was decided before the kill and asked again after it is released once
     expect(acknowledged).toHaveLength(count)

@@ -121,16 +121,13 @@ describe.skipIf(missingPostgres())('PostgreSQL', () => {
     const connection = { ...postgres.server.connection(database), lock_timeout: 300 }
     const store = await openPostgresStore({ connection, guard: site.heads(), clock: () => new Date() })
     const t = await new Tenancy(store, 'clinic').begin()
-    const held = postgres.server.sql(
-      database,
-      'begin',
-      'select 1 from log_heads for update',
-      'select pg_sleep(2)',
-      'commit',
-    )
-    await new Promise((done) => setTimeout(done, 200))
+    const other = new pg.Client(postgres.server.connection(database))
+    await other.connect()
+    await other.query('begin')
+    await other.query('select 1 from log_heads for update')
     await expect(t.apply()).rejects.toEqual(refusal('store.unavailable', 'lock timeout'))
-    await held
+    await other.query('commit')
+    await other.end()
     expect(await t.apply()).toMatchObject({ seq: 2 })
     await store.close()
     await site.remove()

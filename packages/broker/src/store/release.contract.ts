@@ -62,16 +62,6 @@ export function describeReleases({ tenancy, opened }: Shared): void {
       )
     })
 
-    test('A02 an expired nonce is refused, also after its row was purged', async () => {
-      const t = await tenancy()
-      const id = randomBytes(32)
-      const consume = [{ id, expiresAt: new Date(Date.now() + 150) }]
-      await opened().decide(await t.release({ consume }))
-      await new Promise((done) => setTimeout(done, 200))
-      expect(await opened().purgeNonces(new Date())).toBeGreaterThanOrEqual(1)
-      await expect(opened().decide(await t.release({ consume }))).rejects.toEqual(refusal('evidence.stale', 'expired'))
-    })
-
     test.each<[string, Change]>([
       [
         'G06 an owner withdrew',

@@ -87,6 +87,17 @@ export function describeRestarts(kind: StoreKind): void {
         expect(await ahead.apply()).toMatchObject({ time: new Date(time.getTime() + HOUR) })
       })
 
+      test('A02 an expired nonce is refused, also after its row was purged', async () => {
+        const t = await begun()
+        const consume = [{ id: new Uint8Array(32), expiresAt: new Date(Date.now() + HOUR) }]
+        await t.store.decide(await t.release({ consume }))
+        const later = await reopened(t, at(2 * HOUR))
+        expect(await later.store.purgeNonces(new Date(Date.now() + 2 * HOUR))).toBe(1)
+        await expect(later.store.decide(await later.release({ consume }))).rejects.toEqual(
+          refusal('evidence.stale', 'expired'),
+        )
+      })
+
       test('an expired nonce stays expired when the clock is a moment behind', async () => {
         const t = await begun()
         const { time } = await t.store.head('clinic')

@@ -34,7 +34,8 @@ export async function killLoop(
     let client = clientOf(running.url)
     let by = await world.guest.attest(client, world.machine, world.agreement)
     const acknowledged: string[] = []
-    const due = new Set(Array.from({ length: kills }, () => randomInt(releases)))
+    const due = new Set<number>()
+    while (due.size < Math.min(kills, releases)) due.add(randomInt(releases))
     let lost = 0
     for (let i = 0; i < releases; i++) {
       const id = toBase64Url(randomBytes(16))

@@ -67,17 +67,15 @@ export function executionJson(config: ExecutionConfig): Record<string, unknown> 
 
 /** The base's variables in their order, then new ones sorted by name. */
 function mergeEnv(base: readonly string[], own: Readonly<Record<string, string>>): readonly string[] {
-  const left = new Map(Object.entries(own))
-  for (const [name, value] of left)
+  for (const [name, value] of Object.entries(own))
     if (!/^[^=\0]+$/.test(name) || value.includes('\0'))
       throw new ImageError('build.input', `config.env: ${JSON.stringify(name)} is not a variable`)
-  const kept = base.map((entry) => {
-    const name = entry.slice(0, entry.indexOf('='))
-    const value = left.get(name)
-    left.delete(name)
-    return value === undefined ? entry : `${name}=${value}`
-  })
-  return [...kept, ...[...left].map(([name, value]) => `${name}=${value}`).sort()]
+  const lines = new Map(Object.entries(own).map(([name, value]) => [name, `${name}=${value}`]))
+  const nameOf = (line: string) => line.slice(0, line.indexOf('='))
+  const kept = base.map((line) => lines.get(nameOf(line)) ?? line)
+  const inBase = new Set(base.map(nameOf))
+  const added = [...lines].filter(([name]) => !inBase.has(name)).map(([, line]) => line)
+  return [...kept, ...added.sort()]
 }
 
 function absolute(directory: string, what: string): string {

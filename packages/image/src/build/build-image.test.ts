@@ -198,6 +198,36 @@ test.each([
   })
 })
 
+test.each([
+  ['a directory that is not there', { kind: 'directory', directory: '/nonexistent' }, '/nonexistent'],
+  ['a file in the place of a directory', { kind: 'directory', directory: import.meta.filename }, 'build-image.test.ts'],
+  ['a copy of nothing', { kind: 'files', files: [{ kind: 'copy', path: 'a', from: '/nonexistent' }] }, '/nonexistent'],
+  ['a link to nowhere', { kind: 'files', files: [{ kind: 'symlink', path: 'a', target: '' }] }, 'nowhere'],
+] as const)('refuses %s by its own error', async (_why, layer, named) => {
+  await expect(buildImage({ layers: [layer], config: {} }, fresh())).rejects.toMatchObject({
+    code: 'build.input',
+    message: expect.stringContaining(named),
+  })
+})
+
+test('a variable that the base sets twice is set by the build in both places: readers differ on which one counts', async () => {
+  const out = fresh()
+  const writer = await LayoutWriter.open(out)
+  const config = await putDocument(writer, MEDIA.config, {
+    ...linux,
+    config: { Env: ['PATH=/a', 'MODE=old', 'MODE=older'] },
+    rootfs: { type: 'layers', diff_ids: [] },
+  })
+  const { mediaType, digest, size } = config
+  const base = { schemaVersion: 2, mediaType: MEDIA.manifest, config: { mediaType, digest, size }, layers: [] }
+  const manifest = await putDocument(writer, MEDIA.manifest, base)
+  const source = await ImageLayout.open(out)
+  const env = { MODE: 'new', A: '1' }
+  const built = await buildImage({ layers: [], config: { env }, base: { source, digest: manifest.digest } }, out)
+  const image = await resolveImage(source, built.digest, { platform: linux })
+  expect(image.config.execution.env).toEqual(['PATH=/a', 'MODE=new', 'MODE=new', 'A=1'])
+})
+
 test('refuses two files of one path, a FIFO in the directory, and a member that the configuration does not have', async () => {
   const file = { kind: 'file', path: 'a', bytes: new Uint8Array() } as const
   await expect(

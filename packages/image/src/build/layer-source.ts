@@ -1,5 +1,5 @@
-import { constants, readdirSync, lstatSync, readlinkSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { ImageError } from '../errors.ts'
 import { type ByteString, fromText, toByteString, toDisplay, toFsPath } from '../tar/format.ts'
 import { padding, tarEnd, tarHeader, type WriteEntry } from '../tar/write-tar.ts'
@@ -69,7 +69,7 @@ function walk(source: Extract<LayerSource, { kind: 'directory' }>): Planned[] {
   const out: Planned[] = []
   const visit = (relative: ByteString): void => {
     const directory = relative === '' ? root : `${root}/${relative}`
-    for (const name of readdirSync(toFsPath(directory), { encoding: 'buffer' })) {
+    for (const name of found(directory, () => readdirSync(toFsPath(directory), { encoding: 'buffer' }))) {
       const below = relative === '' ? toByteString(name) : `${relative}/${toByteString(name)}`
       if (source.include?.(toDisplay(below)) === false) continue
       if (toByteString(name).startsWith('.wh.')) throw refused(below, 'a name that begins with .wh. would delete')
@@ -82,19 +82,23 @@ function walk(source: Extract<LayerSource, { kind: 'directory' }>): Planned[] {
   return out
 }
 
-function planFound(found: ByteString, path: ByteString): Planned {
-  const file = toFsPath(found)
-  const stat = lstatSync(file)
+function planFound(place: ByteString, path: ByteString): Planned {
+  const file = toFsPath(place)
+  const stat = found(path, () => lstatSync(file))
   if (stat.isDirectory()) return { header: { kind: 'directory', path, mode: 0o755, size: 0 } }
   if (stat.isSymbolicLink()) {
-    const linkTarget = toByteString(readlinkSync(file, { encoding: 'buffer' }))
+    const linkTarget = toByteString(found(path, () => readlinkSync(file, { encoding: 'buffer' })))
     return { header: { kind: 'symlink', path, mode: 0o777, size: 0, linkTarget } }
   }
   if (!stat.isFile()) throw refused(path, 'neither file, directory nor symbolic link')
   return {
-    header: { kind: 'file', path, mode: (stat.mode & 0o100) === 0 ? 0o644 : 0o755, size: stat.size },
+    header: { kind: 'file', path, mode: plainMode(stat), size: stat.size },
     content: { file },
   }
+}
+
+function plainMode({ mode }: Stats): number {
+  return (mode & 0o100) === 0 ? 0o644 : 0o755
 }
 
 function planFile(file: LayerFile): Planned {
@@ -105,12 +109,15 @@ function planFile(file: LayerFile): Planned {
     case 'file':
       return { header: { kind: 'file', path, mode: mode ?? 0o644, size: file.bytes.length }, content: file.bytes }
     case 'copy': {
-      const stat = lstatSync(file.from)
+      const stat = found(path, () => lstatSync(file.from))
       if (!stat.isFile()) throw refused(path, `${file.from} is not a regular file`)
-      const found = (stat.mode & 0o100) === 0 ? 0o644 : 0o755
-      return { header: { kind: 'file', path, mode: mode ?? found, size: stat.size }, content: { file: file.from } }
+      return {
+        header: { kind: 'file', path, mode: mode ?? plainMode(stat), size: stat.size },
+        content: { file: file.from },
+      }
     }
     case 'symlink':
+      if (file.target === '') throw refused(path, 'a symbolic link to nowhere')
       return { header: { kind: 'symlink', path, mode: 0o777, size: 0, linkTarget: fromText(file.target) } }
     case 'directory':
       return { header: { kind: 'directory', path, mode: mode ?? 0o755, size: 0 } }
@@ -119,21 +126,19 @@ function planFile(file: LayerFile): Planned {
 
 /** `/a/b` or `a/b` to `a/b`. */
 function layerPath(text: string): ByteString {
-  const parts = fromText(text).replace(/^\//, '').replace(/\/$/, '').split('/')
+  const written = fromText(text)
+  const parts = written.replace(/^\//, '').replace(/\/$/, '').split('/')
   for (const part of parts) {
-    if (part === '' || part === '.' || part === '..') throw refused(text, 'not a plain path below the root')
-    if (part.startsWith('.wh.')) throw refused(text, 'a name that begins with .wh. would delete')
+    if (part === '' || part === '.' || part === '..') throw refused(written, 'not a plain path below the root')
+    if (part.startsWith('.wh.')) throw refused(written, 'a name that begins with .wh. would delete')
   }
   return parts.join('/')
 }
 
 async function* readExactly(file: string | Buffer, header: Planned['header']): AsyncGenerator<Uint8Array> {
-  let handle: FileHandle
-  try {
-    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
-  } catch (cause) {
-    throw new ImageError('build.input', 'cannot be read', { cause, entry: toDisplay(header.path) })
-  }
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause: Error) => {
+    throw refused(header.path, cause.message, cause)
+  })
   try {
     let left = header.size
     for (;;) {
@@ -150,6 +155,15 @@ async function* readExactly(file: string | Buffer, header: Planned['header']): A
   }
 }
 
-function refused(path: ByteString, why: string): ImageError {
-  return new ImageError('build.input', why, { entry: toDisplay(path) })
+/** What this machine's files are; the reason names them where they cannot be read. */
+function found<T>(path: ByteString, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw refused(path, (cause as Error).message, cause)
+  }
+}
+
+function refused(path: ByteString, why: string, cause?: unknown): ImageError {
+  return new ImageError('build.input', why, { entry: toDisplay(path), ...(cause === undefined ? {} : { cause }) })
 }

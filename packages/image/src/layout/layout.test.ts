@@ -69,6 +69,15 @@ test('a layout that was never finished is finished', async () => {
   expect((await ImageLayout.open(directory)).index.manifests).toEqual([])
 })
 
+test('a fresh layout of umoci, whose list is null, is an empty one', async () => {
+  const directory = path.join(scratch, 'umoci')
+  mkdirSync(path.join(directory, 'blobs/sha256'), { recursive: true })
+  writeFileSync(path.join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+  writeFileSync(path.join(directory, 'index.json'), '{"schemaVersion":2,"manifests":null}')
+  expect((await ImageLayout.open(directory)).index.manifests).toEqual([])
+  await expect(LayoutWriter.open(directory)).resolves.toBeInstanceOf(LayoutWriter)
+})
+
 test.each(['manifest', 'config'] as const)('H06 a changed byte in the stored %s is found', async (kind) => {
   const { directory, image } = await build()
   const file = blobPath(directory, image[kind].digest)

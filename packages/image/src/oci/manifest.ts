@@ -70,7 +70,9 @@ function readManifest(object: JsonObject, mediaType: string, what: string): Imag
 
 function readIndex(object: JsonObject, mediaType: string, what: string): ImageIndex {
   refuseMembers(object, ['config', 'layers', 'fsLayers', 'history', 'signatures'], what, 'index')
-  const manifests = asArray(member(object, 'manifests'), `${what}.manifests`, MAX_MANIFESTS)
+  const listed = member(object, 'manifests')
+  // Go writes an empty list so: umoci, of a layout that it has just made
+  const manifests = listed === null ? [] : asArray(listed, `${what}.manifests`, MAX_MANIFESTS)
   return {
     kind: 'index',
     mediaType,

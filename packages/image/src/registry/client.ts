@@ -5,6 +5,8 @@ import { MAX_MANIFEST_BYTES } from '../oci/json.ts'
 import { type ImageReference, referenceText, type RepositoryName } from '../oci/reference.ts'
 import { Endpoint } from './endpoint.ts'
 import { HttpClient } from './http.ts'
+import { checkedLeastRate, type LeastRate } from './least-rate.ts'
+import { proxyChooser, type ProxySettings } from './proxy-settings.ts'
 import {
   assertNotBlocked,
   checkHosts,
@@ -25,6 +27,12 @@ export interface RegistryClientOptions {
   readonly retry?: Partial<RetryRules>
   /** How long a connection may be silent; 60 unless told. */
   readonly idleSeconds?: number
+  /** What a registry must send at the least; 500 bytes a second over a minute of waiting unless told. */
+  readonly leastRate?: Partial<LeastRate>
+  /** The proxy that leads out of this network; none unless told: no environment is read. */
+  readonly proxy?: ProxySettings
+  /** For tests: milliseconds of a clock that never goes back. */
+  readonly now?: () => number
   /** For tests: the name service. */
   readonly lookup?: typeof systemLookup
 }
@@ -45,9 +53,17 @@ export class RegistryClient {
   readonly #credentials: (name: RepositoryName) => Credentials | undefined
   readonly #endpoints = new Map<string, Endpoint>()
 
+  /** @throws {ImageError} `registry.address` for hosts, `proxy.settings` for a proxy that cannot be read. */
   constructor(options: RegistryClientOptions = {}) {
     this.#hosts = checkHosts(options.hosts ?? {})
-    this.#http = new HttpClient({ idleSeconds: options.idleSeconds ?? 60, lookup: options.lookup })
+    this.#http = new HttpClient({
+      idleSeconds: options.idleSeconds ?? 60,
+      leastRate: checkedLeastRate(options.leastRate ?? {}),
+      now: options.now ?? (() => performance.now()),
+      lookup: options.lookup,
+      proxyFor: proxyChooser(options.proxy ?? {}),
+      proxyRules: (host) => rulesFor(this.#hosts, host),
+    })
     this.#retry = { ...DEFAULT_RETRY, ...options.retry }
     this.#credentials = options.credentials ?? (() => undefined)
   }

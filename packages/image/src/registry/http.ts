@@ -1,10 +1,12 @@
 import http from 'node:http'
 import https from 'node:https'
-import type { lookup as systemLookup } from 'node:dns'
 import { pipeline, Readable } from 'node:stream'
 import { ImageError } from '../errors.ts'
-import { checkLiteralHost, guardedLookup } from './address-rules.ts'
+import { checkLiteralHost } from './address-rules.ts'
+import { type ConnectionOptions, Connections, MAX_HEADER_BYTES, type Route } from './connections.ts'
+import { atLeast, type LeastRate } from './least-rate.ts'
 import type { RegistryHost } from './registry-config.ts'
+import { proxyDenied } from './tunnel-agent.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
@@ -23,22 +25,26 @@ export interface HttpResponse {
   readonly discard: () => void
 }
 
-const MAX_HEADER_BYTES = 16 * 1024
+export interface HttpOptions extends ConnectionOptions {
+  readonly leastRate: LeastRate
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
+}
 
 /**
- * One HTTP exchange with one host, under that host's rules: scheme, address, certificates, silence. Follows no
- * redirect and knows nothing of credentials.
+ * One HTTP exchange with one host, under that host's rules: scheme, address, certificates, silence, least rate; past
+ * the proxy or through it. Follows no redirect and knows nothing of registries' credentials.
  *
- * @throws {ImageError} `registry.address` when a rule forbids it, `registry.unavailable` when the network fails.
+ * @throws {ImageError} `registry.address` when a rule forbids it, `registry.unavailable` when the network fails,
+ *   `registry.slow`, `proxy.denied`, `proxy.unavailable`.
  */
 export class HttpClient {
-  readonly #agents = new Map<string, http.Agent>()
-  readonly #idleSeconds: number
-  readonly #lookup: typeof systemLookup | undefined
+  readonly #connections: Connections
+  readonly #options: HttpOptions
 
-  constructor(options: { readonly idleSeconds: number; readonly lookup?: typeof systemLookup | undefined }) {
-    this.#idleSeconds = options.idleSeconds
-    this.#lookup = options.lookup
+  constructor(options: HttpOptions) {
+    this.#options = options
+    this.#connections = new Connections(options)
   }
 
   async send(request: HttpRequest, rules: RegistryHost): Promise<HttpResponse> {
@@ -53,24 +59,34 @@ export class HttpClient {
         : body instanceof Uint8Array
           ? body.length
           : body.contentLength
+    const { idleSeconds } = this.#options
+    const route = this.#connections.route(url, rules)
     const options: https.RequestOptions = {
+      ...route.request,
       method,
-      agent: this.#agent(url, rules),
       headers: {
         'user-agent': 'vouchsafe',
         ...request.headers,
+        ...route.headers,
         ...(length === undefined ? {} : { 'content-length': length }),
       },
       maxHeaderSize: MAX_HEADER_BYTES,
-      timeout: this.#idleSeconds * 1000,
+      timeout: idleSeconds * 1000,
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     }
-    const where = `${method} ${url.host}${url.pathname}`
+    const where = `${method} ${url.host}${url.pathname}${route.proxy === undefined ? '' : ` through proxy ${route.proxy.host}`}`
     const sourceFailure: { error?: Error } = {}
     return new Promise((resolve, reject) => {
-      const send = url.protocol === 'https:' ? https.request : http.request
-      const outgoing = send(url, options, (incoming) => resolve(toResponse(incoming, method, where, request.signal)))
-      outgoing.on('timeout', () => outgoing.destroy(new Error(`silent for ${this.#idleSeconds} s`)))
+      const outgoing = (route.tls ? https.request : http.request)(options)
+      const isStreamed = body !== undefined && !(body instanceof Uint8Array)
+      limitHeaders(outgoing, isStreamed, 2 * idleSeconds, where)
+      outgoing.on('response', (incoming) => {
+        if (route.answersItself && route.proxy !== undefined && incoming.statusCode === 407) {
+          outgoing.destroy()
+          reject(proxyDenied(route.proxy, url.host, incoming.headers['proxy-authenticate']))
+        } else resolve(this.#response(incoming, outgoing, request, where))
+      })
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`silent for ${idleSeconds} s`)))
       outgoing.on('error', (cause) => reject(networkError(sourceFailure.error ?? cause, where, request.signal)))
       if (body === undefined || body instanceof Uint8Array) outgoing.end(body)
       else pipeline(Readable.from(noting(body.stream, sourceFailure), { objectMode: false }), outgoing, () => undefined)
@@ -79,31 +95,34 @@ export class HttpClient {
 
   /** Ends idle connections. */
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy()
-    this.#agents.clear()
+    this.#connections.close()
   }
 
-  /** Connections are shared under equal rules only: one origin may be reached by the rules of several registries. */
-  #agent(url: URL, rules: RegistryHost): http.Agent {
-    const { privateNetwork, certificateAuthorities, clientCertificate } = rules
-    const key = JSON.stringify([url.origin, privateNetwork === true, certificateAuthorities, clientCertificate])
-    const known = this.#agents.get(key)
-    if (known !== undefined) return known
-    const lookup = guardedLookup(url.host, privateNetwork === true, this.#lookup)
-    const agent =
-      url.protocol === 'https:'
-        ? new https.Agent({
-            keepAlive: true,
-            lookup,
-            minVersion: 'TLSv1.2',
-            ...(certificateAuthorities === undefined ? {} : { ca: [...certificateAuthorities] }),
-            ...(clientCertificate === undefined
-              ? {}
-              : { cert: clientCertificate.certificate, key: clientCertificate.key }),
-          })
-        : new http.Agent({ keepAlive: true, lookup } as http.AgentOptions)
-    this.#agents.set(key, agent)
-    return agent
+  #response(
+    incoming: http.IncomingMessage,
+    outgoing: http.ClientRequest,
+    { method, signal }: HttpRequest,
+    where: string,
+  ): HttpResponse {
+    // an answer before the request is whole is a refusal: the rest of a layer is not sent after it
+    incoming.on('end', () => {
+      if (!outgoing.writableFinished) outgoing.destroy()
+    })
+    const { leastRate, now } = this.#options
+    return {
+      status: incoming.statusCode ?? 0,
+      header: (name) => {
+        const value = incoming.headers[name]
+        return typeof value === 'string' ? value : value?.[0]
+      },
+      body: atLeast(translated(incoming, where, signal), leastRate, now, where),
+      discard: () => {
+        // a short answer is read to its end, so that the connection can be used again; that to HEAD states a length and has none
+        if (method === 'HEAD' || Number(incoming.headers['content-length'] ?? Infinity) <= 65_536) incoming.resume()
+        else incoming.destroy()
+        incoming.on('error', () => undefined)
+      },
+    }
   }
 }
 
@@ -118,26 +137,20 @@ export function checkUrl(url: URL, rules: RegistryHost): void {
   checkLiteralHost(url.hostname, url.host, rules.privateNetwork === true)
 }
 
-function toResponse(
-  incoming: http.IncomingMessage,
-  method: HttpRequest['method'],
-  where: string,
-  signal: AbortSignal | undefined,
-): HttpResponse {
-  return {
-    status: incoming.statusCode ?? 0,
-    header: (name) => {
-      const value = incoming.headers[name]
-      return typeof value === 'string' ? value : value?.[0]
-    },
-    body: translated(incoming, where, signal),
-    discard: () => {
-      // a short answer is read to its end, so that the connection can be used again; that to HEAD states a length and has none
-      if (method === 'HEAD' || Number(incoming.headers['content-length'] ?? Infinity) <= 65_536) incoming.resume()
-      else incoming.destroy()
-      incoming.on('error', () => undefined)
-    },
+/** Each byte of a header ends the silence: an answer has to begin in time too, from when the request is whole. */
+function limitHeaders(outgoing: http.ClientRequest, isStreamed: boolean, seconds: number, where: string): void {
+  let timer: NodeJS.Timeout | undefined
+  const start = () => {
+    const late = new ImageError('registry.slow', `${where}: no answer has begun after ${seconds} s`)
+    timer = setTimeout(() => outgoing.destroy(late), seconds * 1000)
   }
+  const stop = () => {
+    clearTimeout(timer)
+    outgoing.off('finish', start)
+  }
+  outgoing.once('response', stop).once('close', stop)
+  if (isStreamed) outgoing.once('finish', start)
+  else start()
 }
 
 async function* translated(

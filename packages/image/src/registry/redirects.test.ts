@@ -1,15 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
-import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MEDIA } from '../oci/media-types.ts'
 import { parseReference } from '../oci/reference.ts'
-import { scratchSpace } from '../testing/image.ts'
+import { authority } from '../testing/authority.ts'
 import { registry, local, client, password, content, read, manifest, big, upload } from '../testing/registry-client.ts'
 import type { RegistryHost } from './registry-config.ts'
 import { uploadBlob } from './upload.ts'
-
-const fresh = scratchSpace('registry')
 
 describe('H13 redirects', () => {
   const redirecting = async (to: (own: string) => string, status = 307) => {
@@ -79,72 +74,6 @@ describe('H13 redirects', () => {
 })
 
 describe('TLS', () => {
-  /** A CA with a server and a client certificate, made by openssl. */
-  function authority() {
-    const dir = fresh()
-    mkdirSync(dir)
-    const ssl = (...args: string[]) =>
-      execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'ignore'] })
-    const file = (name: string) => readFileSync(path.join(dir, name), 'utf8')
-    ssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      'ca.key',
-      '-out',
-      'ca.pem',
-      '-subj',
-      '/CN=test ca',
-      '-days',
-      '2',
-    )
-    const issue = (name: string, extension: string) => {
-      ssl(
-        'req',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-keyout',
-        `${name}.key`,
-        '-out',
-        `${name}.csr`,
-        '-subj',
-        `/CN=${name}`,
-        '-addext',
-        extension,
-      )
-      ssl(
-        'x509',
-        '-req',
-        '-in',
-        `${name}.csr`,
-        '-CA',
-        'ca.pem',
-        '-CAkey',
-        'ca.key',
-        '-out',
-        `${name}.pem`,
-        '-days',
-        '2',
-        '-copy_extensions',
-        'copy',
-      )
-      return { certificate: file(`${name}.pem`), key: file(`${name}.key`) }
-    }
-    return {
-      ca: file('ca.pem'),
-      server: issue('server', 'subjectAltName=IP:127.0.0.1,DNS:shared.example'),
-      client: issue('client', 'extendedKeyUsage=clientAuth'),
-    }
-  }
-
   test('own roots and a client certificate are used for their host; without them nothing is sent', async () => {
     const { ca, server, client: own } = authority()
     const r = await registry({ tls: { cert: server.certificate, key: server.key, ca, requestCert: true } })

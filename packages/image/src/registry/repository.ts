@@ -8,6 +8,7 @@ import { assertTag } from '../oci/reference.ts'
 import { repositoryScope } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { HttpResponse } from './http.ts'
+import { isPassing } from './retry.ts'
 
 export interface FetchedManifest {
   readonly digest: Digest
@@ -150,10 +151,10 @@ export class RepositoryReader implements ImageSource {
             `blob ${blob.digest}: ended after ${progress.bytes} of ${blob.size} bytes`,
           )
       } catch (error) {
-        const broken = error instanceof ImageError && error.code === 'registry.unavailable'
-        failures = progress.bytes > before ? 0 : failures + 1
-        // requests that never got an answer were repeated already; this counts connections that gave no byte
-        if (!broken || failures >= 2) throw error
+        if (!isPassing(error)) throw error
+        failures = progress.bytes > before && error.code !== 'registry.slow' ? 0 : failures + 1
+        // requests that never got an answer were repeated already; this counts connections that gave no byte, or too few
+        if (failures >= 2) throw error
       }
     }
   }

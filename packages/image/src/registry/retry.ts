@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ImageError } from '../errors.ts'
+import { ImageError, type ImageErrorCode } from '../errors.ts'
 
 export interface RetryRules {
   /** Attempts in all, the first included. */
@@ -21,9 +21,16 @@ export class Later extends Error {
   }
 }
 
+/** Failures that another attempt may not see. What is left out is an answer, and stays one. */
+const PASSING: ReadonlySet<ImageErrorCode> = new Set(['registry.unavailable', 'registry.slow', 'proxy.unavailable'])
+
+export function isPassing(error: unknown): error is ImageError {
+  return error instanceof ImageError && PASSING.has(error.code)
+}
+
 /**
  * Runs an action that may be repeated. Waits twice as long each time, with half of it random, or as long as the
- * server asks for, up to the maximum. Only what another attempt can help is repeated: `Later` and `registry.unavailable`.
+ * server asks for, up to the maximum. Only what another attempt can help is repeated: `Later` and what `isPassing`.
  */
 export async function withRetries<T>(
   rules: RetryRules,
@@ -35,7 +42,7 @@ export async function withRetries<T>(
       return await action()
     } catch (error) {
       const failure = error instanceof Later ? error.failure : error
-      const again = error instanceof Later || (error instanceof ImageError && error.code === 'registry.unavailable')
+      const again = error instanceof Later || isPassing(error)
       if (!again || attempt >= rules.attempts) throw failure
       const planned = Math.min(rules.firstDelayMs * 2 ** (attempt - 1), rules.maxDelayMs)
       const asked = error instanceof Later ? error.afterMs : undefined

@@ -3,15 +3,21 @@ import { digestOf } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { RegistryClient, type RegistryClientOptions } from '../registry/client.ts'
 import type { RegistryHost } from '../registry/registry-config.ts'
+import { TestProxy } from './proxy.ts'
 import { FakeRegistry, type FakeRegistryOptions } from './registry.ts'
 
-const open: (FakeRegistry | RegistryClient)[] = []
+const open: { close(): void }[] = []
 afterEach(() => {
   for (const thing of open.splice(0)) thing.close()
 })
 
 export async function registry(options?: FakeRegistryOptions): Promise<FakeRegistry> {
   const started = await new FakeRegistry(options).start()
+  open.push(started)
+  return started
+}
+export async function proxy(tls?: ConstructorParameters<typeof TestProxy>[0]): Promise<TestProxy> {
+  const started = await new TestProxy(tls).start()
   open.push(started)
   return started
 }

@@ -141,7 +141,7 @@ describe('a TPM that asks for patience', () => {
 
   test('is given up after the time-out, with its own answer', async () => {
     const tpm = await Tpm.open(await hostile((_command, _count, socket) => socket.write(response(RETRY))), {
-      timeoutMs: 40,
+      timeoutMs: 200,
     })
     await expect(tpm.getRandom(4)).rejects.toMatchObject({ code: 'tpm.response', response: { name: 'TPM_RC_RETRY' } })
     await tpm.close()

@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { scratchSpace } from './image.ts'
+
+const fresh = scratchSpace('authority')
+
+/** A CA with a server and a client certificate, made by openssl. */
+export function authority() {
+  const dir = fresh()
+  mkdirSync(dir)
+  const ssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'ignore'] })
+  const file = (name: string) => readFileSync(path.join(dir, name), 'utf8')
+  ssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-subj',
+    '/CN=test ca',
+    '-days',
+    '2',
+  )
+  const issue = (name: string, extension: string) => {
+    ssl(
+      'req',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      extension,
+    )
+    ssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+      '-out',
+      `${name}.pem`,
+      '-days',
+      '2',
+      '-copy_extensions',
+      'copy',
+    )
+    return { certificate: file(`${name}.pem`), key: file(`${name}.key`) }
+  }
+  return {
+    ca: file('ca.pem'),
+    server: issue('server', 'subjectAltName=IP:127.0.0.1,DNS:shared.example,DNS:registry.example,DNS:proxy.example'),
+    client: issue('client', 'extendedKeyUsage=clientAuth'),
+  }
+}

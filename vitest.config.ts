@@ -14,11 +14,12 @@ const onWebCrypto = {
 
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     reporters: ['dot'],
     maxWorkers: 2,
     isolate: false, // a worker reads a module once for all the files that it tests: a fifth of the run
+    setupFiles: 'scripts/fixed-seed.ts',
     env: { NO_COLOR: '1' }, // CI sets variables that turn colours on where nobody looks
     projects: [
       {

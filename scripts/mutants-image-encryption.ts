@@ -8,6 +8,14 @@ const provider = `${encrypt}/provider/provider.test.ts`
 /** The checks of encrypted layers, removed one at a time. */
 export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'jwe-curve',
+    file: `${encrypt}/schemes/jwe.ts`,
+    find: 'EC_KEYS.includes(kind) ?',
+    replace: "kind.startsWith('ec ') ?",
+    testFile: image,
+    test: 'is not made for nobody',
+  },
+  {
     name: 'image-on-a-disk',
     file: 'packages/agent/src/workload/image-keys.ts',
     find: 'if (!IN_MEMORY.includes(type))',

@@ -132,6 +132,14 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'a prefix whose host no reference is spelt with',
   },
   {
+    name: 'image-attached-under-whose-manifest',
+    file: `${image}/sign/attach.ts`,
+    find: 'sameLayer(known, descriptor))) return found.digest',
+    replace: 'sameLayer(known, descriptor))) return digestOf(manifestOf(there, found.config))',
+    testFile: signing,
+    test: 'under that tool’s own manifest',
+  },
+  {
     name: 'build-link-to-nowhere',
     file: `${image}/build/layer-source.ts`,
     find: "if (file.target === '')",

@@ -239,6 +239,10 @@ describe('an encrypted image', () => {
     expect(() => jweRecipients([{ key: ec.publicKey, algorithm: 'RSA-OAEP' }])).toThrow(
       expect.objectContaining(refused),
     )
+    const elsewhere = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
+    expect(() => jweRecipients([{ key: elsewhere.publicKey }])).toThrow(
+      expect.objectContaining({ ...refused, message: expect.stringContaining('secp256k1') }),
+    )
   })
 })
 

@@ -1,6 +1,6 @@
 import { ImageError } from '../errors.ts'
 import { type Descriptor, descriptorJson, sortedRecord } from '../oci/descriptor.ts'
-import { type Digest, digestOf } from '../oci/digest.ts'
+import { type Content, type Digest, digestOf } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import type { RegistryClient } from '../registry/client.ts'
 import type { Endpoint } from '../registry/endpoint.ts'
@@ -18,6 +18,7 @@ const ATTEMPTS = 3
  * Adds a cosign signature under the tag `sha256-….sig`. What others put there stays; the same signature is not added
  * twice. Two writers at a time are noticed by looking again.
  *
+ * @returns Digest of the manifest that lies under the tag now.
  * @throws {ImageError} `registry.*`; `registry.unavailable` when the registry does not keep it.
  */
 export async function attachCosign(
@@ -33,7 +34,7 @@ export async function attachCosign(
   })
 }
 
-/** Adds an attestation (a DSSE envelope) under the tag `sha256-….att`, as cosign before version 3 does. */
+/** Adds an attestation (a DSSE envelope) under the tag `sha256-….att`, as cosign before version 3 does: as `attachCosign`. */
 export async function attachEnvelope(
   client: RegistryClient,
   name: RepositoryName,
@@ -51,7 +52,12 @@ export async function attachEnvelope(
   })
 }
 
-/** Attaches a bundle as a referrer of the image (OCI 1.1), by the fallback tag where a registry lacks the API. */
+/**
+ * Attaches a bundle as a referrer of the image (OCI 1.1), by the fallback tag where a registry lacks the API.
+ *
+ * @returns Digest of the manifest that refers.
+ * @throws {ImageError} `registry.*`
+ */
 export async function attachBundle(
   client: RegistryClient,
   name: RepositoryName,
@@ -97,20 +103,16 @@ async function attachUnderTag(
   const endpoint = client.endpoint(name)
   const content = await putBlob(endpoint, layer.bytes)
   const descriptor: Descriptor = { ...content, mediaType: layer.mediaType, annotations: layer.annotations }
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const before = await readTagged(client.reader(name), tag)
-    if (before?.layers.some((known) => sameLayer(known, descriptor)) === true)
-      return digestOf(manifestOf(before.layers, before.config).bytes)
-    const layers = [...(before?.layers ?? []), descriptor]
-    const config = artifactConfig(layers)
-    const stored = await putBlob(endpoint, config)
-    const manifest = manifestOf(layers, { mediaType: MEDIA.config, ...stored, annotations: new Map() })
-    await putManifest(endpoint, manifest, { tag })
+  for (let attempt = 0; ; attempt++) {
+    const found = await readTagged(client.reader(name), tag)
+    const there = found?.layers ?? []
+    if (found !== undefined && there.some((known) => sameLayer(known, descriptor))) return found.digest
+    if (attempt === ATTEMPTS)
+      throw new ImageError('registry.unavailable', `${name.registry}: ${tag} does not keep our entry`)
+    const layers = [...there, descriptor]
+    const config = await putBlob(endpoint, artifactConfig(layers))
+    await putManifest(endpoint, { bytes: manifestOf(layers, config), mediaType: MEDIA.manifest }, { tag })
   }
-  const after = await readTagged(client.reader(name), tag)
-  if (after?.layers.some((known) => sameLayer(known, descriptor)) !== true)
-    throw new ImageError('registry.unavailable', `${name.registry}: ${tag} does not keep our entry`)
-  return digestOf(manifestOf(after.layers, after.config).bytes)
 }
 
 /** Other tools want an image's configuration here, with one diff id a layer. */
@@ -127,21 +129,22 @@ function artifactConfig(layers: readonly Descriptor[]): Uint8Array {
   )
 }
 
-function manifestOf(layers: readonly Descriptor[], config: Descriptor): { bytes: Uint8Array; mediaType: string } {
-  const document = {
-    schemaVersion: 2,
-    mediaType: MEDIA.manifest,
-    config: descriptorJson(config),
-    layers: layers.map(descriptorJson),
-  }
-  return { bytes: new TextEncoder().encode(JSON.stringify(document)), mediaType: MEDIA.manifest }
+function manifestOf(layers: readonly Descriptor[], config: Content): Uint8Array {
+  return new TextEncoder().encode(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MEDIA.manifest,
+      config: { mediaType: MEDIA.config, ...config },
+      layers: layers.map(descriptorJson),
+    }),
+  )
 }
 
 function sameLayer(a: Descriptor, b: Descriptor): boolean {
   return JSON.stringify(descriptorJson(a)) === JSON.stringify(descriptorJson(b))
 }
 
-async function putBlob(endpoint: Endpoint, bytes: Uint8Array): Promise<{ digest: Digest; size: number }> {
+async function putBlob(endpoint: Endpoint, bytes: Uint8Array): Promise<Content> {
   const content = { digest: digestOf(bytes), size: bytes.length }
   await uploadBlob(endpoint, {
     content,

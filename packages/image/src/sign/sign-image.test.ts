@@ -4,9 +4,10 @@ import { missingVectors, readVectorText } from '@vouchsafe/testkit'
 import { deflateRawSync } from 'node:zlib'
 import * as openpgp from 'openpgp'
 import { describe, expect, test } from 'vitest'
-import type { Digest } from '../oci/digest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { putManifest } from '../registry/referrers.ts'
 import { parsePayload } from '../signature/payload.ts'
-import { findSigstoreSignatures } from '../signature/find-signatures.ts'
+import { findSigstoreSignatures, signatureTag } from '../signature/find-signatures.ts'
 import { isSignedBy } from '../signature/verification-key.ts'
 import { parseKeyRing, verifySimpleSignature } from '../signature/verify-simple.ts'
 import { at, keyData, newKey, published, said } from '../testing/signing.ts'
@@ -315,6 +316,19 @@ test('H10 a simple signature that unpacks to more than any signature holds is re
     code: 'signature.malformed',
     message: expect.stringContaining('Maximum decompressed'),
   })
+})
+
+test('a signature that another tool put there already is found under that tool’s own manifest', async () => {
+  const { server, client, name, digest, reference } = await published()
+  const key = newKey('rsa')
+  const signature = signCosign(cosignPayload({ digest, dockerReference: reference }), key)
+  const ours = await attachCosign(client, name, digest, signature)
+  const { bytes } = server.manifests.get(`${name.path}:${ours}`)!
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+  const document = JSON.parse(Buffer.from(bytes).toString()) as object
+  const theirs = utf8(JSON.stringify({ ...document, annotations: { by: 'cosign' } }, null, 2))
+  await putManifest(client.endpoint(name), { bytes: theirs, mediaType }, { tag: signatureTag(digest) })
+  expect(await attachCosign(client, name, digest, signature)).toBe(digestOf(theirs))
 })
 
 test('H03 a referrer that the registry lists, and that refers to another image, does not count', async () => {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { ImageError } from '../errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { assertContent, type Digest } from '../oci/digest.ts'
+import { assertContent, type Digest, digestOf } from '../oci/digest.ts'
 import { type ImageManifest, parseManifest } from '../oci/manifest.ts'
 import { fallbackTag, listReferrers } from '../registry/referrers.ts'
 import type { RepositoryReader } from '../registry/repository.ts'
@@ -145,11 +145,14 @@ async function readReferrer(
   return manifest
 }
 
-/** The manifest under a tag; undefined where the registry says that there is none. */
-export async function readTagged(reader: RepositoryReader, tag: string): Promise<ImageManifest | undefined> {
+/** The manifest under a tag, and its digest; undefined where the registry says that there is none. */
+export async function readTagged(
+  reader: RepositoryReader,
+  tag: string,
+): Promise<(ImageManifest & { readonly digest: Digest }) | undefined> {
   try {
     const { bytes, mediaType } = await reader.readTag(tag)
-    return parseManifest(bytes, mediaType, tag)
+    return { ...parseManifest(bytes, mediaType, tag), digest: digestOf(bytes) }
   } catch (error) {
     if (error instanceof ImageError && error.code === 'registry.not-found') return undefined
     throw error

@@ -10,6 +10,7 @@ const CONTENT = 'A256GCM'
 /** Content encryptions of RFC 7518, for reading. */
 const CONTENT_KNOWN = ['A256GCM', 'A192GCM', 'A128GCM', 'A256CBC-HS512', 'A192CBC-HS384', 'A128CBC-HS256']
 const RSA_WRAPS = ['RSA-OAEP', 'RSA-OAEP-256']
+const EC_KEYS = ['ec prime256v1', 'ec secp384r1', 'ec secp521r1']
 const EC_WRAPS = ['ECDH-ES+A256KW', 'ECDH-ES+A192KW', 'ECDH-ES+A128KW']
 /** PBES2, direct and RSA1_5 are not among them: the first invites guessing, the last an oracle. */
 const WRAPS_KNOWN = [...RSA_WRAPS, ...EC_WRAPS]
@@ -105,15 +106,15 @@ function readHeader(encoded: string, what: string): JsonObject {
 }
 
 function wrapAlgorithm({ key, algorithm }: AsymmetricKey): string {
-  const kind = key.asymmetricKeyType
-  const allowed = kind === 'rsa' ? RSA_WRAPS : kind === 'ec' ? EC_WRAPS : []
+  const { modulusLength: bits, namedCurve: curve } = key.asymmetricKeyDetails ?? {}
+  const kind = [key.asymmetricKeyType, curve].filter((part) => part !== undefined).join(' ')
+  const allowed = kind === 'rsa' ? RSA_WRAPS : EC_KEYS.includes(kind) ? EC_WRAPS : []
   const alg = algorithm ?? allowed[0]
   if (alg === undefined || !allowed.includes(alg))
     throw new ImageError(
       'encryption.recipient',
-      `a key of type ${kind}${algorithm === undefined ? '' : ` for ${algorithm}`} cannot be a JWE recipient`,
+      `a key of type ${kind}${algorithm === undefined ? '' : ` for ${algorithm}`} cannot be a JWE recipient: wanted are RSA, P-256, P-384 and P-521`,
     )
-  const bits = key.asymmetricKeyDetails?.modulusLength
   if (bits !== undefined && bits < MIN_RSA_BITS)
     throw new ImageError('encryption.recipient', `an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are wanted`)
   return alg

@@ -1,4 +1,4 @@
-import { ImageError } from '../errors.ts'
+import { ImageError, type ImageErrorCode } from '../errors.ts'
 import { Authorizer, type Scope } from './authorize.ts'
 import { checkUrl, type HttpClient, type HttpRequest, type HttpResponse } from './http.ts'
 import { readAll } from './read-all.ts'
@@ -24,6 +24,15 @@ export interface EndpointRequest {
 const MAX_REDIRECTS = 3
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const LATER: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+
+/** An answer that is none of those a request can do with. */
+export class StatusError extends ImageError {
+  readonly status: number
+  constructor(code: ImageErrorCode, message: string, status: number) {
+    super(code, message)
+    this.status = status
+  }
+}
 
 /** One repository on one registry host: authentication, retries and redirects under that host's rules. */
 export class Endpoint {
@@ -197,10 +206,10 @@ async function toError(response: HttpResponse, where: string): Promise<Error> {
       new ImageError('registry.unavailable', message),
       parseRetryAfter(response.header('retry-after'), Date.now()),
     )
-  if (status === 401 || status === 403) return new ImageError('registry.denied', message)
-  if (status === 404) return new ImageError('registry.not-found', message)
-  if (REDIRECTS.has(status)) return new ImageError('registry.redirect', `${message}: not followed`)
-  return new ImageError('registry.protocol', message)
+  if (status === 401 || status === 403) return new StatusError('registry.denied', message, status)
+  if (status === 404) return new StatusError('registry.not-found', message, status)
+  if (REDIRECTS.has(status)) return new StatusError('registry.redirect', `${message}: not followed`, status)
+  return new StatusError('registry.protocol', message, status)
 }
 
 /** The registry's own words, printable and short: they end in a terminal or a log. */

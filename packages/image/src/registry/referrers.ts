@@ -6,7 +6,7 @@ import { type ImageIndex, type ImageManifest, parseManifestOrIndex } from '../oc
 import { MEDIA } from '../oci/media-types.ts'
 import { repositoryScope } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
-import { checkStatedDigest } from './upload.ts'
+import { checkStatedDigest } from './upload-session.ts'
 
 const MAX_REFERRERS = 1000
 const MAX_PAGES = 20

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { digestOf } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { registry, local, client, bytesOf, content, manifest, big, upload } from '../testing/registry-client.ts'
+import type { Seen } from '../testing/registry.ts'
 import { putManifest } from './referrers.ts'
 import { uploadBlob } from './upload.ts'
 
@@ -137,5 +138,180 @@ describe('writing', () => {
       code: 'digest.mismatch',
     })
     await expect(uploadBlob(endpoint, upload(big))).rejects.toMatchObject({ code: 'digest.mismatch' })
+  })
+})
+
+describe('a registry that does not take every form', () => {
+  type Refuses = (seen: Seen, earlier: readonly Seen[]) => boolean
+  const isPatch: Refuses = ({ method }) => method === 'PATCH'
+
+  async function refusing(refuses: Refuses, status: number, more: Record<string, string> = {}) {
+    const r = await registry()
+    r.lie = (seen, response, request) => {
+      if (!refuses(seen, r.seen.slice(0, -1))) return undefined
+      request.resume().on('end', () => response.writeHead(status, more).end())
+      return true
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    const sent = (from = 0) =>
+      r.seen.slice(from).map(({ method, headers }) => `${method} ${headers['content-length'] ?? '-'}`)
+    return { r, endpoint, sent }
+  }
+
+  test.each([400, 404, 405, 411, 415, 416, 501])(
+    'chunks, with %i: the blob goes whole, and the next one at once',
+    async (status) => {
+      const { r, endpoint, sent } = await refusing(isPatch, status)
+      const progress: number[] = []
+      const options = { onProgress: (bytes: number) => progress.push(bytes) }
+      expect(await uploadBlob(endpoint, upload(big), options)).toBe('uploaded')
+      expect(r.blobs.get(content(big).digest)).toEqual(big)
+      expect(sent().slice(-2)).toEqual(['POST 0', 'PUT 300000'])
+      expect(progress.at(-1)).toBe(big.length)
+      const before = r.seen.length
+      const next = Buffer.alloc(1000, 3)
+      expect(await uploadBlob(endpoint, upload(next))).toBe('uploaded')
+      expect(sent(before)).toEqual(['HEAD -', 'POST 0', 'PUT 1000'])
+      expect(await uploadBlob(endpoint, upload(Buffer.alloc(0)))).toBe('uploaded')
+    },
+  )
+
+  test('a second chunk: all of the blob goes again, whole', async () => {
+    const { r, endpoint, sent } = await refusing(
+      (seen) => seen.method === 'PATCH' && !seen.headers['content-range']!.startsWith('0-'),
+      416,
+    )
+    expect(await uploadBlob(endpoint, upload(big), { chunkBytes: 100_000 })).toBe('uploaded')
+    expect(r.blobs.get(content(big).digest)).toEqual(big)
+    expect(sent().at(-1)).toBe('PUT 300000')
+  })
+
+  test('being asked how far it got: the upload starts over', async () => {
+    const r = await registry()
+    let breaks = 1
+    r.lie = (seen, response) => {
+      if (seen.method === 'GET') response.writeHead(405).end()
+      else if (seen.method === 'PATCH' && breaks-- > 0) response.destroy()
+      else return undefined
+      return true
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    expect(await uploadBlob(endpoint, upload(big))).toBe('uploaded')
+    expect(r.blobs.get(content(big).digest)).toEqual(big)
+    expect(r.seen.filter(({ method }) => method === 'PATCH')).toHaveLength(2)
+  })
+
+  test.each([400, 404, 405, 501])('mounting, with %i: the blob is sent', async (status) => {
+    const { r, endpoint } = await refusing(({ query }) => query.has('mount'), status)
+    expect(await uploadBlob(endpoint, upload(big), { mountFrom: 'other' })).toBe('uploaded')
+    expect(r.blobs.get(content(big).digest)).toEqual(big)
+  })
+
+  test.each<[string, Refuses, number, string]>([
+    ['chunks to us', isPatch, 403, 'registry.denied'],
+    ['chunks to us', isPatch, 401, 'registry.denied'],
+    ['mounting to us', ({ query }) => query.has('mount'), 403, 'registry.denied'],
+    ['uploads to us', ({ method }) => method === 'POST', 403, 'registry.denied'],
+    ['chunks of this size', isPatch, 413, 'registry.protocol'],
+  ])('%s, which another form would only hide: %i stands', async (_what, refuses, status, code) => {
+    const { r, endpoint } = await refusing(refuses, status, { 'www-authenticate': 'Negotiate' })
+    await expect(uploadBlob(endpoint, upload(big), { mountFrom: 'other' })).rejects.toMatchObject({ code })
+    expect(r.seen.at(-1)!.method).toBe(refuses === isPatch ? 'PATCH' : 'POST')
+  })
+
+  test('a whole blob to us: 403 stands too', async () => {
+    const { endpoint } = await refusing((seen) => isPatch(seen, []) || seen.method === 'PUT', 405)
+    await expect(uploadBlob(endpoint, upload(big))).rejects.toMatchObject({
+      code: 'registry.protocol',
+      message: expect.stringMatching(/PUT .*405.*in chunks: PATCH .*405/),
+    })
+    const { r, endpoint: other } = await refusing(isPatch, 405)
+    const refuse = r.lie
+    r.lie = (seen, response, request) => {
+      if (seen.method !== 'PUT') return refuse(seen, response, request)
+      request.resume().on('end', () => response.writeHead(403).end())
+      return true
+    }
+    await expect(uploadBlob(other, upload(big))).rejects.toMatchObject({ code: 'registry.denied' })
+  })
+
+  test('what breaks while a blob goes whole is tried again, so often and no more', async () => {
+    const { r, endpoint } = await refusing(isPatch, 405)
+    const refuse = r.lie
+    let breaks = 2
+    r.lie = (seen, response, request) => {
+      if (seen.method !== 'PUT' || breaks-- <= 0) return refuse(seen, response, request)
+      request.once('data', () => response.destroy())
+      return true
+    }
+    expect(await uploadBlob(endpoint, upload(big))).toBe('uploaded')
+    expect(r.blobs.get(content(big).digest)).toEqual(big)
+    r.blobs.clear()
+    breaks = Infinity
+    const before = r.seen.length
+    await expect(uploadBlob(endpoint, upload(big))).rejects.toMatchObject({ code: 'registry.unavailable' })
+    expect(r.seen.slice(before).filter(({ method }) => method === 'PUT')).toHaveLength(5)
+  })
+
+  test('H06 other bytes than the digest’s never arrive whole, at a registry that does not look either', async () => {
+    const { r, endpoint } = await refusing(isPatch, 405)
+    const changed = Buffer.from(big)
+    changed[250_000]! ^= 1
+    let arrived = 0
+    const refuse = r.lie
+    r.lie = (seen, response, request) => {
+      if (seen.method !== 'PUT') return refuse(seen, response, request)
+      request.on('data', (bytes: Buffer) => (arrived += bytes.length))
+      request.on('end', () => response.writeHead(201).end())
+      return true
+    }
+    for (const bytes of [changed, big.subarray(0, 10)])
+      await expect(uploadBlob(endpoint, { ...upload(big), open: upload(bytes).open })).rejects.toMatchObject({
+        code: 'digest.mismatch',
+      })
+    expect(arrived).toBeLessThan(big.length)
+  })
+
+  test('an answer before the blob is whole: the rest is not sent after it', async () => {
+    const r = await registry()
+    const huge = Buffer.alloc(8_000_000)
+    let received = 0
+    r.lie = (seen, response, request) => {
+      if (seen.method !== 'PATCH') return undefined
+      response.writeHead(403, { 'content-length': 0 }).end()
+      request.on('data', (bytes: Buffer) => {
+        received += bytes.length
+        request.pause()
+        setTimeout(() => request.resume(), 5)
+      })
+      return true
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    const slices = async function* () {
+      for (let at = 0; at < huge.length; at += 50_000) yield huge.subarray(at, at + 50_000)
+    }
+    await expect(uploadBlob(endpoint, { ...upload(huge), open: slices })).rejects.toMatchObject({
+      code: 'registry.denied',
+    })
+    expect(received).toBeLessThan(huge.length)
+  })
+
+  test('H10 one that takes a chunk and loses it each time is given up', async () => {
+    const r = await registry()
+    let odd = false
+    r.lie = (seen, response, request) => {
+      if (seen.method === 'PATCH') {
+        odd = !odd
+        if (odd) return undefined
+        for (const id of r.uploads.keys()) r.uploads.set(id, Buffer.alloc(0))
+        request.resume().on('end', () => response.destroy())
+        return true
+      }
+      return undefined
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    await expect(uploadBlob(endpoint, upload(big), { chunkBytes: 100_000 })).rejects.toMatchObject({
+      code: 'registry.unavailable',
+    })
   })
 })

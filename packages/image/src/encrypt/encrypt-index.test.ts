@@ -70,7 +70,7 @@ test('GU-11 an index is encrypted without the attestations beside its images, wh
     { ...descriptorJson(image), platform: amd64 },
     await attestation(writer, image),
   ])
-  const [, beside] = (await entriesOf(source.directory, 'all')).manifests
+  const [, beside] = (await entriesOf(source.place, 'all')).manifests
   const directory = fresh()
   const writer = await LayoutWriter.open(directory)
   const made = await encryptImage({ source, digest, recipients, name: 'v1' }, writer)

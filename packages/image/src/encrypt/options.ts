@@ -1,14 +1,14 @@
 import { Secret, toBase64, utf8 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
-import { asObject, type JsonObject, member } from '../oci/json.ts'
-import { malformed, readBase64, readEncryptionJson } from './read-json.ts'
+import { member } from '../oci/json.ts'
+import { malformed, readBase64, readEncryptionJson, readObject } from './read-json.ts'
 
 /** The one cipher that ocicrypt has. */
-export const CIPHER = 'AES_256_CTR_HMAC_SHA256'
+const CIPHER = 'AES_256_CTR_HMAC_SHA256'
 export const KEY_BYTES = 32
 export const NONCE_BYTES = 16
-export const HMAC_BYTES = 32
+const HMAC_BYTES = 32
 
 /** What is wrapped to every recipient of a layer. */
 export interface PrivateOptions {
@@ -77,14 +77,6 @@ export function parsePublicOptions(annotation: string, what: string): PublicOpti
 /** As the annotation has it; members in the order that Go writes them. */
 export function publicOptionsAnnotation(options: PublicOptions): string {
   return toBase64(utf8(JSON.stringify({ cipher: CIPHER, hmac: toBase64(options.hmac), cipheroptions: {} })))
-}
-
-function readObject(value: unknown, what: string): JsonObject {
-  try {
-    return asObject(value, what)
-  } catch (cause) {
-    throw malformed(what, 'not an object', cause)
-  }
 }
 
 function readDigest(value: unknown, what: string): Digest {

@@ -1,17 +1,18 @@
 import { fromBase64 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
-import { type JsonObject, parseJsonObject } from '../oci/json.ts'
+import { asObject, type JsonObject, parseJsonObject, readAs } from '../oci/json.ts'
 
 /** Options and key packets are a few hundred bytes for each recipient. */
 export const MAX_PACKET_BYTES = 1024 * 1024
 
 /** A strict JSON object out of an annotation, or out of what a key unwrapped to. */
 export function readEncryptionJson(bytes: Uint8Array, what: string): JsonObject {
-  try {
-    return parseJsonObject(bytes, what, MAX_PACKET_BYTES)
-  } catch (cause) {
-    throw malformed(what, (cause as Error).message.replace(`${what}: `, ''), cause)
-  }
+  return readAs('encryption.malformed', () => parseJsonObject(bytes, what, MAX_PACKET_BYTES))
+}
+
+/** A member that must be an object. */
+export function readObject(value: unknown, what: string): JsonObject {
+  return readAs('encryption.malformed', () => asObject(value, what))
 }
 
 /** @param length - How many bytes there must be, where that is known. */

@@ -1,5 +1,6 @@
 import { parseStrictJson } from '@vouchsafe/core/base'
-import { ImageError } from '../errors.ts'
+import type { z } from 'zod'
+import { ImageError, type ImageErrorCode } from '../errors.ts'
 
 /** A JSON object whose members were not looked at yet. */
 export type JsonObject = { readonly [member: string]: unknown }
@@ -25,6 +26,25 @@ export function parseJsonObject(bytes: Uint8Array, what: string, maxBytes: numbe
     throw new ImageError('document.malformed', `${what}: ${(cause as Error).message}`, { cause })
   }
   return asObject(value, what)
+}
+
+/** Reads what means something of its own here: whatever is wrong with it comes out under `code`, in the same words. */
+export function readAs<T>(code: ImageErrorCode, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (!(cause instanceof ImageError) || cause.code === code) throw cause
+    throw new ImageError(code, cause.message, { cause })
+  }
+}
+
+/** @throws {ImageError} `code`, naming the member that does not fit the schema. */
+export function readShape<T>(schema: z.ZodType<T>, value: unknown, what: string, code: ImageErrorCode): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const at = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+  throw new ImageError(code, `${what}: ${at}${issue?.message ?? 'does not fit its schema'}`)
 }
 
 export function asObject(value: unknown, what: string): JsonObject {

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { ImageError } from '../errors.ts'
-import { asArray, asObject, type JsonObject, member } from '../oci/json.ts'
-import { parseSignedJson } from '../signature/signed-json.ts'
+import { asArray, asObject, type JsonObject, member, parseJsonObject, readAs, readShape } from '../oci/json.ts'
 import {
   rejectSchema,
   type Requirement,
@@ -32,7 +31,7 @@ const MAX_REQUIREMENTS = 64
  * @throws {ImageError} `policy.malformed`
  */
 export function parsePolicy(bytes: Uint8Array, what = 'policy.json'): ImagePolicy {
-  const object = parseSignedJson(bytes, what, MAX_POLICY_BYTES, 'policy.malformed')
+  const object = readAs('policy.malformed', () => parseJsonObject(bytes, what, MAX_POLICY_BYTES))
   for (const name of Object.keys(object))
     if (name !== 'default' && name !== 'transports')
       throw malformed(`${what}: unknown member ${JSON.stringify(name.slice(0, 80))}`)
@@ -60,30 +59,30 @@ export function writePolicy(policy: ImagePolicy): string {
 }
 
 function readRequirements(value: unknown, what: string): readonly Requirement[] {
-  const list = asMalformed(() => asArray(value, what, MAX_REQUIREMENTS))
+  const list = readAs('policy.malformed', () => asArray(value, what, MAX_REQUIREMENTS))
   if (list.length === 0) throw malformed(`${what}: an empty list would say nothing`)
   return list.map((entry, i) => readRequirement(entry, `${what}[${i}]`))
 }
 
 function readRequirement(value: unknown, what: string): Requirement {
-  const object = asMalformed(() => asObject(value, what))
+  const object = readAs('policy.malformed', () => asObject(value, what))
   const type = member(object, 'type')
   if (type === 'signedBy' && Object.hasOwn(object, 'scheme')) return readScheme(object, what)
   if (typeof type !== 'string' || !Object.hasOwn(requirementSchemas, type))
     throw malformed(`${what}: type ${JSON.stringify(type)} is not known`)
   const schema: z.ZodType<Requirement> = requirementSchemas[type as keyof typeof requirementSchemas]
-  return check(schema, object, what)
+  return readShape(schema, object, what, 'policy.malformed')
 }
 
 /** The older layout, strictly, in the words of the other. */
 function readScheme(object: JsonObject, what: string): Requirement {
   switch (member(object, 'scheme')) {
     case 'simple': {
-      const { scheme: _, ...rest } = check(signedBySimpleSchema, object, what)
+      const { scheme: _, ...rest } = readShape(signedBySimpleSchema, object, what, 'policy.malformed')
       return rest
     }
     case 'cosign': {
-      const { scheme: _, type: __, ...rest } = check(signedByCosignSchema, object, what)
+      const { scheme: _, type: __, ...rest } = readShape(signedByCosignSchema, object, what, 'policy.malformed')
       return { type: 'sigstoreSigned', ...rest }
     }
     default:
@@ -91,24 +90,8 @@ function readScheme(object: JsonObject, what: string): Requirement {
   }
 }
 
-function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  const at = issue === undefined || issue.path.length === 0 ? '' : `.${issue.path.join('.')}`
-  throw malformed(`${what}${at}: ${issue?.message ?? 'invalid'}`)
-}
-
 function members(value: unknown, what: string): readonly (readonly [string, unknown])[] {
-  return Object.entries(asMalformed(() => asObject(value, what)))
-}
-
-function asMalformed<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new ImageError('policy.malformed', (cause as Error).message, { cause })
-  }
+  return Object.entries(readAs('policy.malformed', () => asObject(value, what)))
 }
 
 function malformed(message: string): ImageError {

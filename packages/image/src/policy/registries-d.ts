@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { parseDocument } from 'yaml'
 import { ImageError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
+import { readShape } from '../oci/json.ts'
 import { type ImageReference, repositoryText } from '../oci/reference.ts'
 import { normalScope, scopesOf } from './scope.ts'
 
@@ -94,10 +95,7 @@ export function mergeRegistriesD(files: readonly { readonly what: string; readon
 
 function parseRegistriesFile(bytes: Uint8Array, what: string): z.infer<typeof fileSchema> {
   if (bytes.length > MAX_FILE_BYTES) throw new ImageError('policy.malformed', `${what}: over ${MAX_FILE_BYTES} bytes`)
-  const parsed = fileSchema.safeParse(readYaml(bytes, what) ?? {})
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new ImageError('policy.malformed', `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+  return readShape(fileSchema, readYaml(bytes, what) ?? {}, what, 'policy.malformed')
 }
 
 /** Aliases, tags that nobody knows, and names that are no text are refused with everything else that is wrong. */

@@ -12,7 +12,7 @@ import {
 import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
 import { z } from 'zod'
 import { ImageError } from '../errors.ts'
-import { parseSignedJson } from '../signature/signed-json.ts'
+import { parseJsonObject, readAs } from '../oci/json.ts'
 import { type SignatureAlgorithm, type VerificationKey, verificationKey } from '../signature/verification-key.ts'
 
 /** A key that signs. The private half stays inside. */
@@ -33,6 +33,7 @@ const kdfSchema = z.strictObject({
   ciphertext: z.base64(),
 })
 
+const MAX_KEY_BYTES = 64 * 1024
 const PEM = /^\s*-----BEGIN ([A-Z ]+)-----([A-Za-z0-9+/=\s]+)-----END \1-----\s*$/
 const ENCRYPTED = ['ENCRYPTED SIGSTORE PRIVATE KEY', 'ENCRYPTED COSIGN PRIVATE KEY']
 
@@ -133,7 +134,7 @@ function writeCosignKey(pkcs8: Uint8Array, passphrase: string): string {
 }
 
 function openSecretBox(json: Uint8Array, passphrase: string | undefined, what: string): Buffer {
-  const parsed = kdfSchema.safeParse(parseSignedJson(json, what, 64 * 1024, 'key.malformed'))
+  const parsed = kdfSchema.safeParse(readAs('key.malformed', () => parseJsonObject(json, what, MAX_KEY_BYTES)))
   if (!parsed.success) throw new ImageError('key.malformed', `${what}: not encrypted as cosign does it`)
   if (passphrase === undefined)
     throw new ImageError('key.passphrase', `${what}: encrypted, and no passphrase was given`)

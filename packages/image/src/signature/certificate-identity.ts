@@ -5,6 +5,7 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import { ImageError } from '../errors.ts'
 import { CODE_SIGNING, readSigner, SUBJECT_ALTERNATIVE_NAME } from './certified-signer.ts'
 import { parseRekorEntry, verifyRekorEntry } from './rekor-entry.ts'
+import { wellFormed } from './signed-json.ts'
 import { ANNOTATION, type CosignSignature } from './stored-signature.ts'
 import type { VerificationKey } from './verification-key.ts'
 
@@ -72,11 +73,7 @@ export async function verifyCertificate(
 
 /** PEM certificates, one or more, nothing else. @throws {ImageError} `signature.malformed`. */
 export function parseCertificates(pem: string, what: string): readonly x509.Certificate[] {
-  try {
-    return x509.parsePem(pem, 'CERTIFICATE').map(x509.parseCertificate)
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
-  }
+  return wellFormed(what, () => x509.parsePem(pem, 'CERTIFICATE').map(x509.parseCertificate))
 }
 
 const SIGNS_CODE: readonly string[] = [CODE_SIGNING, '2.5.29.37.0']

@@ -1,5 +1,6 @@
 import * as x509 from '@vouchsafe/core/x509'
 import { ImageError } from '../errors.ts'
+import { wellFormed } from './signed-json.ts'
 
 /** The one use that signers' certificates are issued for. */
 export const CODE_SIGNING = '1.3.6.1.5.5.7.3.3'
@@ -18,18 +19,14 @@ export interface CertifiedSigner {
 
 /** @throws {ImageError} `signature.malformed` */
 export function readCertificate(der: Uint8Array, place: string): x509.Certificate {
-  try {
-    return x509.parseCertificate(der)
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
-  }
+  return wellFormed(place, () => x509.parseCertificate(der))
 }
 
 /** @throws {ImageError} `signature.malformed`, `signature.mismatch` for a certificate that names two issuers. */
 export function readSigner(leaf: x509.Certificate, place: string): CertifiedSigner {
   const issuer = fulcioIssuer(leaf, place)
   const { uris = [], dns: hosts = [] } = leaf.subjectAlternativeNames ?? {}
-  const emails = wellFormed(place, 'subjectAltName', () => emailsOf(leaf))
+  const emails = wellFormed(`${place}: certificate: subjectAltName`, () => emailsOf(leaf))
   return { ...(issuer === undefined ? {} : { issuer }), emails, uris, hosts }
 }
 
@@ -49,7 +46,7 @@ export function assertSignsCode(leaf: x509.Certificate, place: string): void {
 
 /** The first extension holds the text itself, the later one DER; who carries both must mean one issuer. */
 function fulcioIssuer(leaf: x509.Certificate, place: string): string | undefined {
-  const [old, current] = wellFormed(place, 'issuer', () => {
+  const [old, current] = wellFormed(`${place}: certificate: issuer`, () => {
     const first = leaf.extensions.get(FULCIO_ISSUER)
     const second = leaf.extensions.get(FULCIO_ISSUER_V2)
     return [first && utf8(first.value), second && derText(second.value)] as const
@@ -83,14 +80,4 @@ function emailsOf(leaf: x509.Certificate): readonly string[] {
 
 function utf8(bytes: Uint8Array): string {
   return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-}
-
-function wellFormed<T>(place: string, what: string, read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${place}: certificate: ${what}: ${(cause as Error).message}`, {
-      cause,
-    })
-  }
 }

@@ -2,7 +2,7 @@ import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { TransparencyLogEntry } from '@sigstore/bundle'
 import { ImageError } from '../errors.ts'
 import { asArray, asObject, type JsonObject, member } from '../oci/json.ts'
-import { parseSignedJson, readBase64 } from './signed-json.ts'
+import { parseSignedJson, readBase64, wellFormed } from './signed-json.ts'
 import { verificationKey } from './verification-key.ts'
 
 const MAX_ENTRY_BYTES = 1024 * 1024
@@ -84,12 +84,4 @@ function fromVerifier(verifier: JsonObject): NamedSigner {
 function ofCertificate(encoded: string | Buffer): NamedSigner {
   const { raw, publicKey } = new X509Certificate(encoded)
   return { keyId: verificationKey(publicKey).id, certificate: raw }
-}
-
-function wellFormed<T>(what: string, read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
-  }
 }

@@ -1,14 +1,14 @@
 import { ImageError } from '../errors.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
-import { asObject, asString, type JsonObject, member } from '../oci/json.ts'
+import { asObject, asString, type JsonObject, member, readAs } from '../oci/json.ts'
 import { parseSignedJson } from './signed-json.ts'
 
 /** Who writes a payload of this form, as its `critical.type` says. */
-export const PAYLOAD_TYPES = {
+const PAYLOAD_TYPES = {
   cosign: 'cosign container image signature',
   simple: 'atomic container signature',
 } as const
-export type PayloadKind = keyof typeof PAYLOAD_TYPES
+type PayloadKind = keyof typeof PAYLOAD_TYPES
 
 /** What a simple-signing payload claims. Believe it only from `verifyCosignSignature` or `verifySimpleSignature`. */
 export interface Payload {
@@ -70,7 +70,7 @@ export function writePayload(payload: Omit<Payload, 'optional'> & { readonly opt
 
 function readOptional(value: unknown, kind: PayloadKind): JsonObject {
   if (value === null && kind === 'cosign') return {}
-  const optional = malformed(() => asObject(value, 'payload.optional'))
+  const optional = readAs('signature.malformed', () => asObject(value, 'payload.optional'))
   if (kind === 'cosign') return optional
   const creator = member(optional, 'creator')
   const timestamp = member(optional, 'timestamp')
@@ -90,18 +90,9 @@ function exactly(object: JsonObject, names: readonly string[], what: string): vo
 }
 
 function asObjectOf(object: JsonObject, name: string, what: string): JsonObject {
-  return malformed(() => asObject(member(object, name), `${what}.${name}`))
+  return readAs('signature.malformed', () => asObject(member(object, name), `${what}.${name}`))
 }
 
 function text(object: JsonObject, name: string, what: string): string {
-  return malformed(() => asString(member(object, name), `${what}.${name}`))
-}
-
-/** What is wrong with a signature is told as such. */
-function malformed<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
-  }
+  return readAs('signature.malformed', () => asString(member(object, name), `${what}.${name}`))
 }

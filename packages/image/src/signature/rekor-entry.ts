@@ -1,6 +1,6 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { ImageError } from '../errors.ts'
-import { asObject, asString, type JsonObject, member } from '../oci/json.ts'
+import { asObject, asString, type JsonObject, member, readAs } from '../oci/json.ts'
 import { digestOf } from '../oci/digest.ts'
 import { parseSignedJson, readBase64 } from './signed-json.ts'
 import { isSignedBy, type VerificationKey, verificationKey } from './verification-key.ts'
@@ -30,7 +30,7 @@ export function parseRekorEntry(text: string | undefined, place: string): RekorE
   if (text === undefined)
     throw new ImageError('signature.untrusted', `${place}: no transparency log entry, and one is asked for`)
   const object = parseSignedJson(new TextEncoder().encode(text), `${place}: log entry`, MAX_ENTRY_BYTES)
-  return malformed(() => {
+  return readAs('signature.malformed', () => {
     const payload = asObject(member(object, 'Payload'), `${place}: log entry: Payload`)
     return {
       promise: readBase64(member(object, 'SignedEntryTimestamp'), `${place}: SignedEntryTimestamp`),
@@ -75,7 +75,7 @@ export function verifyRekorEntry(
 
   function compareBody(body: JsonObject): void {
     const at = (object: JsonObject, name: string) =>
-      malformed(() => asObject(member(object, name), `${place}: log entry: ${name}`))
+      readAs('signature.malformed', () => asObject(member(object, name), `${place}: log entry: ${name}`))
     const differ = (what: string) => {
       throw new ImageError('signature.mismatch', `${place}: the log entry is about another ${what}`)
     }
@@ -110,13 +110,4 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
 function whole(value: unknown, what: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw new ImageError('signature.malformed', `${what}: not a whole number`)
-}
-
-function malformed<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    if (cause instanceof ImageError && cause.code.startsWith('signature.')) throw cause
-    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
-  }
 }

@@ -2,7 +2,7 @@ import { wire } from '@vouchsafe/core'
 import { z } from 'zod'
 import { ImageError } from '../errors.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
-import { asObject, member } from '../oci/json.ts'
+import { asObject, member, readAs, readShape } from '../oci/json.ts'
 import { PREDICATES, subjectFor } from '../statement/statement.ts'
 import { parseSignedJson, readBase64 } from './signed-json.ts'
 import { ANNOTATION, type BundleSignature, type CosignSignature } from './stored-signature.ts'
@@ -89,15 +89,12 @@ export async function verifySignatureRecord(bytes: Uint8Array): Promise<Recorded
 }
 
 /** The exact bytes that were signed: a statement without its envelope. @throws {ImageError} `signature.malformed` */
-export function signedIn(signature: CosignSignature | BundleSignature): Uint8Array {
+function signedIn(signature: CosignSignature | BundleSignature): Uint8Array {
   if (signature.kind === 'cosign') return signature.payload
   const { bundle, place } = signature
   const { dsseEnvelope } = parseSignedJson(bundle, place, bundle.length)
-  try {
-    return readBase64(member(asObject(dsseEnvelope, place), 'payload'), `${place}: payload`)
-  } catch (cause) {
-    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
-  }
+  const envelope = readAs('signature.malformed', () => asObject(dsseEnvelope, place))
+  return readBase64(member(envelope, 'payload'), `${place}: payload`)
 }
 
 /** The signature inside a record, unchecked. @throws {ImageError} `signature.malformed` */
@@ -108,13 +105,7 @@ export function signatureOf(bytes: Uint8Array): CosignSignature | BundleSignatur
 
 function parseRecord(bytes: Uint8Array, place: string): SignatureRecord {
   const json = parseSignedJson(bytes, place, wire.MAX_SIGNATURE_RECORD_BYTES)
-  const parsed = recordSchema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new ImageError(
-    'signature.malformed',
-    `${place}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
-  )
+  return readShape(recordSchema, json, place, 'signature.malformed')
 }
 
 function signatureIn(record: SignatureRecord, place: string): CosignSignature | BundleSignature {

@@ -1,22 +1,17 @@
-import { parseStrictJson } from '@vouchsafe/core/base'
-import { ImageError, type ImageErrorCode } from '../errors.ts'
-import { asObject, type JsonObject } from '../oci/json.ts'
+import { ImageError } from '../errors.ts'
+import { type JsonObject, parseJsonObject, readAs } from '../oci/json.ts'
 
-/**
- * One strict JSON object, for what was signed: no duplicate members, no bad UTF-8 (K12).
- *
- * @throws {ImageError} `signature.malformed`, or the code that is told.
- */
-export function parseSignedJson(
-  bytes: Uint8Array,
-  what: string,
-  maxBytes: number,
-  code: ImageErrorCode = 'signature.malformed',
-): JsonObject {
+/** One strict JSON object, for what was signed (K12). @throws {ImageError} `signature.malformed` */
+export function parseSignedJson(bytes: Uint8Array, what: string, maxBytes: number): JsonObject {
+  return readAs('signature.malformed', () => parseJsonObject(bytes, what, maxBytes))
+}
+
+/** What another reader refuses in its own words. @throws {ImageError} `signature.malformed`, saying where. */
+export function wellFormed<T>(what: string, read: () => T): T {
   try {
-    return asObject(parseStrictJson(bytes, { maxBytes }), what)
+    return read()
   } catch (cause) {
-    throw new ImageError(code, `${what}: ${(cause as Error).message}`, { cause })
+    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
   }
 }
 

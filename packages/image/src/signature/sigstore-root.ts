@@ -2,7 +2,7 @@ import { TrustedRoot } from '@sigstore/protobuf-specs'
 import { toTrustMaterial, type TrustMaterial } from '@sigstore/verify'
 import { ImageError } from '../errors.ts'
 import { readCertificate } from './certified-signer.ts'
-import { parseSignedJson } from './signed-json.ts'
+import { parseSignedJson, wellFormed } from './signed-json.ts'
 import type { VerificationKey } from './verification-key.ts'
 
 /** CAs, transparency logs and timestamp authorities, as a trusted_root.json holds them. */
@@ -13,11 +13,7 @@ export interface SigstoreRoot {
 /** @throws {ImageError} `signature.malformed` */
 export function parseTrustedRoot(bytes: Uint8Array, what = 'trusted root'): SigstoreRoot {
   const object = parseSignedJson(bytes, what, 4 * 1024 * 1024)
-  try {
-    return { material: trustMaterial(object) }
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${what}: ${(cause as Error).message}`, { cause })
-  }
+  return { material: wellFormed(what, () => trustMaterial(object)) }
 }
 
 /** Roots made of single keys and certificates, as policies name them. Valid at any time: their files are their limit. */

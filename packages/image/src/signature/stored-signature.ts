@@ -1,5 +1,5 @@
 import { ImageError } from '../errors.ts'
-import { asStringMap, member } from '../oci/json.ts'
+import { asStringMap, member, readAs } from '../oci/json.ts'
 import { MAX_SIGNATURE_BYTES } from './payload.ts'
 import { parseSignedJson, readBase64 } from './signed-json.ts'
 
@@ -65,7 +65,9 @@ export function parseSignatureFile(bytes: Uint8Array, place: string): StoredSign
     kind: 'cosign',
     place,
     payload: readBase64(member(object, 'payload'), `${place}: payload`),
-    annotations: readAnnotations(member(object, 'annotations'), place),
+    annotations: readAs('signature.malformed', () =>
+      asStringMap(member(object, 'annotations'), `${place}: annotations`),
+    ),
   }
 }
 
@@ -78,12 +80,4 @@ export function writeSignatureFile(signature: CosignSignature | SimpleSignature)
     annotations: Object.fromEntries(signature.annotations),
   })
   return new Uint8Array(Buffer.concat([SIGSTORE_MARK, Buffer.from(json)]))
-}
-
-function readAnnotations(value: unknown, place: string): ReadonlyMap<string, string> {
-  try {
-    return asStringMap(value, `${place}: annotations`)
-  } catch (cause) {
-    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
-  }
 }

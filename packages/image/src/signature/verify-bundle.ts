@@ -15,7 +15,7 @@ import { member } from '../oci/json.ts'
 import { IN_TOTO, MAX_STATEMENT_BYTES, parseStatement, type Statement } from '../statement/statement.ts'
 import { assertSignsCode, readCertificate, readSigner } from './certified-signer.ts'
 import { assertLogged } from './logged-signer.ts'
-import { parseSignedJson } from './signed-json.ts'
+import { parseSignedJson, wellFormed } from './signed-json.ts'
 import type { SigstoreRoot } from './sigstore-root.ts'
 import type { BundleSignature } from './stored-signature.ts'
 import { isSignedBy, type VerificationKey, verificationKey } from './verification-key.ts'
@@ -102,12 +102,7 @@ function readBundle({ bundle, place }: BundleSignature): Bundle {
   const type = member(object, 'mediaType')
   if (type !== BUNDLE_V03_MEDIA_TYPE && type !== BUNDLE_V03_LEGACY_MEDIA_TYPE)
     throw new ImageError('signature.malformed', `${place}: media type ${JSON.stringify(type)}; version 0.3 is wanted`)
-  let read: Bundle
-  try {
-    read = bundleFromJSON(object)
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
-  }
+  const read = wellFormed(place, () => bundleFromJSON(object))
   const { tlogEntries } = read.verificationMaterial
   if (tlogEntries.length > MAX_ENTRIES)
     throw new ImageError('signature.limit', `${place}: over ${MAX_ENTRIES} log entries`)
@@ -141,7 +136,7 @@ function withoutStrangers(entity: SignedEntity, material: TrustMaterial): Signed
 
 /** The library checks by SHA-256 alone: whether a signature is good is for our own reader of keys to say. */
 function toEntity(bundle: Bundle, artifact: Uint8Array | undefined, place: string): SignedEntity {
-  try {
+  return wellFormed(place, () => {
     const entity = toSignedEntity(bundle, artifact === undefined ? undefined : Buffer.from(artifact))
     const { signature: content } = entity
     const signed = artifact ?? envelopeBytes(bundle)
@@ -152,9 +147,7 @@ function toEntity(bundle: Bundle, artifact: Uint8Array | undefined, place: strin
       verifySignature: (key: KeyObject) => isSignedBy(verificationKey(key, place), signed, content.signature),
     }
     return { ...entity, signature }
-  } catch (cause) {
-    throw new ImageError('signature.malformed', `${place}: ${(cause as Error).message}`, { cause })
-  }
+  })
 }
 
 function envelopeBytes({ content }: Bundle): Uint8Array {

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { ImageError } from '../errors.ts'
-import { parseSignedJson } from '../signature/signed-json.ts'
+import { parseJsonObject, readShape } from '../oci/json.ts'
 import { parsePublicKey, type VerificationKey } from '../signature/verification-key.ts'
 
 /**
@@ -26,15 +25,11 @@ const schema = z.strictObject({
 
 const MAX_IDENTITY_BYTES = 64 * 1024
 
-/** @throws {ImageError} `document.malformed`, `key.*`, naming the file. */
+/** @throws {ImageError} `document.*`, `key.*`, naming the file. */
 export function parseBuildIdentity(bytes: Uint8Array, what = 'build identity'): BuildIdentity {
-  const parsed = schema.safeParse(parseSignedJson(bytes, what, MAX_IDENTITY_BYTES, 'document.malformed'))
-  if (parsed.success) {
-    const { source, rootCommit, key } = parsed.data
-    return { source, rootCommit, key: parsePublicKey(key, `${what}: key`) }
-  }
-  const [issue] = parsed.error.issues
-  throw new ImageError('document.malformed', `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`)
+  const json = parseJsonObject(bytes, what, MAX_IDENTITY_BYTES)
+  const { source, rootCommit, key } = readShape(schema, json, what, 'document.malformed')
+  return { source, rootCommit, key: parsePublicKey(key, `${what}: key`) }
 }
 
 export function writeBuildIdentity({ source, rootCommit, key }: BuildIdentity): string {

@@ -2,7 +2,7 @@ import { preAuthEncoding } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
-import { asArray, asObject, member } from '../oci/json.ts'
+import { asArray, asObject, member, readAs } from '../oci/json.ts'
 import { listReferrers } from '../registry/referrers.ts'
 import type { RepositoryReader } from '../registry/repository.ts'
 import { findSigstoreSignatures, readTagged, readTaggedLayers, signatureTag } from '../signature/find-signatures.ts'
@@ -26,6 +26,8 @@ export interface FoundStatements {
 }
 
 const ENVELOPE = 'application/vnd.dsse.envelope.v1+json'
+/** Of one envelope. */
+const MAX_SIGNATURES = 16
 
 /**
  * All statements about a digest: bundles that refer to it, and envelopes under cosign's tag `.att`. Only those that a
@@ -91,22 +93,17 @@ export function verifyEnvelope(
   if (type !== IN_TOTO) throw new ImageError('signature.mismatch', `${place}: signs ${JSON.stringify(type)}`)
   const payload = readBase64(member(object, 'payload'), `${place}: payload`)
   const signed = preAuthEncoding(IN_TOTO, payload)
-  for (const raw of readSignatures(member(object, 'signatures'), place)) {
+  const signatures = readAs('signature.malformed', () =>
+    asArray(member(object, 'signatures'), `${place}: signatures`, MAX_SIGNATURES).map((entry, i) =>
+      readBase64(member(asObject(entry, place), 'sig'), `${place}: signatures[${i}]`),
+    ),
+  )
+  for (const raw of signatures) {
     const key = trust.keys.find((candidate) => isSignedBy(candidate, signed, raw))
     if (key !== undefined)
       return { statement: parseStatement(payload, place), signer: { keyId: key.id, algorithm: key.algorithm } }
   }
   throw new ImageError('signature.unverified', `${place}: by none of the ${trust.keys.length} trusted keys`)
-}
-
-function readSignatures(value: unknown, place: string): readonly Uint8Array[] {
-  try {
-    return asArray(value, `${place}: signatures`, 16).map((entry, i) =>
-      readBase64(member(asObject(entry, place), 'sig'), `${place}: signatures[${i}]`),
-    )
-  } catch (cause) {
-    throw new ImageError('signature.malformed', (cause as Error).message, { cause })
-  }
 }
 
 /** Something that hangs on an image: what the registry says, nothing of it checked. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ImageError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex, parseDigest } from '../oci/digest.ts'
+import { readShape } from '../oci/json.ts'
 import type { CheckedOut } from '../source/check-out.ts'
 import type { BundleSignature } from '../signature/stored-signature.ts'
 import { verifyBundle } from '../signature/verify-bundle.ts'
@@ -129,15 +130,7 @@ function expectedProvenance(statement: Statement, expected: ExpectedBuild, place
  * @throws {ImageError} `statement.malformed`, also where it contradicts itself.
  */
 export function parseProvenance(predicate: unknown, what = 'provenance'): Provenance {
-  const parsed = predicateSchema.safeParse(predicate)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new ImageError(
-      'statement.malformed',
-      `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
-    )
-  }
-  const { buildDefinition, runDetails } = parsed.data
+  const { buildDefinition, runDetails } = readShape(predicateSchema, predicate, what, 'statement.malformed')
   const { source, commit, description } = buildDefinition.externalParameters
   const [git, base] = buildDefinition.resolvedDependencies
   if (git.digest.gitCommit !== commit || git.uri !== `${source}@${commit}`)

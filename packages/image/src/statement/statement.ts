@@ -1,7 +1,16 @@
 import { ImageError } from '../errors.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
-import { asArray, asObject, asString, asStringMap, type JsonObject, member, optional } from '../oci/json.ts'
-import { parseSignedJson } from '../signature/signed-json.ts'
+import {
+  asArray,
+  asObject,
+  asString,
+  asStringMap,
+  type JsonObject,
+  member,
+  optional,
+  parseJsonObject,
+  readAs,
+} from '../oci/json.ts'
 
 export const IN_TOTO = 'application/vnd.in-toto+json'
 const STATEMENT_V1 = 'https://in-toto.io/Statement/v1'
@@ -46,8 +55,8 @@ const MAX_SUBJECTS = 1024
  * @source in-toto attestation framework, statement v1 and v0.1
  */
 export function parseStatement(bytes: Uint8Array, what = 'statement'): Statement {
-  const object = parseSignedJson(bytes, what, MAX_STATEMENT_BYTES, 'statement.malformed')
-  try {
+  return readAs('statement.malformed', () => {
+    const object = parseJsonObject(bytes, what, MAX_STATEMENT_BYTES)
     if (!STATEMENT_TYPES.includes(member(object, '_type')))
       throw malformed(`${what}: _type ${JSON.stringify(member(object, '_type'))} is not an in-toto statement`)
     const subjects = asArray(member(object, 'subject'), `${what}.subject`, MAX_SUBJECTS)
@@ -57,10 +66,7 @@ export function parseStatement(bytes: Uint8Array, what = 'statement'): Statement
       predicateType: asString(member(object, 'predicateType'), `${what}.predicateType`),
       predicate: member(object, 'predicate'),
     }
-  } catch (cause) {
-    if (cause instanceof ImageError && cause.code === 'statement.malformed') throw cause
-    throw new ImageError('statement.malformed', (cause as Error).message, { cause })
-  }
+  })
 }
 
 /** The bytes to put into an envelope. */

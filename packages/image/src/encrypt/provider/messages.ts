@@ -1,6 +1,6 @@
 import { toBase64, utf8 } from '@vouchsafe/core/base'
-import { asArray, asObject, type JsonObject, member } from '../../oci/json.ts'
-import { malformed, MAX_PACKET_BYTES, readBase64, readEncryptionJson } from '../read-json.ts'
+import { asArray, type JsonObject, member, readAs } from '../../oci/json.ts'
+import { malformed, MAX_PACKET_BYTES, readBase64, readEncryptionJson, readObject } from '../read-json.ts'
 
 /** Values given for one provider, after `provider:<name>:` on a command line. */
 export type ProviderParameters = ReadonlyMap<string, readonly Uint8Array[]>
@@ -117,19 +117,7 @@ function readBytes(value: unknown, what: string): Uint8Array {
 }
 
 function readArray(value: unknown, what: string): readonly unknown[] {
-  try {
-    return asArray(value, what, MAX_PACKET_BYTES)
-  } catch (cause) {
-    throw malformed(what, 'not an array', cause)
-  }
-}
-
-function readObject(value: unknown, what: string): JsonObject {
-  try {
-    return asObject(value, what)
-  } catch (cause) {
-    throw malformed(what, 'not an object', cause)
-  }
+  return readAs('encryption.malformed', () => asArray(value, what, MAX_PACKET_BYTES))
 }
 
 function json(value: unknown): Uint8Array<ArrayBuffer> {

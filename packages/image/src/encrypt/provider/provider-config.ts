@@ -1,5 +1,4 @@
-import { ImageError } from '../../errors.ts'
-import { asObject, asString, asStringList, member, optional } from '../../oci/json.ts'
+import { asObject, asString, asStringList, member, optional, readAs } from '../../oci/json.ts'
 import { malformed, readEncryptionJson } from '../read-json.ts'
 import type { ProviderCommand } from './command.ts'
 
@@ -26,13 +25,10 @@ export interface ProviderTls {
  */
 export function parseProviderConfig(bytes: Uint8Array, what: string): ReadonlyMap<string, ProviderAddress> {
   const file = readEncryptionJson(bytes, what)
-  try {
-    const providers = asObject(member(file, 'key-providers') ?? {}, 'key-providers')
-    return new Map(Object.entries(providers).map(([name, entry]) => [name, readAddress(entry, name)]))
-  } catch (cause) {
-    if (cause instanceof ImageError && cause.code === 'encryption.malformed') throw cause
-    throw malformed(what, (cause as Error).message, cause)
-  }
+  return readAs('encryption.malformed', () => {
+    const providers = asObject(member(file, 'key-providers') ?? {}, `${what}: key-providers`)
+    return new Map(Object.entries(providers).map(([name, entry]) => [name, readAddress(entry, `${what}: ${name}`)]))
+  })
 }
 
 function readAddress(entry: unknown, name: string): ProviderAddress {

@@ -1,8 +1,8 @@
 import { fromBase64Url, fromUtf8, utf8 } from '@vouchsafe/core/base'
 import { FlattenedEncrypt, GeneralEncrypt, type GeneralJWE, generalDecrypt } from 'jose'
 import { ImageError } from '../../errors.ts'
-import { asArray, asObject, asString, type JsonObject, member } from '../../oci/json.ts'
-import { malformed, readEncryptionJson } from '../read-json.ts'
+import { asArray, asString, type JsonObject, member, readAs } from '../../oci/json.ts'
+import { malformed, readEncryptionJson, readObject } from '../read-json.ts'
 import type { KeyHolder, Recipients } from '../recipients.ts'
 import type { AsymmetricKey } from './key-file.ts'
 
@@ -70,10 +70,15 @@ export function jweKeys(keys: readonly AsymmetricKey[]): KeyHolder {
 function readJwe(packet: Uint8Array): GeneralJWE {
   const what = 'JWE packet'
   const object = readEncryptionJson(packet, what)
-  const text = (from: JsonObject, name: string) => readText(member(from, name), `${what}.${name}`)
+  const text = (from: JsonObject, name: string) =>
+    readAs('encryption.malformed', () => asString(member(from, name), `${what}.${name}`))
   const listed = member(object, 'recipients')
   const recipients =
-    listed === undefined ? [object] : asList(listed, what).map((entry) => readObject(entry, `${what}.recipients`))
+    listed === undefined
+      ? [object]
+      : readAs('encryption.malformed', () => asArray(listed, `${what}.recipients`, MAX_RECIPIENTS)).map((entry) =>
+          readObject(entry, `${what}.recipients`),
+        )
   const shared = readHeader(text(object, 'protected'), what)
   return {
     protected: text(object, 'protected'),
@@ -118,28 +123,4 @@ function wrapAlgorithm({ key, algorithm }: AsymmetricKey): string {
   if (bits !== undefined && bits < MIN_RSA_BITS)
     throw new ImageError('encryption.recipient', `an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are wanted`)
   return alg
-}
-
-function asList(value: unknown, what: string): readonly unknown[] {
-  try {
-    return asArray(value, `${what}.recipients`, MAX_RECIPIENTS)
-  } catch (cause) {
-    throw malformed(what, (cause as Error).message, cause)
-  }
-}
-
-function readObject(value: unknown, what: string): JsonObject {
-  try {
-    return asObject(value, what)
-  } catch (cause) {
-    throw malformed(what, 'not an object', cause)
-  }
-}
-
-function readText(value: unknown, what: string): string {
-  try {
-    return asString(value, what)
-  } catch (cause) {
-    throw malformed(what, 'not a string', cause)
-  }
 }

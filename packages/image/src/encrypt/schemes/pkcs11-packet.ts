@@ -1,7 +1,7 @@
 import { constants, publicEncrypt, type KeyObject } from 'node:crypto'
 import { toBase64, utf8 } from '@vouchsafe/core/base'
 import { ImageError } from '../../errors.ts'
-import { asArray, asObject, type JsonObject, member } from '../../oci/json.ts'
+import { asArray, asObject, member, readAs } from '../../oci/json.ts'
 import { malformed, readBase64, readEncryptionJson } from '../read-json.ts'
 import type { KeyHolder, Recipients } from '../recipients.ts'
 
@@ -66,18 +66,13 @@ function readPacket(packet: Uint8Array): readonly { readonly blob: Uint8Array; r
   const what = 'PKCS#11 packet'
   const object = readEncryptionJson(packet, what)
   if (member(object, 'version') !== 0) throw malformed(what, 'version is not 0')
-  return recipientsOf(object, what).map((recipient) => {
+  const recipients = readAs('encryption.malformed', () =>
+    asArray(member(object, 'recipients'), `${what}.recipients`, MAX_RECIPIENTS).map((one) => asObject(one, what)),
+  )
+  return recipients.map((recipient) => {
     if (member(recipient, 'version') !== 0) throw malformed(what, 'a recipient whose version is not 0')
     const hash = member(recipient, 'hash') ?? 'sha1'
     if (hash !== 'sha1' && hash !== 'sha256') throw malformed(what, `hash ${JSON.stringify(hash)}`)
     return { blob: readBase64(member(recipient, 'blob'), `${what}.blob`), hash }
   })
-}
-
-function recipientsOf(object: JsonObject, what: string): readonly JsonObject[] {
-  try {
-    return asArray(member(object, 'recipients'), 'recipients', MAX_RECIPIENTS).map((r) => asObject(r, 'recipient'))
-  } catch (cause) {
-    throw malformed(what, (cause as Error).message, cause)
-  }
 }

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { ImageError } from '../../errors.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { asArray, asObject, member } from '../../oci/json.ts'
+import { asArray, asObject, member, parseJsonObject, readAs, readShape } from '../../oci/json.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import { repositoryScope } from '../../registry/authorize.ts'
 import type { RegistryClient } from '../../registry/client.ts'
 import type { Endpoint } from '../../registry/endpoint.ts'
 import { readAll } from '../../registry/read-all.ts'
 import { MAX_SIGNATURE_BYTES } from '../payload.ts'
-import { parseSignedJson, readBase64 } from '../signed-json.ts'
+import { readBase64 } from '../signed-json.ts'
 import type { SimpleSignature } from '../stored-signature.ts'
 import { parseKeyRing, type SimpleTrust } from '../verify-simple.ts'
 import type { SchemeModule, UnreadableSignature } from './scheme.ts'
@@ -46,15 +46,8 @@ export const registryService: SchemeModule<SimpleSignature, SimpleTrust> = {
   },
   verify: verifySimple,
   readTrust: async (parameters, { material, at, dangerouslyAcceptSha1 = false }) => {
-    const parsed = parametersSchema.safeParse(parameters)
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues
-      throw new ImageError(
-        'policy.malformed',
-        `registry-service: parameters.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
-      )
-    }
-    const rings = parsed.data.keyPaths.map(async (where) => {
+    const { keyPaths } = readShape(parametersSchema, parameters, 'registry-service: parameters', 'policy.malformed')
+    const rings = keyPaths.map(async (where) => {
       const bytes = await material(where)
       try {
         return await parseKeyRing(bytes, where)
@@ -112,27 +105,23 @@ function request(endpoint: Endpoint, digest: Digest, ...actions: readonly ('pull
 
 /** One bad entry stops none of the others; an answer that is no list is no answer. */
 function readList(bytes: Uint8Array, digest: Digest, what: string): readonly (SimpleSignature | UnreadableSignature)[] {
-  const object = parseSignedJson(bytes, what, MAX_ANSWER_BYTES, 'registry.protocol')
-  let entries: readonly unknown[]
-  try {
-    entries = asArray(member(object, 'signatures') ?? [], `${what}: signatures`, MAX_SIGNATURES)
-  } catch (cause) {
-    throw new ImageError('registry.protocol', (cause as Error).message, { cause })
-  }
+  const entries = readAs('registry.protocol', () => {
+    const object = parseJsonObject(bytes, what, MAX_ANSWER_BYTES)
+    return asArray(member(object, 'signatures') ?? [], `${what}: signatures`, MAX_SIGNATURES)
+  })
   return entries.map((entry, i) => {
     const place = `${what}[${i}]`
     try {
       return { kind: 'simple', place, message: readEntry(entry, digest, place) }
     } catch (error) {
-      const isKnown = error instanceof ImageError && error.code.startsWith('signature.')
-      const why = isKnown ? error : new ImageError('signature.malformed', (error as Error).message, { cause: error })
-      return { kind: 'unreadable', place, error: why }
+      if (error instanceof ImageError) return { kind: 'unreadable', place, error }
+      throw error
     }
   })
 }
 
 function readEntry(entry: unknown, digest: Digest, place: string): Uint8Array {
-  const object = asObject(entry, place)
+  const object = readAs('signature.malformed', () => asObject(entry, place))
   for (const name of Object.keys(object))
     if (!['schemaVersion', 'name', 'type', 'content'].includes(name))
       throw new ImageError('signature.malformed', `${place}: unknown member ${JSON.stringify(name.slice(0, 80))}`)

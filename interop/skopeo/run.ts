@@ -82,7 +82,7 @@ async function original(): Promise<{ directory: string; digest: Digest }> {
     base = { source: await ImageLayout.open(directory), digest }
   }
   if (base === undefined) throw new Error('no image')
-  return { directory: base.source.directory, digest: base.digest }
+  return { directory: base.source.place, digest: base.digest }
 }
 const plain = await original()
 

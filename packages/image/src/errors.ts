@@ -15,8 +15,12 @@ export const IMAGE_ERROR_CODES = {
   'chain.platform': 'No manifest, or more than one, fits the platform; or the configuration names another platform.',
   'chain.layers': 'Manifest and configuration disagree on the layers.',
 
-  'layout.missing': 'An image layout directory lacks a file, or the reference asked for is not in its index.',
+  'layout.missing':
+    'An image layout, or an archive of images, lacks a file, or does not have the image that is asked for.',
   'layout.malformed': 'A directory is not an OCI image layout of version 1.0.0.',
+  'archive.malformed':
+    'A file is not an archive of images: no tar, compressed as a whole, or with entries that none has.',
+  'archive.exists': 'There is something already where an archive of an image is to be written.',
 
   'build.input': 'A file, option or configuration handed to the build cannot go into an image.',
 

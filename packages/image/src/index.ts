@@ -8,6 +8,8 @@ export { type ExecutionConfig, type ImageConfig, parseImageConfig } from './oci/
 export { type ImageSource, type ResolvedImage, type ResolvedLayer, resolveImage } from './oci/chain.ts'
 export { ImageLayout } from './layout/layout.ts'
 export { LayoutWriter } from './layout/write-layout.ts'
+export { DockerArchive, type SavedImage } from './archive/docker-archive.ts'
+export { assertAbsent, writeArchive } from './archive/write-archive.ts'
 export type { BuildConfig } from './build/build-config.ts'
 export type { LayerFile, LayerSource } from './build/layer-source.ts'
 export { rootCommits } from './source/git-objects.ts'

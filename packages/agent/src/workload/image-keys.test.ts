@@ -111,7 +111,7 @@ describe('an encrypted image', () => {
     const layout = await ImageLayout.open(path.join(scenario.directory, 'image'))
     const { bytes } = await layout.readManifest(parseDigest(scenario.agreement.body.workload.image), 1e6)
     const { layers } = JSON.parse(new TextDecoder().decode(bytes)) as { layers: { digest: string }[] }
-    const blob = path.join(layout.directory, 'blobs/sha256', layers.at(-1)?.digest.slice(7) ?? '')
+    const blob = path.join(layout.place, 'blobs/sha256', layers.at(-1)?.digest.slice(7) ?? '')
     const changed = readFileSync(blob)
     changed[700] = (changed[700] ?? 0) ^ 1
     writeFileSync(blob, changed)

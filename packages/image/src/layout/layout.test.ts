@@ -177,3 +177,20 @@ test('a directory that holds something else is not taken for a layout', async ()
   writeFileSync(path.join(directory, 'oci-layout'), '{"imageLayoutVersion":"2.0.0"}')
   await expect(ImageLayout.open(directory)).rejects.toMatchObject({ code: 'layout.malformed' })
 })
+
+test('a layout is not written where a file is, nor where no directory can be made', async () => {
+  const file = fresh()
+  writeFileSync(file, 'precious')
+  await expect(LayoutWriter.open(file)).rejects.toMatchObject({
+    code: 'layout.malformed',
+    message: expect.stringContaining('not a directory'),
+  })
+  expect(readFileSync(file, 'utf8')).toBe('precious')
+  await expect(LayoutWriter.open('/proc/vouchsafe/layout')).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('a name that is not there is answered with those that are', async () => {
+  const { directory } = await build()
+  const layout = await ImageLayout.open(directory)
+  expect(() => layout.find('v9')).toThrow(/no image named v9; there is v1$/)
+})

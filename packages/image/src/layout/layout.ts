@@ -1,42 +1,58 @@
-import { createReadStream } from 'node:fs'
-import { lstat, open, readFile } from 'node:fs/promises'
-import path from 'node:path'
+import { open } from 'node:fs/promises'
+import { ArchiveFiles } from '../archive/archive-files.ts'
 import { ImageError } from '../errors.ts'
 import { type BlobUse, type ImageSource, readVerified } from '../oci/chain.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Content, type Digest, digestAlgorithm, digestHex } from '../oci/digest.ts'
-import { MAX_MANIFEST_BYTES, member, parseJsonObject } from '../oci/json.ts'
+import type { Content, Digest } from '../oci/digest.ts'
+import { member, parseJsonObject } from '../oci/json.ts'
 import { type ImageIndex, parseManifestOrIndex } from '../oci/manifest.ts'
 import { MEDIA } from '../oci/media-types.ts'
+import { archivedLayout, type LayoutFiles, layoutDirectory } from './layout-files.ts'
 
+export { blobPath } from './layout-files.ts'
 export const REF_NAME = 'org.opencontainers.image.ref.name'
-const READ_BYTES = 256 * 1024
+const MAX_MARKER_BYTES = 256 * 1024
 
 /**
- * An OCI image layout directory, opened for reading. The directory is not trusted: blobs are opened without following
- * links, and everything read is compared with its digest by who asked for it.
+ * An OCI image layout, a directory or a tar archive of one, opened for reading. It is not trusted: blobs are opened without
+ * following links, and everything read is compared with its digest by who asked for it.
  *
  * @source OCI image specification, image layout
  */
 export class ImageLayout implements ImageSource {
-  readonly directory: string
+  /** The directory, or the archive's file. */
+  readonly place: string
   readonly index: ImageIndex
   readonly isLocal = true
+  readonly #files: LayoutFiles
 
-  private constructor(directory: string, index: ImageIndex) {
-    this.directory = directory
+  private constructor(files: LayoutFiles, index: ImageIndex) {
+    this.place = files.place
     this.index = index
+    this.#files = files
   }
 
   /** @throws {ImageError} `layout.missing`, `layout.malformed`, or what parsing the index throws. */
   static async open(directory: string): Promise<ImageLayout> {
-    const marker = parseJsonObject(await readSmall(directory, 'oci-layout'), 'oci-layout', READ_BYTES)
+    return ImageLayout.#of(layoutDirectory(directory))
+  }
+
+  /**
+   * A layout in one file, as `oci-archive:` names it. It is read where it is, and not unpacked.
+   *
+   * @throws {ImageError} as `open`, and `archive.malformed`, `tar.*`.
+   */
+  static async openArchive(file: string): Promise<ImageLayout> {
+    return ImageLayout.#of(archivedLayout(await ArchiveFiles.open(file)))
+  }
+
+  static async #of(files: LayoutFiles): Promise<ImageLayout> {
+    const marker = parseJsonObject(await files.readSmall('oci-layout'), 'oci-layout', MAX_MARKER_BYTES)
     if (member(marker, 'imageLayoutVersion') !== '1.0.0')
-      throw new ImageError('layout.malformed', `${directory}: imageLayoutVersion is not 1.0.0`)
-    const bytes = await readSmall(directory, 'index.json')
-    const index = parseManifestOrIndex(bytes, MEDIA.index, 'index.json')
-    if (index.kind !== 'index') throw new ImageError('layout.malformed', `${directory}: index.json is not an index`)
-    return new ImageLayout(directory, index)
+      throw new ImageError('layout.malformed', `${files.place}: imageLayoutVersion is not 1.0.0`)
+    const index = parseManifestOrIndex(await files.readSmall('index.json'), MEDIA.index, 'index.json')
+    if (index.kind !== 'index') throw new ImageError('layout.malformed', `${files.place}: index.json is not an index`)
+    return new ImageLayout(files, index)
   }
 
   /**
@@ -47,16 +63,17 @@ export class ImageLayout implements ImageSource {
   find(name: string): Descriptor {
     const found = this.index.manifests.filter((entry) => entry.annotations.get(REF_NAME) === name)
     const [first, second] = found
-    if (first === undefined) throw new ImageError('layout.missing', `${this.directory}: no image named ${name}`)
+    if (first === undefined)
+      throw new ImageError('layout.missing', `${this.place}: no image named ${name}; ${this.#named()}`)
     if (second !== undefined && second.digest !== first.digest)
-      throw new ImageError('layout.malformed', `${this.directory}: two images are named ${name}`)
+      throw new ImageError('layout.malformed', `${this.place}: two images are named ${name}`)
     return first
   }
 
   /** The media type comes from index.json where it lists the digest, else from the document itself. */
   async readManifest(digest: Digest, maxBytes: number): Promise<{ bytes: Uint8Array; mediaType: string }> {
     const listed = this.index.manifests.find((entry) => entry.digest === digest)
-    const size = listed?.size ?? (await this.#size(digest))
+    const size = listed?.size ?? (await this.#files.sizeOf(digest))
     const bytes = await readVerified(this, { digest, size }, maxBytes, 'manifest')
     if (listed !== undefined) return { bytes, mediaType: listed.mediaType }
     const own = member(parseJsonObject(bytes, `manifest ${digest}`, maxBytes), 'mediaType')
@@ -67,70 +84,31 @@ export class ImageLayout implements ImageSource {
     blob: Content,
     { offset = 0, transient = false }: BlobUse = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    await this.#size(blob.digest)
+    await this.#files.sizeOf(blob.digest)
     if (offset > blob.size) return
     // one byte more than promised, so that a longer file is noticed
     const range = { start: offset, end: blob.size }
     try {
-      yield* transient
-        ? readAgainInto(new Uint8Array(READ_BYTES), this.#path(blob.digest), range)
-        : createReadStream(this.#path(blob.digest), { ...range, highWaterMark: READ_BYTES })
+      yield* this.#files.read(blob.digest, range, transient)
     } catch (cause) {
-      throw new ImageError('layout.malformed', `${this.directory}: blob ${blob.digest} cannot be read`, { cause })
+      throw new ImageError('layout.malformed', `${this.place}: blob ${blob.digest} cannot be read`, { cause })
     }
   }
 
   async has(blob: Content): Promise<boolean> {
     try {
-      return (await this.#size(blob.digest)) === blob.size
+      return (await this.#files.sizeOf(blob.digest)) === blob.size
     } catch (error) {
       if (error instanceof ImageError && error.code === 'layout.missing') return false
       throw error
     }
   }
 
-  #path(digest: Digest): string {
-    return blobPath(this.directory, digest)
+  #named(): string {
+    const names = this.index.manifests.flatMap(({ annotations }) => annotations.get(REF_NAME) ?? [])
+    if (names.length === 0) return 'no image there has a name'
+    return `there ${names.length === 1 ? 'is' : 'are'} ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`
   }
-
-  async #size(digest: Digest): Promise<number> {
-    const stat = await lstat(this.#path(digest)).catch((cause: unknown) => {
-      throw new ImageError('layout.missing', `${this.directory}: no blob ${digest}`, { cause })
-    })
-    if (!stat.isFile())
-      throw new ImageError('layout.malformed', `${this.directory}: blob ${digest} is not a regular file`)
-    return stat.size
-  }
-}
-
-/** Where a blob lies in a layout. Safe, because a `Digest` holds nothing but its algorithm and hexadecimal digits. */
-export function blobPath(directory: string, digest: Digest): string {
-  return path.join(directory, 'blobs', digestAlgorithm(digest), digestHex(digest))
-}
-
-/** Bytes `start` to `end`, both included, or to the file's end: all in the same memory. */
-async function* readAgainInto(
-  memory: Uint8Array,
-  file: string,
-  { start, end }: { readonly start: number; readonly end: number },
-): AsyncGenerator<Uint8Array, void, undefined> {
-  await using handle = await open(file)
-  for (let at = start; at <= end;) {
-    const { bytesRead } = await handle.read(memory, 0, Math.min(memory.length, end + 1 - at), at)
-    if (bytesRead === 0) return
-    at += bytesRead
-    yield memory.subarray(0, bytesRead)
-  }
-}
-
-async function readSmall(directory: string, name: string): Promise<Uint8Array> {
-  const file = path.join(directory, name)
-  const stat = await lstat(file).catch((cause: unknown) => {
-    throw new ImageError('layout.missing', `${directory}: no ${name}`, { cause })
-  })
-  if (!stat.isFile()) throw new ImageError('layout.malformed', `${file}: not a regular file`)
-  if (stat.size > MAX_MANIFEST_BYTES) throw new ImageError('document.too-large', `${file}: ${stat.size} bytes`)
-  return new Uint8Array(await readFile(file))
 }
 
 /** Makes a rename durable. */

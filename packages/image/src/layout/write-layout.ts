@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { ImageError } from '../errors.ts'
 import { type Descriptor, descriptorJson } from '../oci/descriptor.ts'
@@ -33,7 +33,7 @@ export class LayoutWriter {
    * @throws {ImageError} `layout.malformed` when the directory holds something else.
    */
   static async open(directory: string, signal?: AbortSignal): Promise<LayoutWriter> {
-    await mkdir(directory, { recursive: true })
+    await makeDirectory(directory)
     const names = await readdir(directory)
     if (!names.includes('oci-layout')) {
       if (!names.every((name) => UNFINISHED.has(name)))
@@ -133,6 +133,20 @@ export class LayoutWriter {
     await syncDirectory(this.directory)
     await rm(staging, { recursive: true, force: true })
   }
+}
+
+/** Not by `recursive`: that never ends where a file system says of a new name that there is no such parent, as /proc does. */
+async function makeDirectory(directory: string): Promise<void> {
+  const found = await stat(directory).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined
+    throw cause
+  })
+  if (found?.isDirectory() === true) return
+  if (found !== undefined) throw new ImageError('layout.malformed', `${directory}: not a directory`)
+  await makeDirectory(path.dirname(path.resolve(directory)))
+  await mkdir(directory).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EEXIST') throw cause
+  })
 }
 
 /** Stores a JSON document and describes it. */

@@ -88,11 +88,17 @@ export class TarReader {
   #held = new Uint8Array(0)
   #filled = 0
   #path: ByteString | undefined
+  #position = 0
 
   constructor(visitor: TarVisitor) {
     this.#visitor = visitor
     this.#parser = this.#archive()
     this.#advance(undefined)
+  }
+
+  /** Bytes of the archive that were taken in: while an entry begins, where its content does. */
+  get position(): number {
+    return this.#position
   }
 
   push(chunk: Uint8Array): void {
@@ -102,6 +108,7 @@ export class TarReader {
       const available = chunk.length - at
       if (want.partial || (this.#filled === 0 && available >= want.bytes)) {
         const taken = Math.min(available, want.bytes)
+        this.#position += taken
         this.#advance(chunk.subarray(at, at + taken))
         at += taken
         continue
@@ -110,6 +117,7 @@ export class TarReader {
       const taken = Math.min(available, want.bytes - this.#filled)
       this.#held.set(chunk.subarray(at, at + taken), this.#filled)
       this.#filled += taken
+      this.#position += taken
       at += taken
       if (this.#filled < want.bytes) return
       this.#filled = 0

@@ -42,6 +42,21 @@ describe('a configuration', () => {
     })
   })
 
+  test('names the proxy of a pull itself: no environment is read', async () => {
+    const { imageLayout: _, ...rest } = LEAST
+    const pull = { reference: `registry.example/app@sha256:${'a'.repeat(64)}`, policy: 'policy.json' }
+    const proxy = { https: 'http://proxy.example:3128', noProxy: '.internal' }
+    const read = async (more: object) => (await readConfig(written({ ...rest, pull: { ...pull, ...more } }))).image
+    expect(await read({ proxy, leastRate: 0 })).toMatchObject({ proxy, leastRate: 0 })
+    process.env['HTTPS_PROXY'] = 'http://elsewhere.example'
+    try {
+      expect(await read({})).not.toHaveProperty('proxy')
+    } finally {
+      delete process.env['HTTPS_PROXY']
+    }
+    await expect(read({ proxy: { ...proxy, all: 'x' } })).rejects.toThrow(refusal('all'))
+  })
+
   test.each<[string, unknown, string]>([
     ['a member that nobody knows', { ...LEAST, waitSecond: 1 }, 'waitSecond'],
     ['G01 a broker beside those of the agreement', { ...LEAST, brokers: ['https://127.0.0.1'] }, 'brokers'],

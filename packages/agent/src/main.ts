@@ -93,9 +93,9 @@ function knownError(error: unknown, signal: AbortSignal): KnownError {
 }
 
 const BAD_INPUT =
-  /^(?:config|data|image|input|digest|document|chain|layout|compression|tar|unpack|encryption|key|reference)\.|^policy\.(?:malformed|material)$|^workload\.(?:image|image-key|storage|other-image|material|tool-missing)$/
+  /^(?:config|data|image|input|digest|document|chain|layout|compression|tar|unpack|encryption|key|reference)\.|^policy\.(?:malformed|material)$|^proxy\.settings$|^workload\.(?:image|image-key|storage|other-image|material|tool-missing)$/
 const UNREACHABLE =
-  /^(?:peer\.unreachable|registry\.unavailable|store\.unavailable|tpm\.(?:unavailable|timeout|no-endorsement))$/
+  /^(?:peer\.unreachable|registry\.(?:unavailable|slow)|proxy\.unavailable|store\.unavailable|tpm\.(?:unavailable|timeout|no-endorsement))$/
 
 function exitOf(code: string): number {
   if (code === 'internal') return EXIT.bug

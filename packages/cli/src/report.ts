@@ -87,6 +87,14 @@ const HINTS: Readonly<Record<string, string>> = {
     'say so in the file that --registries names: {"HOST:PORT": {"privateNetwork": true}}, and "plainHttp": true where it has no TLS',
   'registry.unavailable':
     'try again later; a certificate of your own CA is trusted where the file of --registries names it (certificateAuthorities)',
+  'registry.slow':
+    'try again later, name a mirror in the file of --registries, or ask for less with --least-rate BYTES',
+  'proxy.settings':
+    'HTTPS_PROXY, HTTP_PROXY: write http://user:password@host:port, special characters as %40 (@), %23 (#), %2F (/)',
+  'proxy.denied':
+    'ask who runs the proxy, give user and password in HTTPS_PROXY, or name the registry in NO_PROXY if it is reached without',
+  'proxy.unavailable':
+    'is HTTPS_PROXY (HTTP_PROXY for plainHttp) right? a proxy with a certificate of your own CA has its entry, by its host, in the file of --registries',
   'registry.redirect': 'name the host under redirectHosts, for this registry, in the file that --registries names',
   'registry.realm': 'name the host under realmHosts, for this registry, in the file that --registries names',
   'registry.not-found': 'is the name right? a registry may also say this to who is not logged in: --auth-file',
@@ -123,6 +131,7 @@ const BAD_IMAGE_INPUT: ReadonlySet<string> = new Set([
   'key.unsupported',
   'key.passphrase',
   'policy.malformed',
+  'proxy.settings',
   'policy.material',
 ])
 
@@ -136,6 +145,8 @@ function statusOf(code: string): number {
     code === 'tpm.timeout' ||
     code === 'store.unavailable' ||
     code === 'registry.unavailable' ||
+    code === 'registry.slow' ||
+    code === 'proxy.unavailable' ||
     code === 'encryption.provider'
   )
     return EXIT.unreachable

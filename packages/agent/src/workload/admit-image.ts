@@ -95,12 +95,14 @@ async function pull(origin: RegistryOrigin, options: AdmitOptions): Promise<Admi
 }
 
 async function registryClient(
-  { registries, authFile, attempts }: RegistryOrigin,
+  { registries, authFile, proxy, leastRate, attempts }: RegistryOrigin,
   { material, timeoutSeconds }: AdmitOptions,
 ): Promise<RegistryClient> {
   return new RegistryClient({
     hosts: registries === undefined ? {} : parseRegistries(await material(registries), registries),
     ...(authFile === undefined ? {} : { credentials: parseAuthFile(await material(authFile), authFile) }),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(leastRate === undefined ? {} : { leastRate: { bytesPerSecond: leastRate } }),
     retry: { attempts },
     idleSeconds: timeoutSeconds,
   })

@@ -1,4 +1,4 @@
-import { type Digest, type ImageReference, parseReference, referenceText } from '@vouchsafe/image'
+import { type Digest, type ImageReference, parseReference, type ProxySettings, referenceText } from '@vouchsafe/image'
 import { z } from 'zod'
 import { AgentError } from '../errors.ts'
 
@@ -17,6 +17,10 @@ export interface RegistryOrigin {
   readonly registries?: string
   /** Credentials, as `skopeo login` writes them. Left out: none. */
   readonly authFile?: string
+  /** The proxy that leads to the registry. Left out: none; no environment is read. */
+  readonly proxy?: ProxySettings
+  /** Bytes a second that a registry must send; left out: what the image package asks for. */
+  readonly leastRate?: number
   /** How often one request is tried before there is no answer. */
   readonly attempts: number
 }
@@ -31,6 +35,14 @@ export const pullSchema = z.strictObject({
   registriesD: z.string().min(1).max(4096).exactOptional(),
   registries: location.exactOptional(),
   authFile: location.exactOptional(),
+  proxy: z
+    .strictObject({
+      https: z.string().min(1).max(2048).exactOptional(),
+      http: z.string().min(1).max(2048).exactOptional(),
+      noProxy: z.string().max(16_384).exactOptional(),
+    })
+    .exactOptional(),
+  leastRate: z.number().int().min(0).max(1e9).exactOptional(),
   attempts: z.number().int().min(1).max(10).default(5),
 })
 
@@ -46,6 +58,8 @@ export function registryOrigin(pull: z.output<typeof pullSchema>, beside: (file:
     reference: pinned(pull.reference),
     policy: at(pull.policy),
     attempts,
+    ...(pull.proxy === undefined ? {} : { proxy: pull.proxy }),
+    ...(pull.leastRate === undefined ? {} : { leastRate: pull.leastRate }),
     ...(registriesD === undefined ? {} : { registriesD: beside(registriesD) }),
     ...(pull.registries === undefined ? {} : { registries: at(pull.registries) }),
     ...(pull.authFile === undefined ? {} : { authFile: at(pull.authFile) }),

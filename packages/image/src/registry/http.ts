@@ -87,7 +87,10 @@ export class HttpClient {
         } else resolve(this.#response(incoming, outgoing, request, where))
       })
       outgoing.on('timeout', () => outgoing.destroy(new Error(`silent for ${idleSeconds} s`)))
-      outgoing.on('error', (cause) => reject(networkError(sourceFailure.error ?? cause, where, request.signal)))
+      const unreachable = route.answersItself ? 'proxy.unavailable' : 'registry.unavailable'
+      outgoing.on('error', (cause) =>
+        reject(networkError(sourceFailure.error ?? cause, where, request.signal, unreachable)),
+      )
       if (body === undefined || body instanceof Uint8Array) outgoing.end(body)
       else pipeline(Readable.from(noting(body.stream, sourceFailure), { objectMode: false }), outgoing, () => undefined)
     })
@@ -175,9 +178,14 @@ async function* noting(source: AsyncIterable<Uint8Array>, failure: { error?: Err
   }
 }
 
-function networkError(cause: Error, where: string, signal: AbortSignal | undefined): ImageError {
+function networkError(
+  cause: Error,
+  where: string,
+  signal: AbortSignal | undefined,
+  code: 'registry.unavailable' | 'proxy.unavailable' = 'registry.unavailable',
+): ImageError {
   if (cause instanceof ImageError) return cause
   if (cause.cause instanceof ImageError) return cause.cause
   if (signal?.aborted === true) return new ImageError('aborted', `${where} was ended by the caller`, { cause })
-  return new ImageError('registry.unavailable', `${where}: ${cause.message}`, { cause })
+  return new ImageError(code, `${where}: ${cause.message}`, { cause })
 }

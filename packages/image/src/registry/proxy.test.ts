@@ -376,6 +376,11 @@ describe('through a proxy, to a registry in plain HTTP', () => {
     p.answer = (_request, response) => void response.writeHead(403).end()
     await expect(pin()).rejects.toMatchObject({ code: 'registry.denied', message: expect.stringContaining('/v2/app') })
     expect(JSON.stringify(p.seen.map(({ headers }) => headers.authorization ?? ''))).not.toContain('Basic')
+    p.close()
+    await expect(pin('me:secret')).rejects.toMatchObject({
+      code: 'proxy.unavailable',
+      message: expect.stringMatching(/^(?!.*secret).*through proxy 127.*ECONNREFUSED/),
+    })
   })
 })
 

@@ -1,14 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { scratchSpace } from './image.ts'
-
-const fresh = scratchSpace('authority')
 
 /** A CA with a server and a client certificate, made by openssl. */
 export function authority() {
-  const dir = fresh()
-  mkdirSync(dir)
+  const dir = mkdtempSync(path.join(tmpdir(), 'vouchsafe-authority-'))
   const ssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'ignore'] })
   const file = (name: string) => readFileSync(path.join(dir, name), 'utf8')
   ssl(
@@ -63,9 +60,13 @@ export function authority() {
     )
     return { certificate: file(`${name}.pem`), key: file(`${name}.key`) }
   }
-  return {
-    ca: file('ca.pem'),
-    server: issue('server', 'subjectAltName=IP:127.0.0.1,DNS:shared.example,DNS:registry.example,DNS:proxy.example'),
-    client: issue('client', 'extendedKeyUsage=clientAuth'),
+  try {
+    return {
+      ca: file('ca.pem'),
+      server: issue('server', 'subjectAltName=IP:127.0.0.1,DNS:shared.example,DNS:registry.example,DNS:proxy.example'),
+      client: issue('client', 'extendedKeyUsage=clientAuth'),
+    }
+  } finally {
+    rmSync(dir, { recursive: true })
   }
 }

@@ -11,9 +11,10 @@ import {
   parseReference,
   parseRegistries,
   type Platform,
+  proxyFromEnvironment,
   RegistryClient,
 } from '@vouchsafe/image'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { UsageError } from '../../output.ts'
 
 /**
@@ -42,6 +43,7 @@ export function parseAddress(text: string): ImageAddress {
 export interface RegistryOptions {
   readonly authFile?: string
   readonly registries?: string
+  readonly leastRate?: number
 }
 
 export function withRegistryOptions(command: Command): Command {
@@ -51,6 +53,16 @@ export function withRegistryOptions(command: Command): Command {
       '--registries <file>',
       'JSON by host: certificateAuthorities, mirrors, realmHosts, redirectHosts, privateNetwork, plainHttp',
     )
+    .option(
+      '--least-rate <bytes>',
+      'give up a registry that sends less in a second, over a minute of waiting (default: 500; 0: never)',
+      bytesPerSecond,
+    )
+}
+
+function bytesPerSecond(text: string): number {
+  if (!/^[0-9]{1,12}$/.test(text)) throw new InvalidArgumentError('a whole number of bytes a second, 0 for any rate')
+  return Number(text)
 }
 
 /** An image that is open for reading, and what its name was settled to. */
@@ -120,9 +132,11 @@ export async function openTarget(
   }
 }
 
-/** Close it in any case. */
-export function registryClient({ authFile, registries }: RegistryOptions): RegistryClient {
+/** Through the proxy of the environment, as skopeo and cosign go. Close it in any case. */
+export function registryClient({ authFile, registries, leastRate }: RegistryOptions): RegistryClient {
   return new RegistryClient({
+    proxy: proxyFromEnvironment(process.env),
+    ...(leastRate === undefined ? {} : { leastRate: { bytesPerSecond: leastRate } }),
     hosts: registries === undefined ? {} : parseRegistries(new Uint8Array(readFileSync(registries)), registries),
     ...(authFile === undefined ? {} : { credentials: parseAuthFile(new Uint8Array(readFileSync(authFile)), authFile) }),
   })

@@ -1,14 +1,7 @@
 /** Signatures, policies and statements: made as well as checked. */
 export * from './verifying.ts'
 export { generateSigningKey, parseSigningKey, signingKey, type SigningKey } from './sign/private-key.ts'
-export {
-  CONFIDENTIAL_SPACE,
-  cosignPayload,
-  joinCosign,
-  signCosign,
-  signSimple,
-  type ToSign,
-} from './sign/sign-payload.ts'
+export { cosignPayload, joinCosign, signCosign, signSimple, type ToSign } from './sign/sign-payload.ts'
 export { dsseEnvelope, joinBundle, signBundle, signStatement, toBeSigned } from './sign/sign-bundle.ts'
 export { putIntoService } from './signature/scheme/registry-service.ts'
 export { attachBundle, attachCosign, attachEnvelope } from './sign/attach.ts'

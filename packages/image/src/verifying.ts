@@ -30,6 +30,7 @@ export type {
   Attributed,
   SchemeModule,
   SignaturePlace,
+  SignedDocument,
   SignatureScheme,
   UnreadableSignature,
 } from './signature/scheme/scheme.ts'
@@ -37,12 +38,12 @@ export { cosignTag } from './signature/scheme/cosign-tag.ts'
 export { sigstoreBundle } from './signature/scheme/bundle.ts'
 export { simpleSigning } from './signature/scheme/simple-signing.ts'
 export { registryService } from './signature/scheme/registry-service.ts'
-export { claimSignatures, type ImageSignatureClaim } from './signature/confidential-space.ts'
+export { claimSignatures, CONFIDENTIAL_SPACE, type ImageSignatureClaim } from './signature/confidential-space.ts'
 export { type ImagePolicy, parsePolicy, REJECT_ALL, writePolicy } from './policy/parse-policy.ts'
 export { chooseScope } from './policy/scope.ts'
 export { matchesIdentity, type SignedIdentity } from './policy/signed-identity.ts'
 export { type MaterialReader, materialNamedBy, readMaterialFrom } from './policy/material.ts'
 export { mergeRegistriesD, readRegistriesD, type RegistriesD, storesFor } from './policy/registries-d.ts'
 export { decideImage, type ImageDecision, type RequirementFinding } from './policy/decide-image.ts'
-export type { AcceptedSigner, SignedDocument, SignedImage } from './policy/judge-signature.ts'
+export type { AcceptedSigner, SignedImage } from './policy/judge-signature.ts'
 export { decideBySignatures, explainRefusal, type PolicyPorts, pullPolicy } from './policy/pull-policy.ts'

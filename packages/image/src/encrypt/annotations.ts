@@ -1,11 +1,11 @@
 import { toBase64 } from '@vouchsafe/core/base'
 import { ImageError } from '../errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { layerForm } from '../oci/media-types.ts'
+import { layerForm, ociLayerType } from '../oci/media-types.ts'
 import { parsePublicOptions, type PublicOptions } from './options.ts'
 import { readBase64 } from './read-json.ts'
 
-export const ENC_PREFIX = 'org.opencontainers.image.enc.'
+const ENC_PREFIX = 'org.opencontainers.image.enc.'
 export const PUBLIC_OPTIONS = `${ENC_PREFIX}pubopts`
 const KEYS = `${ENC_PREFIX}keys.`
 const PROVIDER = 'provider.'
@@ -63,23 +63,12 @@ export function otherAnnotations(layer: Descriptor): ReadonlyMap<string, string>
 }
 
 const ENCRYPTED = '+encrypted'
-/** Docker's layers get OCI's names when they are encrypted: Docker has none for that. */
-const OCI_NAMES: ReadonlyMap<string, string> = new Map([
-  ['application/vnd.docker.image.rootfs.diff.tar', 'application/vnd.oci.image.layer.v1.tar'],
-  ['application/vnd.docker.image.rootfs.diff.tar.gzip', 'application/vnd.oci.image.layer.v1.tar+gzip'],
-  ['application/vnd.docker.image.rootfs.diff.tar.zstd', 'application/vnd.oci.image.layer.v1.tar+zstd'],
-  ['application/vnd.docker.image.rootfs.foreign.diff.tar', 'application/vnd.oci.image.layer.nondistributable.v1.tar'],
-  [
-    'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
-    'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
-  ],
-])
-
+/** Of the same layer, encrypted. Docker has no names for that: its layers get OCI's. */
 export function encryptedMediaType(plain: string): string {
   const form = layerForm(plain)
   if (form === undefined || form.encrypted)
     throw new ImageError('compression.unsupported', `${plain} is no plain layer of files: nothing else is encrypted`)
-  return `${OCI_NAMES.get(plain) ?? plain}${ENCRYPTED}`
+  return `${ociLayerType(plain)}${ENCRYPTED}`
 }
 
 export function plainMediaType(encrypted: string): string {

@@ -131,7 +131,7 @@ export async function fetchDocument(source: ImageSource, digest: Digest) {
 }
 
 /** @throws {ImageError} `chain.platform` unless exactly one manifest of the index fits. */
-export function choosePlatform(index: ImageIndex, platform: Platform, digest: Digest): Descriptor {
+function choosePlatform(index: ImageIndex, platform: Platform, digest: Digest): Descriptor {
   const fitting = index.manifests.filter(
     (entry) =>
       entry.platform !== undefined && samePlatform(entry.platform, platform) && MANIFEST_TYPES.has(entry.mediaType),

@@ -5,9 +5,8 @@ import { cosignTag } from '../signature/scheme/cosign-tag.ts'
 import type { Attributed, SignedDocument, UnreadableSignature } from '../signature/scheme/scheme.ts'
 import { otherKind, type StoredSignature } from '../signature/stored-signature.ts'
 import { matchesIdentity, type SignedIdentity } from './signed-identity.ts'
-import { bundleTrustOf, type loadTrust } from './trust.ts'
-
-export type { SignedDocument } from '../signature/scheme/scheme.ts'
+import type { SignerTrust } from '../signature/verify-cosign.ts'
+import { bundleTrustOf } from './trust.ts'
 
 /** What is decided about. */
 export interface SignedImage {
@@ -58,7 +57,7 @@ function isUnreadable(found: { readonly place: string }): found is UnreadableSig
 /** Whose signature it is, of either sigstore form, over one of the image's documents under an allowed name. */
 export async function sigstoreSigner(
   found: StoredSignature,
-  trust: Awaited<ReturnType<typeof loadTrust>>,
+  trust: SignerTrust,
   image: SignedImage,
   identity: SignedIdentity,
 ): Promise<AcceptedSigner> {

@@ -48,7 +48,7 @@ export function pullPolicy(ports: PolicyPorts): PullPolicy {
 
 /** Fetches what the requirements want to see, and decides. */
 export async function decideBySignatures(image: SignedImage, ports: PolicyPorts): Promise<ImageDecision> {
-  const chosen = chooseScope(ports.policy, 'docker', image.asked)
+  const chosen = chooseScope(ports.policy, image.asked)
   return decideImage(chosen, image, {
     material: ports.material,
     signatures: signatureSource(image, ports),
@@ -60,7 +60,7 @@ export async function decideBySignatures(image: SignedImage, ports: PolicyPorts)
 }
 
 /** Index and manifest, where an index led here: either may be what was signed (H02). */
-export function signedImageOf(subject: PullSubject): SignedImage {
+function signedImageOf(subject: PullSubject): SignedImage {
   const manifest = { role: 'manifest', digest: subject.manifestDigest, bytes: subject.manifestBytes } as const
   const documents =
     subject.index === undefined
@@ -92,11 +92,10 @@ function signatureSource(image: SignedImage, ports: PolicyPorts): DecisionPorts[
   const { client, signal } = ports
   const stores = storesFor(ports.registries ?? { docker: new Map() }, asked)
   const remote: LookasideReader = (url) => client.readFile(new URL(url), MAX_SIGNATURE_BYTES, signal)
-  const { lookaside = '' } = stores
-  const read = lookaside.startsWith('file:') ? readLookasideFile : (ports.lookaside ?? remote)
+  const { lookaside } = stores
   const files = simpleSigning(
-    ({ digest }, number) => (lookaside === '' ? undefined : lookasideUrl(lookaside, asked.path, digest, number)),
-    read,
+    lookaside === undefined ? undefined : ({ digest }, number) => lookasideUrl(lookaside, asked.path, digest, number),
+    lookaside?.startsWith('file:') === true ? readLookasideFile : (ports.lookaside ?? remote),
   )
   const fetchBy = async <Signature extends { readonly place: string }>(
     ...schemes: readonly SignatureScheme<Signature, never>[]
@@ -113,7 +112,7 @@ function signatureSource(image: SignedImage, ports: PolicyPorts): DecisionPorts[
   const asksRegistry = ports.registries === undefined || stores.useSigstoreAttachments
   return {
     notAsked: {
-      ...(lookaside === '' ? { simple: 'registries.d names no signature store for it' } : {}),
+      ...(lookaside === undefined ? { simple: 'registries.d names no signature store for it' } : {}),
       ...(asksRegistry ? {} : { sigstore: 'registries.d does not say use-sigstore-attachments for it' }),
     },
     // as the reference does: a store of files where one is configured, and the registry's own service where it has one

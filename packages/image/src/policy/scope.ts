@@ -17,17 +17,12 @@ export interface ChosenScope {
  *
  * @source containers-policy.json(5), docker transport
  */
-export function chooseScope(policy: ImagePolicy, transport: string, reference: ImageReference): ChosenScope {
-  return chooseAmong(policy, transport, scopesOf(reference))
-}
-
-/** The same for a transport whose scopes are not references. */
-export function chooseAmong(policy: ImagePolicy, transport: string, candidates: readonly string[]): ChosenScope {
-  const configured = policy.transports.get(transport)
-  for (const scope of [...candidates, '']) {
+export function chooseScope(policy: ImagePolicy, reference: ImageReference): ChosenScope {
+  const configured = policy.transports.get('docker')
+  for (const scope of [...scopesOf(reference), '']) {
     const requirements = configured?.get(scope)
     if (requirements !== undefined)
-      return { scope: `${transport}: ${scope === '' ? 'everything else' : scope}`, requirements }
+      return { scope: `docker: ${scope === '' ? 'everything else' : scope}`, requirements }
   }
   return { scope: 'default', requirements: policy.default }
 }

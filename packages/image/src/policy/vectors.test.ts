@@ -16,7 +16,7 @@ import { parseKeyRing, verifySimpleSignature } from '../signature/verify-simple.
 import { parseSigningKey } from '../sign/private-key.ts'
 import { parseStatement, PREDICATES, writeStatement } from '../statement/statement.ts'
 import { decideImage, type ImageDecision } from './decide-image.ts'
-import type { SignedDocument } from './judge-signature.ts'
+import type { SignedDocument } from '../signature/scheme/scheme.ts'
 import { readMaterialFrom } from './material.ts'
 import { parsePolicy } from './parse-policy.ts'
 

@@ -1,6 +1,7 @@
 import * as openpgp from 'openpgp'
 import { ImageError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
+import { CONFIDENTIAL_SPACE, CONFIDENTIAL_SPACE_ALGORITHMS } from '../signature/confidential-space.ts'
 import { writePayload } from '../signature/payload.ts'
 import { ANNOTATION, type CosignSignature, type SimpleSignature } from '../signature/stored-signature.ts'
 import { isSignedBy, type SignatureAlgorithm, type VerificationKey } from '../signature/verification-key.ts'
@@ -14,19 +15,6 @@ export interface ToSign {
   /** Members of `optional`: an owner's own words, signed with the rest. */
   readonly annotations?: Readonly<Record<string, string>>
 }
-
-/** Members of `optional` that Confidential Space reads (CS-06). */
-export const CONFIDENTIAL_SPACE = {
-  publicKey: 'dev.cosignproject.cosign/pub',
-  algorithm: 'dev.cosignproject.cosign/sigalg',
-} as const
-
-/** What Confidential Space knows; of the others it says that it does not. */
-export const CONFIDENTIAL_SPACE_ALGORITHMS: readonly SignatureAlgorithm[] = [
-  'ECDSA_P256_SHA256',
-  'RSASSA_PKCS1V15_SHA256',
-  'RSASSA_PSS_SHA256',
-]
 
 /**
  * The exact bytes that a party signs. They can be written to a file, signed on another machine with any tool, and

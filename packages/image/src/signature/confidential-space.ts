@@ -1,11 +1,23 @@
 import { ImageError } from '../errors.ts'
 import type { Digest } from '../oci/digest.ts'
-import { CONFIDENTIAL_SPACE, CONFIDENTIAL_SPACE_ALGORITHMS } from '../sign/sign-payload.ts'
 import type { FoundSignature } from './find-signatures.ts'
 import { parsePayload } from './payload.ts'
 import { readBase64 } from './signed-json.ts'
 import { ANNOTATION, type CosignSignature } from './stored-signature.ts'
 import { isSignedBy, parsePublicKey, type SignatureAlgorithm } from './verification-key.ts'
+
+/** Members of `optional` that Confidential Space reads (CS-06). */
+export const CONFIDENTIAL_SPACE = {
+  publicKey: 'dev.cosignproject.cosign/pub',
+  algorithm: 'dev.cosignproject.cosign/sigalg',
+} as const
+
+/** What Confidential Space knows; of the others it says that it does not. */
+export const CONFIDENTIAL_SPACE_ALGORITHMS: readonly SignatureAlgorithm[] = [
+  'ECDSA_P256_SHA256',
+  'RSASSA_PKCS1V15_SHA256',
+  'RSASSA_PSS_SHA256',
+]
 
 /** A signature whose key stands in its own payload, as the claim `image_signatures` has it. */
 export interface ImageSignatureClaim {

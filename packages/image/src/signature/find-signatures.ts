@@ -18,8 +18,6 @@ import {
   type StoredSignature,
 } from './stored-signature.ts'
 
-export type { UnreadableSignature } from './scheme/scheme.ts'
-
 export type FoundSignature = StoredSignature | UnreadableSignature
 
 /** More than Confidential Space looks at on one image is no honest image. */

@@ -22,12 +22,10 @@ export function rootOf(parts: {
   readonly logKeys: readonly VerificationKey[]
 }): SigstoreRoot {
   const always = { start: new Date(0), end: new Date(8_640_000_000_000_000) }
-  const authorities = { certificateAuthorities: [] as object[] }
-  for (const chain of parts.authorities ?? [])
-    authorities.certificateAuthorities.push({
-      certChain: { certificates: chain.map((der) => ({ rawBytes: Buffer.from(der).toString('base64') })) },
-    })
-  const { certificateAuthorities } = trustMaterial({ ...authorities, tlogs: [] })
+  const authorities = (parts.authorities ?? []).map((chain) => ({
+    certChain: { certificates: chain.map((der) => ({ rawBytes: Buffer.from(der).toString('base64') })) },
+  }))
+  const { certificateAuthorities } = trustMaterial({ certificateAuthorities: authorities, tlogs: [] })
   const tlogs = parts.logKeys.map(({ id, key }) => ({
     logID: Buffer.from(id, 'hex'),
     baseURL: '',

@@ -7,17 +7,17 @@ import type { Attributed, SignaturePlace, SignatureScheme } from './scheme.ts'
 /**
  * OpenPGP messages in files beside the registry.
  *
- * @param urlOf - The address of an image's n-th signature; `undefined` where no store is configured.
+ * @param urlOf - The address of an image's n-th signature, counted from one. Left `undefined` there is no store, and none.
  */
 export function simpleSigning(
-  urlOf: (place: SignaturePlace, number: number) => string | undefined,
+  urlOf: ((place: SignaturePlace, number: number) => string) | undefined,
   read: LookasideReader,
 ): SignatureScheme<SimpleSignature, SimpleTrust> {
   return {
     name: 'simple-signing',
     fetch: async (place) => {
-      if (urlOf(place, 1) === undefined) return []
-      const found = await findLookasideSignatures((number) => urlOf(place, number) ?? '', read)
+      if (urlOf === undefined) return []
+      const found = await findLookasideSignatures((number) => urlOf(place, number), read)
       return found.map((one) => {
         if (one.kind === 'simple' || one.kind === 'unreadable') return one
         return { kind: 'unreadable' as const, place: one.place, error: otherKind(one, 'a simple signature') }

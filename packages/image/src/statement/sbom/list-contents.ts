@@ -56,7 +56,7 @@ function lockedPackages(captured: ReadonlyMap<string, Uint8Array>): readonly Ins
 }
 
 /** What an installation for production would have; a lock of an old version, or a damaged one, tells nothing. */
-export function parsePackageLock(text: string): readonly InstalledPackage[] {
+function parsePackageLock(text: string): readonly InstalledPackage[] {
   let lock: unknown
   try {
     lock = JSON.parse(text)

@@ -132,6 +132,22 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'a prefix whose host no reference is spelt with',
   },
   {
+    name: 'simple-version-three-early',
+    file: `${image}/signature/verify-simple.ts`,
+    find: '    await validAt(keys, id, made)\n',
+    replace: '',
+    testFile: `${image}/signature/verify-simple.test.ts`,
+    test: 'made before its key was there',
+  },
+  {
+    name: 'simple-version-three-future',
+    file: `${image}/signature/verify-simple.ts`,
+    find: 'if (made > trust.at)',
+    replace: 'if (false as boolean)',
+    testFile: `${image}/signature/verify-simple.test.ts`,
+    test: 'made in the future',
+  },
+  {
     name: 'image-attached-under-whose-manifest',
     file: `${image}/sign/attach.ts`,
     find: 'sameLayer(known, descriptor))) return found.digest',

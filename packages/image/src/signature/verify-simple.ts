@@ -121,7 +121,7 @@ async function checkModern(
   if (only === undefined || more.length > 0) throw new ImageError('signature.malformed', `${place}: not one signature`)
   try {
     await only.verified
-    return (await validNow(keys, only.keyID.toHex(), trust.at)).fingerprint
+    return (await validAt(keys, only.keyID.toHex(), trust.at)).fingerprint
   } catch (cause) {
     throw new ImageError('signature.unverified', `${place}: ${(cause as Error).message}`, { cause })
   }
@@ -129,8 +129,8 @@ async function checkModern(
 
 const WITHOUT_SHA1: Set<openpgp.enums.hash> = new Set([openpgp.enums.hash.md5, openpgp.enums.hash.ripemd])
 
-/** The key that signed, and the fingerprint of its primary key: neither of them expired or revoked. */
-async function validNow(
+/** The key that signed, and the fingerprint of its primary key: both made by then, neither expired or revoked. */
+async function validAt(
   keys: readonly openpgp.PublicKey[],
   id: string,
   at: Date,
@@ -170,10 +170,12 @@ async function checkThird(
   if (hash === undefined || (hash === 'sha1' && trust.dangerouslyAcceptSha1 !== true))
     throw refuse(`insecure message hash algorithm: ${hash ?? String(packet[16])}`)
   const id = Buffer.from(packet.subarray(7, 15)).toString('hex')
-  const made = new DataView(packet.buffer, packet.byteOffset + 3, 4).getUint32(0) * 1000
-  if (made > trust.at.getTime()) throw refuse('made in the future')
+  const made = new Date(new DataView(packet.buffer, packet.byteOffset + 3, 4).getUint32(0) * 1000)
+  if (made > trust.at) throw refuse('made in the future')
   try {
-    const { fingerprint, signing } = await validNow(keys, id, trust.at)
+    // then as well as now: the library asks the same of later versions
+    await validAt(keys, id, made)
+    const { fingerprint, signing } = await validAt(keys, id, trust.at)
     const { n, e } = (signing.keyPacket.publicParams ?? {}) as { n?: Uint8Array; e?: Uint8Array }
     if (n === undefined || e === undefined) throw new Error('not an RSA key')
     const jwk = { kty: 'RSA', n: Buffer.from(n).toString('base64url'), e: Buffer.from(e).toString('base64url') }

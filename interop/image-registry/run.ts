@@ -23,7 +23,7 @@ import {
   uploadBlob,
 } from '@vouchsafe/image'
 import { listTree } from '../../packages/image/src/testing/listing.ts'
-import { DockerRegistry, FaultyProxy, makeCertificates } from './peers.ts'
+import { DockerRegistry, FaultyProxy, makeCertificates, RefusingFront } from './peers.ts'
 
 /*
  * Peers: Debian's docker-registry (no referrers API: the fallback tag is used) and skopeo. Images go both ways with the
@@ -269,6 +269,29 @@ const CASES: readonly (readonly [string, () => Promise<string | void>])[] = [
       assert(result === 'mounted', `was ${result}`)
     },
   ],
+  ...([404, 405, 416, 501] as const).map(
+    (status) =>
+      [
+        `a push to a registry that answers ${status} to chunks, and mounts nothing`,
+        async () => {
+          const { digest, layout } = await build()
+          const front = await new RefusingFront(registry.host, ({ method, url }) =>
+            method === 'PATCH' || url?.includes('mount=') === true ? status : undefined,
+          ).start()
+          const path = `whole/${status}`
+          try {
+            const endpoint = client({ [front.host]: local }).endpoint({ registry: front.host, path })
+            await pushImage(layout, digest, endpoint, { tag: 'v1', mountFrom: 'mount/from', chunkBytes: 1_000_000 })
+            assert(front.refused >= 2, `only ${front.refused} refused`)
+          } finally {
+            front.stop()
+          }
+          const pulled = await pullAndUnpack(client(at), `${registry.host}/${path}:v1`)
+          assert(pulled.digest === digest && same(pulled.tree, await unpacked(layout, digest)), 'another image')
+          return `${front.refused} requests refused`
+        },
+      ] as const,
+  ),
   [
     'referrers without the API, by the fallback tag',
     async () => {

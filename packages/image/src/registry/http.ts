@@ -83,7 +83,7 @@ export class HttpClient {
       outgoing.on('response', (incoming) => {
         if (route.answersItself && route.proxy !== undefined && incoming.statusCode === 407) {
           outgoing.destroy()
-          reject(proxyDenied(route.proxy, url.host, incoming.headers['proxy-authenticate']))
+          reject(proxyDenied(route.proxy, url.host, incoming))
         } else resolve(this.#response(incoming, outgoing, request, where))
       })
       outgoing.on('timeout', () => outgoing.destroy(new Error(`silent for ${idleSeconds} s`)))

@@ -161,6 +161,12 @@ describe('H13 a hostile proxy, or one that refuses', () => {
       'user and password',
     ],
     [
+      'wants one as tinyproxy says it',
+      'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
+      'proxy.denied',
+      '401, it does not take',
+    ],
+    [
       'wants what is not known',
       'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate, NTLM\r\n\r\n',
       'proxy.denied',

@@ -6,6 +6,7 @@ import { type ImageIndex, type ImageManifest, parseManifestOrIndex } from '../oc
 import { MEDIA } from '../oci/media-types.ts'
 import { repositoryScope } from './authorize.ts'
 import type { Endpoint } from './endpoint.ts'
+import { nextPage } from './next-page.ts'
 import { checkStatedDigest } from './upload-session.ts'
 
 const MAX_REFERRERS = 1000
@@ -99,16 +100,9 @@ async function byApi(
     found.push(...asIndex(bytes, `referrers of ${digest}`).manifests)
     if (found.length > MAX_REFERRERS)
       throw new ImageError('registry.protocol', `referrers of ${digest}: more than ${MAX_REFERRERS}`)
-    const link = /<([^>]{1,2000})>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1]
-    next = link === undefined ? undefined : endpoint.resolve(pageAfter(next, link))
+    next = nextPage(endpoint, next, response)
   }
   return found
-}
-
-function pageAfter(page: URL, link: string): URL {
-  const next = URL.parse(link, page)
-  if (next === null) throw new ImageError('registry.protocol', `${page.host}: a next page that cannot be read`)
-  return next
 }
 
 async function readFallback(

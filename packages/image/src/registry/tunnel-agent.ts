@@ -131,18 +131,20 @@ function refusalOf(
   const status = answer.statusCode ?? 0
   if (status === 200 && head.length === 0) return undefined
   if (status === 200) return unavailable(proxy, authority, 'it put bytes of its own into the tunnel')
-  if (status === 407) return proxyDenied(proxy, authority, answer.headers['proxy-authenticate'])
+  // tinyproxy says 401
+  if (status === 407 || status === 401) return proxyDenied(proxy, authority, answer)
   if (status >= 500 || status === 429 || status === 408)
     return unavailable(proxy, authority, `${status}, it cannot reach that host or is busy`)
   return new ImageError('proxy.denied', `proxy ${proxy.host}, ${authority}: ${status}, it lets nobody through to there`)
 }
 
-/** 407. */
+/** An answer of the proxy that is about who asks. */
 export function proxyDenied(
   proxy: Proxy,
   where: string,
-  challenge: string | readonly string[] | undefined,
+  { statusCode, headers }: Pick<http.IncomingMessage, 'statusCode' | 'headers'>,
 ): ImageError {
+  const challenge = headers['proxy-authenticate'] ?? headers['www-authenticate']
   const found = String(challenge ?? '').matchAll(/(?:^|,)\s*([A-Za-z]{1,20})(?=\s|,|$)/g)
   const schemes = [...new Set(Array.from(found, ([, scheme = '']) => scheme.toLowerCase()))]
   const basic = schemes.length === 0 || schemes.includes('basic')
@@ -151,7 +153,7 @@ export function proxyDenied(
     : proxy.authorization === undefined
       ? 'it wants a user and a password, and its address has none'
       : 'it does not take the user and password in its address'
-  return new ImageError('proxy.denied', `proxy ${proxy.host}, ${where}: 407, ${why}`)
+  return new ImageError('proxy.denied', `proxy ${proxy.host}, ${where}: ${statusCode}, ${why}`)
 }
 
 function unavailable(proxy: Proxy, authority: string, what: string, cause?: unknown): ImageError {

@@ -156,6 +156,22 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'under that tool’s own manifest',
   },
   {
+    name: 'build-port-range',
+    file: `${image}/build/build-config.ts`,
+    find: ' || Number.parseInt(port, 10) > 65_535',
+    replace: '',
+    testFile: `${image}/build/build-image.test.ts`,
+    test: 'which is no port',
+  },
+  {
+    name: 'build-variables-that-load-code',
+    file: `${image}/build/launch-labels.ts`,
+    find: "  'DOTNET_STARTUP_HOOKS DOTNET_ADDITIONAL_DEPS DOTNET_SHARED_STORE CORECLR_PROFILER* COR_PROFILER*',\n",
+    replace: '',
+    testFile: `${image}/build/build-image.test.ts`,
+    test: 'and the like are as good as code',
+  },
+  {
     name: 'build-link-to-nowhere',
     file: `${image}/build/layer-source.ts`,
     find: "if (file.target === '')",

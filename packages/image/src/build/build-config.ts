@@ -86,7 +86,7 @@ function absolute(directory: string, what: string): string {
 
 function ports(list: readonly string[]): readonly string[] {
   for (const port of list)
-    if (!/^[1-9][0-9]{0,4}(\/(tcp|udp|sctp))?$/.test(port))
+    if (!/^[1-9][0-9]{0,4}(\/(tcp|udp|sctp))?$/.test(port) || Number.parseInt(port, 10) > 65_535)
       throw new ImageError('build.input', `config.exposedPorts: ${JSON.stringify(port)} is not like 8080/tcp`)
   return [...new Set(list)].sort()
 }

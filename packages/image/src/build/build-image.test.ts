@@ -19,7 +19,7 @@ import { LayoutWriter, putDocument } from '../layout/write-layout.ts'
 import { resolveImage } from '../oci/chain.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { type BuildRequest, buildImage } from './build-image.ts'
-import { launchPolicyLabels } from './launch-labels.ts'
+import { launchPolicyLabels, loadsCode } from './launch-labels.ts'
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'vouchsafe-build-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -228,6 +228,13 @@ test('a variable that the base sets twice is set by the build in both places: re
   expect(image.config.execution.env).toEqual(['PATH=/a', 'MODE=new', 'MODE=new', 'A=1'])
 })
 
+test.each(['0/tcp', '65536', '99999/udp', '80/icmp', '080'])('refuses %s, which is no port', async (port) => {
+  await expect(buildImage({ layers: [], config: { exposedPorts: [port] } }, fresh())).rejects.toMatchObject({
+    code: 'build.input',
+    message: expect.stringContaining('8080/tcp'),
+  })
+})
+
 test('refuses two files of one path, a FIFO in the directory, and a member that the configuration does not have', async () => {
   const file = { kind: 'file', path: 'a', bytes: new Uint8Array() } as const
   await expect(
@@ -251,4 +258,16 @@ test('H15 warns when an allow list names a variable that is as good as code', as
     fresh(),
   )
   expect(warnings).toEqual([expect.stringContaining('LD_PRELOAD')])
+})
+
+test.each([
+  ['LD_AUDIT', 'GLIBC_TUNABLES', 'BASH_FUNC_ls%%', 'PYTHONUSERBASE', 'DOTNET_STARTUP_HOOKS', 'LUA_INIT_5_4'],
+  ['HOSTALIASES', 'RES_OPTIONS', 'SSLKEYLOGFILE', 'REQUESTS_CA_BUNDLE', 'https_proxy', 'node_options'],
+])('H15 %s and %s and the like are as good as code', (...names) => {
+  expect(names.filter((name) => !loadsCode(name))).toEqual([])
+})
+
+test('H15 what programs are told by other names is not', () => {
+  const told = ['RUNS', 'PYTHONUNBUFFERED', 'LANG', 'TZ', 'HOME', 'NODE_ENV', 'MY_PATH', 'PATHS', 'LD', 'GOMAXPROCS']
+  expect(told.filter(loadsCode)).toEqual([])
 })

@@ -28,6 +28,8 @@ export interface BuildRequest {
   readonly createdSeconds?: number
   /** Tag in the layout's index.json. */
   readonly name?: string
+  /** Ends the build, of which nothing is listed then: `aborted`. */
+  readonly signal?: AbortSignal
 }
 
 export interface BuiltImage {
@@ -59,7 +61,7 @@ export async function buildImage(request: BuildRequest, outLayout: string): Prom
   const platform = request.platform ?? { os: 'linux', architecture: 'amd64' }
   const base = await openBase(request.base, platform)
   const execution = mergeConfig(request.config, base?.config.execution)
-  const writer = await LayoutWriter.open(outLayout)
+  const writer = await LayoutWriter.open(outLayout, request.signal)
   const layers: BuiltLayer[] = []
   if (base !== undefined)
     for (const layer of base.layers) {

@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs'
 import {
-  type Descriptor,
   type Digest,
-  ImageLayout,
   type ImageReference,
   type ImageSource,
-  LayoutWriter,
-  parseDigest,
   parseAuthFile,
-  parseReference,
   parseRegistries,
   type Platform,
   proxyFromEnvironment,
@@ -16,28 +11,8 @@ import {
 } from '@vouchsafe/image'
 import { type Command, InvalidArgumentError } from 'commander'
 import { UsageError } from '../../output.ts'
-
-/**
- * An image as people name it: `oci:DIR`, `oci:DIR:TAG`, `oci:DIR@sha256:…`, or `registry.example/app:v1@sha256:…`. Beside
- * a digest a tag is for people only.
- */
-export type ImageAddress =
-  | { readonly kind: 'layout'; readonly directory: string; readonly tag?: string; readonly digest?: Digest }
-  | { readonly kind: 'registry'; readonly reference: ImageReference }
-
-export function parseAddress(text: string): ImageAddress {
-  if (/^[./~]/.test(text)) throw new UsageError(`${text} is no image`, `a layout in a directory is written oci:${text}`)
-  if (!text.startsWith('oci:')) return { kind: 'registry', reference: parseReference(text) }
-  const [, place = '', digest] = /^oci:([^@]*)(?:@(.*))?$/s.exec(text) ?? []
-  const [, directory = '', tag] = /^([^:]*)(?::(.*))?$/s.exec(place) ?? []
-  if (directory === '') throw new UsageError(`${text} names no layout`, 'write oci:DIR, for the one here oci:.')
-  return {
-    kind: 'layout',
-    directory,
-    ...(tag === undefined ? {} : { tag }),
-    ...(digest === undefined ? {} : { digest: parseDigest(digest, 'image digest') }),
-  }
-}
+import { parseAddress } from './image-address.ts'
+import { openLocal } from './local-image.ts'
 
 /** How registries are reached; every verb that may speak to one takes these. */
 export interface RegistryOptions {
@@ -86,49 +61,19 @@ export async function withImage<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   const address = parseAddress(text)
-  if (address.kind === 'layout') {
-    const source = await ImageLayout.open(address.directory)
-    return run({ source, digest: digestIn(source, address), asked: undefined, client: undefined })
-  }
+  if (address.kind !== 'registry') return run({ ...(await openLocal(address)), asked: undefined, client: undefined })
+  const { tag, digest: named } = address.reference
+  if (tag === undefined && named === undefined)
+    throw new UsageError(
+      `${text} has neither tag nor digest`,
+      `add :TAG, or @sha256:…; vouchsafe image tags ${text} lists what there is`,
+    )
   const client = registryClient(options)
   try {
     const { digest } = await client.pin(address.reference)
     return await run({ source: client.reader(address.reference, signal), digest, asked: address.reference, client })
   } finally {
     client.close()
-  }
-}
-
-function digestIn(layout: ImageLayout, address: ImageAddress & { kind: 'layout' }): Digest {
-  if (address.digest !== undefined) return address.digest
-  if (address.tag !== undefined) return layout.find(address.tag).digest
-  const digests = [...new Set(layout.index.manifests.map(({ digest }) => digest))]
-  const [only] = digests
-  if (only !== undefined && digests.length === 1) return only
-  throw new UsageError(
-    `${address.directory} holds ${digests.length} images`,
-    `name one: ${layout.index.manifests.map((entry) => `oci:${address.directory}${nameOf(entry)}`).join(', ') || 'it is empty'}`,
-  )
-}
-
-function nameOf(entry: Descriptor): string {
-  const tag = entry.annotations.get('org.opencontainers.image.ref.name')
-  return tag === undefined ? `@${entry.digest}` : `:${tag}`
-}
-
-/** A layout to write to: `oci:DIR` or `oci:DIR:TAG`. */
-export async function openTarget(
-  text: string,
-  signal?: AbortSignal,
-): Promise<{ writer: LayoutWriter; directory: string; tag?: string }> {
-  const address = text.startsWith('oci:') ? parseAddress(text) : undefined
-  if (address?.kind !== 'layout' || address.digest !== undefined)
-    throw new UsageError(`${text} is no place to write an image to`, 'name a layout directory: --out oci:DIR:TAG')
-  const writer = await LayoutWriter.open(address.directory, signal)
-  return {
-    writer,
-    directory: address.directory,
-    ...(address.tag === undefined ? {} : { tag: address.tag }),
   }
 }
 

@@ -7,7 +7,8 @@ import type { Command } from 'commander'
 import { withOwner } from '../../files.ts'
 import { EXIT } from '../../output.ts'
 import { collect, type As, type Done, outputOf, verb } from '../options.ts'
-import { parseAddress, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { parseAddress } from './image-address.ts'
 import { approvalsInLedger, type LedgerAnswer } from './ledger-approvals.ts'
 import { isInRegistry, type LedgerSignature, signaturesInLedger } from './ledger-signatures.ts'
 import { writeProofs } from './record.ts'
@@ -70,7 +71,7 @@ interface Looked {
 
 async function lookAt(image: string, options: Options, signers: readonly KnownSigner[]): Promise<Looked> {
   const address = parseAddress(image)
-  if (address.kind === 'layout')
+  if (address.kind !== 'registry')
     return withImage(image, options, async ({ digest }) => ({ digest, found: null, signatures: null }))
   try {
     return await withRegistryImage(image, options, async (at) => {

@@ -10,7 +10,8 @@ import {
 } from '@vouchsafe/image'
 import { z } from 'zod'
 import { UsageError } from '../../output.ts'
-import { type OpenImage, parseAddress, platformOption } from './address.ts'
+import { type OpenImage, platformOption } from './address.ts'
+import { namedDigest, parseAddress } from './image-address.ts'
 
 const mode = z.string().regex(/^[0-7]{3,4}$/, 'an octal mode such as "0755"')
 const fileSchema = z.union([
@@ -70,8 +71,7 @@ export function readBuildFile(file: string): Description {
   const bytes = new Uint8Array(readFileSync(file))
   const description = parseSchema(descriptionSchema, parseStrictJson(bytes, { maxBytes: 1024 * 1024 }), file)
   if (description.base !== undefined) {
-    const address = parseAddress(description.base)
-    if ((address.kind === 'layout' ? address.digest : address.reference.digest) === undefined)
+    if (namedDigest(parseAddress(description.base)) === undefined)
       throw new UsageError(`${file}: base ${description.base} is not named by digest`, 'add @sha256:… to it')
   }
   return description

@@ -2,12 +2,15 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type BuiltImage, buildImage, checkRebuild, type Digest } from '@vouchsafe/image'
 import type { Command } from 'commander'
+import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
-import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { assertWithin, buildRequest, readBuildFile } from './build-file.ts'
 import { type Builder, openBuilder, signProvenance, withCommit } from './from-commit.ts'
+import { OUT_WORDS } from './image-address.ts'
+import { withTarget } from './target.ts'
 
 interface Options extends RegistryOptions {
   readonly json?: boolean
@@ -25,7 +28,7 @@ interface Options extends RegistryOptions {
 export function buildVerb(done: Done): Command {
   return withRegistryOptions(verb('build', 'build an image, bit for bit the same on every machine'))
     .argument('<file>', 'what it is made of, as JSON: layers, entrypoint, env, labels, user, base by digest')
-    .option('--out <image>', 'layout to write to: oci:DIR or oci:DIR:TAG')
+    .option('--out <image>', OUT_WORDS)
     .option('--check <image>', 'build again, compare with this image, and say where they differ')
     .option('--from-commit <id>', 'take the file, and all that it names, from this commit and not from the work tree')
     .option('--repository <dir>', 'with --from-commit: the git repository', '.')
@@ -42,7 +45,9 @@ export function buildVerb(done: Done): Command {
     .action(async (file: string, options: Options) => {
       if ((options.out === undefined) === (options.check === undefined))
         throw new UsageError(
-          'neither a place to build to nor an image to check',
+          options.out === undefined
+            ? 'neither a place to build to nor an image to check'
+            : 'both a place to build to and an image to check',
           'give --out oci:DIR:TAG, or --check IMAGE',
         )
       const builder = openBuilder(options)
@@ -87,15 +92,18 @@ async function build(
   options: Options,
   provenance: (digest: Digest) => Uint8Array | undefined,
 ): Promise<number> {
-  const { directory, tag } = await openTarget(options.out ?? '')
-  const built = await buildImage({ ...request, ...(tag === undefined ? {} : { name: tag }) }, directory)
+  using interruption = new Interruption()
+  const { signal } = interruption
+  const built = await withTarget(options.out ?? '', signal, ({ directory, name }) =>
+    buildImage({ ...request, signal, ...(name === undefined ? {} : { name }) }, directory),
+  )
   const output = outputOf(options)
   const stated = provenance(built.digest)
   if (stated !== undefined && options.provenance !== undefined) writeFileSync(options.provenance, stated)
   for (const warning of built.warnings) output.talk(`warning: ${warning}`)
   output.answer(
     { ...toJson(built), ...(stated === undefined ? {} : { provenance: options.provenance }) },
-    `${built.digest}\n${built.layers.length} layers in oci:${directory}${tag === undefined ? '' : `:${tag}`}`,
+    `${built.digest}\n${built.layers.length} layers in ${options.out ?? ''}`,
   )
   return EXIT.yes
 }

@@ -79,6 +79,23 @@ test('show tells what an index offers, without the attestations beside its image
   const { stdout } = await line.run('image', 'show', `${here.host}/multi:all`, ...registries)
   expect(stdout).toMatch(/^index {7}sha256:\w+\n {12}of linux\/amd64, linux\/arm64\/v8\nmanifest {4}/)
   expect(stdout).toContain(`manifest    ${digest}`)
+  // the whole index is not there to be copied, one image of it is
+  const to = 'oci-archive:amd64.tar:v1'
+  expect(await copy(`${here.host}/multi:all`, to, '--platform', 'linux/amd64')).toEqual({ digest, to })
+  expect(
+    await line.refusal(
+      'image',
+      'copy',
+      `${here.host}/multi:all`,
+      'oci:none',
+      '--platform',
+      'linux/s390x',
+      ...registries,
+    ),
+  ).toMatchObject({
+    code: 'chain.platform',
+    message: expect.stringContaining('only linux/amd64, linux/arm64/v8'),
+  })
 })
 
 test('what a registry hands out instead of a blob reaches no other', async () => {
@@ -93,4 +110,29 @@ test('what a registry hands out instead of a blob reaches no other', async () =>
   } finally {
     here.blobs.set(blob, honest)
   }
+})
+
+test('tags lists what a repository has; one image is no repository', async () => {
+  here.lie = ({ path }, response) => {
+    if (path !== '/v2/team/app/tags/list') return undefined
+    response.writeHead(200).end(JSON.stringify({ name: 'team/app', tags: ['v2', 'v1'] }))
+    return true
+  }
+  try {
+    expect((await line.run('image', 'tags', `${here.host}/team/app`, ...registries)).stdout).toBe('v2\nv1\n')
+    expect(await line.answer('image', 'tags', `${here.host}/team/app`, ...registries)).toEqual({
+      repository: `${here.host}/team/app`,
+      tags: ['v2', 'v1'],
+    })
+  } finally {
+    here.lie = () => undefined
+  }
+  expect(await line.refusal('image', 'tags', `${here.host}/team/app:v1`, ...registries)).toMatchObject({
+    status: 2,
+    hint: `name the repository: ${here.host}/team/app`,
+  })
+  expect(await line.refusal('image', 'copy', `${here.host}/team/app`, 'oci:x', ...registries)).toMatchObject({
+    status: 2,
+    hint: expect.stringContaining(`vouchsafe image tags ${here.host}/team/app`),
+  })
 })

@@ -3,9 +3,11 @@ import type { Command } from 'commander'
 import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
-import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { IMAGE_WORDS, OUT_WORDS } from './image-address.ts'
 import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
+import { type Target, withTarget } from './target.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
   readonly json?: boolean
@@ -16,8 +18,8 @@ interface Options extends RegistryOptions, KeyOptions {
 /** `vouchsafe image decrypt`: back to the plain image. */
 export function decryptVerb(done: Done): Command {
   return withKeyOptions(withRegistryOptions(verb('decrypt', 'decrypt an image into a layout')))
-    .argument('<image>', 'oci:DIR[:TAG], oci:DIR@sha256:…, or a registry reference')
-    .requiredOption('--out <image>', 'layout to write to: oci:DIR or oci:DIR:TAG')
+    .argument('<image>', IMAGE_WORDS)
+    .requiredOption('--out <image>', OUT_WORDS)
     .requiredOption(
       '--key <key>',
       'private key, OpenPGP ring, certificate or PKCS#11 key file, FILE[:file=PASSPHRASE-FILE|:fd=N]; provider:NAME[:…]; kek:RESOURCE=FILE; repeatable',
@@ -35,20 +37,24 @@ export function decryptVerb(done: Done): Command {
       const holders = await readHolders(options.key, options)
       using interruption = new Interruption()
       const { signal } = interruption
-      const { writer, directory, tag } = await openTarget(options.out, signal)
-      const decrypt = ({ source, digest }: OpenImage) =>
+      const decrypt = ({ source, digest }: OpenImage, { writer, name }: Target) =>
         decryptImage(
           {
             source,
             digest,
             holders,
-            ...(tag === undefined ? {} : { name: tag }),
+            ...(name === undefined ? {} : { name }),
             onLayer: ({ number, outcome, size }) => progress.line(`layer ${number}: ${outcome}, ${bytesText(size)}`),
           },
           writer,
         )
-      const plain = await withImage(image, options, decrypt, signal)
-      const out = `oci:${directory}${tag === undefined ? '' : `:${tag}`}`
+      const { out } = options
+      const plain = await withImage(
+        image,
+        options,
+        (opened) => withTarget(out, signal, (target) => decrypt(opened, target)),
+        signal,
+      )
       output.answer({ image: plain.digest, out, layers: plain.layers }, `${plain.digest}\nwritten to ${out}`)
       done(EXIT.yes)
     })

@@ -15,6 +15,7 @@ import { EXIT } from '../../output.ts'
 import { printable } from '../../printable.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { IMAGE_WORDS } from './image-address.ts'
 import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
 import { type KnownSigner, signaturesInRegistry, signersOf } from './registry-signatures.ts'
 import { inRegistry } from './signing-options.ts'
@@ -32,7 +33,7 @@ const SHOWN = 200
 /** `vouchsafe image diff`: what changed, for people who approve. */
 export function diffVerb(done: Done): Command {
   return withKeyOptions(withRegistryOptions(verb('diff', 'what changed from one image to another')))
-    .argument('<before>', 'oci:DIR[:TAG], oci:DIR@sha256:…, or a registry reference')
+    .argument('<before>', IMAGE_WORDS)
     .argument('<after>', 'likewise')
     .option('--platform <platform>', 'of an index (default: linux/amd64)')
     .option('--settings-only', 'do not read the layers: files and packages are not compared')

@@ -15,10 +15,12 @@ import { withOwner } from '../../files.ts'
 import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
-import { type OpenImage, openTarget, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { type Granting, grantingAgreements, type PlacedKek, placeKek } from './broker-kek.ts'
+import { IMAGE_WORDS, OUT_WORDS } from './image-address.ts'
 import { type KeyOptions, readHolders, readRecipients, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
+import { type Target, withTarget } from './target.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
   readonly json?: boolean
@@ -37,8 +39,8 @@ export function encryptVerb(done: Done): Command {
   return withKeyOptions(
     withRegistryOptions(verb('encrypt', 'encrypt layers, place the key, and rehearse the decryption')),
   )
-    .argument('<image>', 'oci:DIR[:TAG], oci:DIR@sha256:…, or a registry reference')
-    .requiredOption('--out <image>', 'layout to write to: oci:DIR or oci:DIR:TAG')
+    .argument('<image>', IMAGE_WORDS)
+    .requiredOption('--out <image>', OUT_WORDS)
     .option('--resource <path>', 'for guests: a fresh key goes to the broker under this path')
     .option('--as <file>', 'owner file with key and broker (default: $VOUCHSAFE_OWNER, then owner.json)')
     .option('--kek <file>', 'keep the broker’s key here as well: 32 bytes, made if there is none')
@@ -100,33 +102,48 @@ async function run(
   const holders = await readHolders(options.key, options)
   using interruption = new Interruption()
   const { signal } = interruption
-  const { writer, directory, tag } = await openTarget(options.out, signal)
-  const encrypt = ({ source, digest }: OpenImage) =>
+  const encrypt = ({ source, digest }: OpenImage, { writer, name }: Target) =>
     encryptImage(
       {
         source,
         digest,
         recipients,
         holders,
-        ...(tag === undefined ? {} : { name: tag }),
+        ...(name === undefined ? {} : { name }),
         ...(options.layer === undefined ? {} : { layers: options.layer }),
         onLayer: ({ number, outcome, size }) => progress.line(`layer ${number}: ${outcome}, ${bytesText(size)}`),
       },
       writer,
     )
-  const made = await withImage(image, options, encrypt, signal)
-  for (const digest of made.leftOut) progress.line(`left out ${digest}: an attestation or another artifact, no image`)
-  progress.line('opening every layer again, as its recipients will')
-  const written = await ImageLayout.open(directory)
-  await rehearseDecryption(written, made.digest, made.decryptor, { signal })
-  const guest =
-    placed === undefined
-      ? undefined
-      : layerDecryptor([guestKeys((path) => Promise.resolve(path === placed.resource ? placed.kek : undefined))])
-  const rehearsals = await rehearseDecryption(written, made.digest, guest ?? made.decryptor, { signal })
-  const sealed = { image: made, rehearsals, out: `oci:${directory}${tag === undefined ? '' : `:${tag}`}` }
+  const { made, rehearsals } = await withImage(
+    image,
+    options,
+    (opened) =>
+      withTarget(options.out, signal, async (target) => {
+        const written = await encrypt(opened, target)
+        for (const digest of written.leftOut)
+          progress.line(`left out ${digest}: an attestation or another artifact, no image`)
+        progress.line('opening every layer again, as its recipients will')
+        return { made: written, rehearsals: await rehearse(target.directory, written, signal, placed) }
+      }),
+    signal,
+  )
+  const sealed = { image: made, rehearsals, out: options.out }
   if (placed === undefined) tell(options, sealed)
   return sealed
+}
+
+async function rehearse(
+  directory: string,
+  { digest, decryptor }: EncryptedImage,
+  signal: AbortSignal,
+  placed: PlacedKek | undefined,
+): Promise<readonly Rehearsal[]> {
+  const written = await ImageLayout.open(directory)
+  const own = await rehearseDecryption(written, digest, decryptor, { signal })
+  if (placed === undefined) return own
+  const guest = guestKeys((path) => Promise.resolve(path === placed.resource ? placed.kek : undefined))
+  return rehearseDecryption(written, digest, layerDecryptor([guest]), { signal })
 }
 
 function tell(

@@ -6,6 +6,7 @@ export const imageCommand = nounOf(
   'build, compare, copy, sign, verify, encrypt, decrypt and pull OCI images',
   {
     build: async () => (await import('./build.ts')).buildVerb,
+    tags: async () => (await import('./tags.ts')).tagsVerb,
     show: async () => (await import('./show.ts')).showVerb,
     diff: async () => (await import('./diff.ts')).diffVerb,
     copy: async () => (await import('./copy.ts')).copyVerb,
@@ -25,5 +26,5 @@ export const imageCommand = nounOf(
     remove: async () => (await import('./store.ts')).removeVerb,
     keyprovider: async () => (await import('./key-provider.ts')).keyProviderVerb,
   },
-  { push: 'copy' },
+  { push: 'copy', inspect: 'show' },
 )

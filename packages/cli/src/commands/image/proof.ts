@@ -6,7 +6,8 @@ import type { Command } from 'commander'
 import { readOwner } from '../../files.ts'
 import { EXIT, UsageError, withHint } from '../../output.ts'
 import { collect, type As, type Done, outputOf, verb } from '../options.ts'
-import { parseAddress, withImage } from './address.ts'
+import { withImage } from './address.ts'
+import { parseAddress } from './image-address.ts'
 import { signersOf } from './registry-signatures.ts'
 import { parseSignatureProof, verifySignatureProof } from './signature-proof.ts'
 
@@ -63,7 +64,7 @@ export function proofVerb(done: Done): Command {
 async function digestNamed(text: string): Promise<Digest> {
   if (text.startsWith('sha256:')) return parseDigest(text, 'image')
   const address = parseAddress(text)
-  if (address.kind === 'layout') return withImage(text, {}, ({ digest }) => Promise.resolve(digest))
+  if (address.kind !== 'registry') return withImage(text, {}, ({ digest }) => Promise.resolve(digest))
   const { digest } = address.reference
   if (digest === undefined)
     throw new UsageError(`${text} names no digest`, 'write the digest that was signed: registry.example/app@sha256:…')

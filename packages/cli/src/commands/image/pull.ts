@@ -18,14 +18,8 @@ import { Interruption } from '../../interruption.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { printable } from '../../printable.ts'
 import { collect, type Done, outputOf, verb } from '../options.ts'
-import {
-  type OpenImage,
-  parseAddress,
-  platformOption,
-  type RegistryOptions,
-  withImage,
-  withRegistryOptions,
-} from './address.ts'
+import { type OpenImage, platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { namedDigest, parseAddress } from './image-address.ts'
 import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
 import { bytesText, Progress } from './progress.ts'
 import { storeDirectory } from './store.ts'
@@ -100,9 +94,7 @@ export function pullVerb(done: Done): Command {
 
 /** Whoever writes a digest has decided on it. A tag says nothing of what it names now. */
 function assertDecided(image: string, options: Options): void {
-  const address = parseAddress(image)
-  const byDigest = (address.kind === 'layout' ? address.digest : address.reference.digest) !== undefined
-  if (!byDigest && options.dangerouslyAcceptUnsigned !== true)
+  if (namedDigest(parseAddress(image)) === undefined && options.dangerouslyAcceptUnsigned !== true)
     throw new UsageError(
       `${image} names no digest, so whoever keeps the registry would choose what it is`,
       'say who must have signed with --policy FILE, add @sha256:… (vouchsafe image show tells it), or say --dangerously-accept-unsigned',

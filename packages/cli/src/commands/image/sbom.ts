@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander'
 import { EXIT } from '../../output.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { IMAGE_WORDS } from './image-address.ts'
 import { Progress } from './progress.ts'
 import { readSigningKey, type SigningKeyOptions, withRegistryImage } from './signing-options.ts'
 
@@ -21,7 +22,7 @@ export function sbomVerb(done: Done): Command {
   return withRegistryOptions(
     verb('sbom', 'list what an image holds as SPDX or CycloneDX; with --key sign the list and attach it'),
   )
-    .argument('<image>', 'oci:DIR[:TAG], or a registry reference')
+    .argument('<image>', IMAGE_WORDS)
     .addOption(
       new Option('--format <format>', 'SPDX 2.3 or CycloneDX 1.6').choices(['spdx', 'cyclonedx']).default('spdx'),
     )

@@ -17,6 +17,7 @@ import { EXIT } from '../../output.ts'
 import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { platformOption, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
+import { IMAGE_WORDS } from './image-address.ts'
 import { bytesText } from './progress.ts'
 
 interface Options extends RegistryOptions {
@@ -28,7 +29,8 @@ interface Options extends RegistryOptions {
 /** `vouchsafe image show`: what an image says of itself, checked by digest. */
 export function showVerb(done: Done): Command {
   return withRegistryOptions(verb('show', 'what an image is: digest, start, environment, labels, layers'))
-    .argument('<image>', 'oci:DIR[:TAG], oci:DIR@sha256:…, or a registry reference')
+    .alias('inspect')
+    .argument('<image>', IMAGE_WORDS)
     .option('--platform <platform>', 'of an index (default: linux/amd64)')
     .option('--packages', 'read the layers too, and list Debian, Alpine and npm packages')
     .addHelpText(

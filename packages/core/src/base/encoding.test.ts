@@ -37,7 +37,7 @@ test('E21 reads exactly what another decoder reads and would write the same way'
       expect(read(fromBase64) !== null).toBe(accepts(base64.decode, base64.encode, text))
       expect(read(fromBase64Url) !== null).toBe(accepts(base64urlnopad.decode, base64urlnopad.encode, text))
     }),
-    { seed: 21, numRuns: 20_000 },
+    { seed: 21, numRuns: 5_000 },
   )
 })
 

@@ -49,16 +49,16 @@ export interface ImageConfig {
  */
 export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
   const object = parseJsonObject(bytes, what, MAX_CONFIG_BYTES)
-  const rootfs = asObject(member(object, 'rootfs'), `${what}.rootfs`)
-  if (member(rootfs, 'type') !== 'layers')
+  const rootfs = asObject(member(object, 'rootfs', what), `${what}.rootfs`)
+  if (member(rootfs, 'type', `${what}.rootfs`) !== 'layers')
     throw new ImageError('document.malformed', `${what}.rootfs.type: not "layers"`)
-  const diffIds = asArray(member(rootfs, 'diff_ids'), `${what}.rootfs.diff_ids`, 512)
+  const diffIds = asArray(member(rootfs, 'diff_ids', `${what}.rootfs`), `${what}.rootfs.diff_ids`, 512)
   const created = optional(object, 'created', what, asString)
   const author = optional(object, 'author', what, asString)
   return {
     platform: parsePlatform(object, what),
     diffIds: diffIds.map((id, i) => parseDigest(id, `${what}.rootfs.diff_ids[${i}]`)),
-    execution: parseExecution(member(object, 'config') ?? {}, `${what}.config`),
+    execution: parseExecution(member(object, 'config', what) ?? {}, `${what}.config`),
     ...(created === undefined ? {} : { created }),
     ...(author === undefined ? {} : { author }),
   }

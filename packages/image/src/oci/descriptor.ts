@@ -27,9 +27,9 @@ export function parseDescriptor(value: unknown, what: string): Descriptor {
   const artifactType = optional(object, 'artifactType', what, asMediaType)
   const platform = optional(object, 'platform', what, parsePlatform)
   return {
-    mediaType: asMediaType(member(object, 'mediaType'), `${what}.mediaType`),
-    digest: parseDigest(member(object, 'digest'), `${what}.digest`),
-    size: asSize(member(object, 'size'), `${what}.size`),
+    mediaType: asMediaType(member(object, 'mediaType', what), `${what}.mediaType`),
+    digest: parseDigest(member(object, 'digest', what), `${what}.digest`),
+    size: asSize(member(object, 'size', what), `${what}.size`),
     annotations: parseAnnotations(object, what),
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(platform === undefined ? {} : { platform }),

@@ -53,9 +53,22 @@ export function asObject(value: unknown, what: string): JsonObject {
   return value as JsonObject
 }
 
-/** A member that is there; inherited names such as `constructor` are not. */
-export function member(object: JsonObject, name: string): unknown {
+/**
+ * A member that is there; inherited names such as `constructor` are not. To readers in Go case makes no difference: with
+ * `Layers` beside or instead of `layers`, one digest would be two images (K12).
+ *
+ * @throws {ImageError} `document.malformed`
+ */
+export function member(object: JsonObject, name: string, what = 'document'): unknown {
+  const other = Object.keys(object).find((key) => key !== name && isReadAs(key, name))
+  if (other !== undefined)
+    throw new ImageError('document.malformed', `${what}: ${JSON.stringify(other)} could be read as ${name}`)
   return Object.hasOwn(object, name) ? object[name] : undefined
+}
+
+/** As Go compares names: the long s is an s, the Kelvin sign a k. */
+export function isReadAs(key: string, name: string): boolean {
+  return key.length === name.length && key.toUpperCase().toLowerCase() === name.toLowerCase()
 }
 
 export function asArray(value: unknown, what: string, maxLength: number): readonly unknown[] {
@@ -83,7 +96,7 @@ export function optional<T>(
   what: string,
   read: (value: unknown, what: string) => T,
 ): T | undefined {
-  const value = member(object, name)
+  const value = member(object, name, what)
   return value === undefined || value === null ? undefined : read(value, `${what}.${name}`)
 }
 

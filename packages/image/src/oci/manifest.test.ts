@@ -10,6 +10,7 @@ import { parseManifestOrIndex } from './manifest.ts'
 const bytesOf = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value))
 const descriptor = { mediaType: MEDIA.config, digest: digestOf(bytesOf('{}')), size: 2 }
 const manifest = { schemaVersion: 2, mediaType: MEDIA.manifest, config: descriptor, layers: [] }
+const readConfig = (value: unknown) => parseImageConfig(bytesOf(value), 'c')
 const read = (value: unknown, type: string = MEDIA.manifest) => parseManifestOrIndex(bytesOf(value), type, 'm')
 
 test.each([
@@ -44,6 +45,25 @@ test.each([
   ['is nested without end', '['.repeat(5000) + ']'.repeat(5000), 'document.malformed', 'nested'],
 ])('H02 H06 refuses a manifest that %s', (_why, value, code, message) => {
   expect(() => read(value)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }))
+})
+
+const config = { os: 'linux', architecture: 'amd64', config: {}, rootfs: { type: 'layers', diff_ids: [] } }
+test.each([
+  ['a second list of layers', read, { ...manifest, Layers: [descriptor] }, '"Layers"'],
+  ['a media type of its own', read, { ...manifest, mediaType: undefined, MediaType: MEDIA.index }, '"MediaType"'],
+  ['the list of an index', read, { ...manifest, Manifests: [] }, '"Manifests"'],
+  ['another size', read, { ...manifest, config: { ...descriptor, SIZE: 3 } }, 'm.config: "SIZE"'],
+  ['a letter that Go takes for another', read, { ...manifest, 'layer\u017f': [] }, '"layer\u017f"'],
+  ['another entrypoint', readConfig, { ...config, config: { Entrypoint: ['/a'], entrypoint: ['/b'] } }, '"entrypoint"'],
+  ['another root', readConfig, { ...config, RootFS: { type: 'layers', diff_ids: [] } }, '"RootFS"'],
+])('K12 %s, which readers in Go believe and others do not see, is refused', (_what, reading, value, message) => {
+  expect(() => reading(value)).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }))
+})
+
+test('K12 names that are the author’s own may differ by case alone', () => {
+  const annotations = { 'example.Name': '1', 'example.name': '2' }
+  expect(read({ ...manifest, annotations }).annotations.size).toBe(2)
+  expect(readConfig({ ...config, config: { Labels: { A: '1', a: '2' } } }).execution.labels.size).toBe(2)
 })
 
 test('H02 refuses an index that carries layers, and an index where the type says manifest', () => {

@@ -1,6 +1,6 @@
 import { ImageError } from '../errors.ts'
 import { asMediaType, type Descriptor, parseAnnotations, parseDescriptor } from './descriptor.ts'
-import { asArray, type JsonObject, MAX_MANIFEST_BYTES, member, optional, parseJsonObject } from './json.ts'
+import { asArray, isReadAs, type JsonObject, MAX_MANIFEST_BYTES, member, optional, parseJsonObject } from './json.ts'
 import { CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES } from './media-types.ts'
 
 const MAX_LAYERS = 512
@@ -36,7 +36,7 @@ export interface ImageIndex {
  */
 export function parseManifestOrIndex(bytes: Uint8Array, mediaType: string, what: string): ImageManifest | ImageIndex {
   const object = parseJsonObject(bytes, what, MAX_MANIFEST_BYTES)
-  if (member(object, 'schemaVersion') !== 2)
+  if (member(object, 'schemaVersion', what) !== 2)
     throw new ImageError('document.malformed', `${what}: schemaVersion is not 2`)
   const own = optional(object, 'mediaType', what, asMediaType)
   if (own !== undefined && own !== mediaType)
@@ -57,8 +57,8 @@ export function parseManifest(bytes: Uint8Array, mediaType: string, what: string
 
 function readManifest(object: JsonObject, mediaType: string, what: string): ImageManifest {
   refuseMembers(object, ['manifests', 'fsLayers', 'history', 'signatures'], what, 'manifest')
-  const config = parseDescriptor(member(object, 'config'), `${what}.config`)
-  const layers = asArray(member(object, 'layers'), `${what}.layers`, MAX_LAYERS)
+  const config = parseDescriptor(member(object, 'config', what), `${what}.config`)
+  const layers = asArray(member(object, 'layers', what), `${what}.layers`, MAX_LAYERS)
   return {
     kind: 'manifest',
     mediaType,
@@ -70,7 +70,7 @@ function readManifest(object: JsonObject, mediaType: string, what: string): Imag
 
 function readIndex(object: JsonObject, mediaType: string, what: string): ImageIndex {
   refuseMembers(object, ['config', 'layers', 'fsLayers', 'history', 'signatures'], what, 'index')
-  const listed = member(object, 'manifests')
+  const listed = member(object, 'manifests', what)
   // Go writes an empty list so: umoci, of a layout that it has just made
   const manifests = listed === null ? [] : asArray(listed, `${what}.manifests`, MAX_MANIFESTS)
   return {
@@ -92,12 +92,12 @@ function readCommon(object: JsonObject, what: string) {
 }
 
 function refuseMembers(object: JsonObject, names: readonly string[], what: string, kind: string): void {
-  for (const name of names)
-    if (Object.hasOwn(object, name))
-      throw new ImageError(
-        'chain.media-type',
-        `${what}: a ${kind} with the member ${name} could be read as something else`,
-      )
+  const odd = Object.keys(object).find((key) => names.some((name) => isReadAs(key, name)))
+  if (odd !== undefined)
+    throw new ImageError(
+      'chain.media-type',
+      `${what}: a ${kind} with the member ${JSON.stringify(odd)} could be read as something else`,
+    )
 }
 
 /** True where the manifest describes a runnable image, not an attached artifact. */

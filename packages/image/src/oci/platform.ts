@@ -11,8 +11,8 @@ export function parsePlatform(value: unknown, what: string): Platform {
   const object = asObject(value, what)
   const variant = optional(object, 'variant', what, asString)
   return {
-    os: asString(member(object, 'os'), `${what}.os`),
-    architecture: asString(member(object, 'architecture'), `${what}.architecture`),
+    os: asString(member(object, 'os', what), `${what}.os`),
+    architecture: asString(member(object, 'architecture', what), `${what}.architecture`),
     ...(variant === undefined || variant === '' ? {} : { variant }),
   }
 }

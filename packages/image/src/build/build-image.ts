@@ -32,6 +32,7 @@ export interface BuildRequest {
   readonly signal?: AbortSignal
 }
 
+/** What came out, by digest: the same request gives the same, wherever it is built. */
 export interface BuiltImage {
   readonly digest: Digest
   readonly manifest: Descriptor

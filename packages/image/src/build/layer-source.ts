@@ -20,6 +20,7 @@ export type LayerSource =
     }
   | { readonly kind: 'files'; readonly files: readonly LayerFile[] }
 
+/** One entry. `path` is where it is in the image, with or without its leading slash; `mode` at most 07777. */
 export type LayerFile =
   | { readonly kind: 'file'; readonly path: string; readonly bytes: Uint8Array; readonly mode?: number }
   | { readonly kind: 'copy'; readonly path: string; readonly from: string; readonly mode?: number }

@@ -15,6 +15,7 @@ export interface ImageView {
   readonly signatures?: ReadonlyMap<string, string>
 }
 
+/** What is called `name` and differs. */
 export interface Change<T> {
   readonly name: string
   /** `undefined`: it was not there. */

@@ -6,6 +6,7 @@ import { parsePublicOptions, type PublicOptions } from './options.ts'
 import { readBase64 } from './read-json.ts'
 
 const ENC_PREFIX = 'org.opencontainers.image.enc.'
+/** Annotation of a layer: `PublicOptions` as base64 of JSON. */
 export const PUBLIC_OPTIONS = `${ENC_PREFIX}pubopts`
 const KEYS = `${ENC_PREFIX}keys.`
 const PROVIDER = 'provider.'
@@ -71,6 +72,7 @@ export function encryptedMediaType(plain: string): string {
   return `${ociLayerType(plain)}${ENCRYPTED}`
 }
 
+/** Of the same layer, decrypted. */
 export function plainMediaType(encrypted: string): string {
   return encrypted.endsWith(ENCRYPTED) ? encrypted.slice(0, -ENCRYPTED.length) : encrypted
 }

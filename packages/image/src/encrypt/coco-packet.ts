@@ -10,6 +10,7 @@ import type { KeyHolder, Recipients } from './recipients.ts'
 /** The name that guests of Confidential Containers look under. */
 export const COCO_PROVIDER = 'attestation-agent'
 
+/** AES-256 in GCM, whose tag tells a wrong key, or in CTR, where nothing does: see `unwrapUnderKek`. */
 export type WrapType = 'A256GCM' | 'A256CTR'
 const NONCE_BYTES: Readonly<Record<WrapType, number>> = { A256GCM: 12, A256CTR: 16 }
 const TAG_BYTES = 16

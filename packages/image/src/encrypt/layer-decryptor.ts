@@ -22,6 +22,7 @@ export interface LayerSecrets {
   readonly publicOptions: PublicOptions
 }
 
+/** A layer by secrets that are at hand. What it decrypts to is authenticated at its end only: see `decryptLayer`. */
 export function openedLayer(layer: Descriptor, secrets: LayerSecrets): OpenedLayer {
   const { symmetricKey, digest } = secrets.privateOptions
   const thumbprint = createHash('sha256').update('vouchsafe/image/layer-key/v1\0').update(symmetricKey.expose())

@@ -10,6 +10,7 @@ import { MEDIA } from '../oci/media-types.ts'
 /** What becomes of one layer. `number` counts from 0, lowest first. */
 type RewriteLayer = (layer: Descriptor, number: number) => Promise<Descriptor>
 
+/** What changes on the way. */
 export interface Rewriting {
   readonly layer: RewriteLayer
   /** Of an index: whether this entry of it is left out. None is unless told. */

@@ -30,6 +30,7 @@ export interface ImageSource {
   readonly isLocal?: boolean
 }
 
+/** A layer as the manifest stores it, and what the configuration says it unpacks to. */
 export interface ResolvedLayer {
   readonly descriptor: Descriptor
   readonly form: LayerForm

@@ -32,6 +32,7 @@ export interface ExecutionConfig {
   readonly stopSignal?: string
 }
 
+/** What is used of an image configuration; other members are passed over. */
 export interface ImageConfig {
   readonly platform: Platform
   /** Digest of each layer's uncompressed tar, lowest first. */

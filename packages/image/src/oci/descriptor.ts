@@ -15,6 +15,7 @@ export interface Descriptor extends Content {
 
 const MEDIA_TYPE = /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(;.{0,200})?$/
 
+/** @throws {ImageError} `document.malformed` @source RFC 6838 section 4.2 */
 export function asMediaType(value: unknown, what: string): string {
   const text = asString(value, what)
   if (!MEDIA_TYPE.test(text)) throw new ImageError('document.malformed', `${what}: not a media type`)

@@ -33,10 +33,12 @@ export function digestAlgorithm(digest: Digest): DigestAlgorithm {
   return digest.slice(0, 6) as DigestAlgorithm
 }
 
+/** Lower case: 64 digits, or 128 of SHA-512. */
 export function digestHex(digest: Digest): string {
   return digest.slice(7)
 }
 
+/** Of bytes at hand; of a stream, see `verifiedWhileRead`. */
 export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): Digest {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest
 }
@@ -89,6 +91,7 @@ export class StreamDigester implements Disposable {
   }
 }
 
+/** What a descriptor promises: exactly these bytes. `size` counts them. */
 export type Content = { readonly digest: Digest; readonly size: number }
 
 /** @throws {ImageError} `digest.mismatch` unless `bytes` are exactly the content that was promised. */

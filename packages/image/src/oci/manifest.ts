@@ -6,6 +6,7 @@ import { CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES } from './media-types.ts'
 const MAX_LAYERS = 512
 const MAX_MANIFESTS = 1024
 
+/** An image of one platform, or an artifact: see `isImage`. Layers lowest first, at most 512. */
 export interface ImageManifest {
   readonly kind: 'manifest'
   readonly mediaType: string
@@ -16,6 +17,7 @@ export interface ImageManifest {
   readonly subject?: Descriptor
 }
 
+/** Manifests to choose from, at most 1024. */
 export interface ImageIndex {
   readonly kind: 'index'
   readonly mediaType: string

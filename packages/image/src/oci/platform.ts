@@ -7,6 +7,7 @@ export interface Platform {
   readonly variant?: string
 }
 
+/** @throws {ImageError} `document.malformed` @source OCI image specification, image index: platform */
 export function parsePlatform(value: unknown, what: string): Platform {
   const object = asObject(value, what)
   const variant = optional(object, 'variant', what, asString)
@@ -27,10 +28,12 @@ function normalVariant({ architecture, variant }: Platform): string {
   return variant === BASELINE.get(architecture) ? '' : (variant ?? '')
 }
 
+/** By operating system, architecture and variant, where the baseline variant and none are the same. */
 export function samePlatform(a: Platform, b: Platform): boolean {
   return a.os === b.os && a.architecture === b.architecture && normalVariant(a) === normalVariant(b)
 }
 
+/** `linux/arm64/v8`, as command lines write it. */
 export function platformText(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant].filter((part) => part !== undefined).join('/')
 }

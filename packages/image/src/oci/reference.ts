@@ -9,6 +9,7 @@ export interface RepositoryName {
   readonly path: string
 }
 
+/** A name with what was asked of it. With both, the digest is what counts. */
 export interface ImageReference extends RepositoryName {
   readonly tag?: string
   readonly digest?: Digest
@@ -49,6 +50,7 @@ export function parseReference(text: string): ImageReference {
   return { registry, path, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) }
 }
 
+/** @throws {ImageError} `reference.malformed` unless it is at most 128 letters, digits, `_`, `.` and `-`. */
 export function assertTag(tag: string): void {
   if (!TAG.test(tag)) throw new ImageError('reference.malformed', `${JSON.stringify(tag.slice(0, 140))} is not a tag`)
 }
@@ -63,6 +65,7 @@ export function repositoryText(name: RepositoryName): string {
   return `${name.registry}/${name.path}`
 }
 
+/** `registry/path[:tag][@digest]`, which reads back as the same. */
 export function referenceText(reference: ImageReference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`
   const digest = reference.digest === undefined ? '' : `@${reference.digest}`

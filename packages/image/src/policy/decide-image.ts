@@ -18,6 +18,7 @@ import type { ChosenScope } from './scope.ts'
 import { withoutTagOfDigest } from './scope.ts'
 import { loadRings, loadTrust } from './trust.ts'
 
+/** What deciding needs of the world outside. */
 export interface DecisionPorts {
   readonly material: MaterialReader
   /** Asked at most once for each kind, and only when a requirement wants it. */
@@ -37,6 +38,7 @@ export interface DecisionPorts {
   readonly dangerouslyAcceptSha1?: boolean
 }
 
+/** What came of one requirement, also where it holds. */
 export interface RequirementFinding {
   readonly requirement: string
   readonly fulfilled: boolean
@@ -46,6 +48,7 @@ export interface RequirementFinding {
   readonly signers: readonly AcceptedSigner[]
 }
 
+/** Accepted only where there are findings and each is fulfilled. */
 export interface ImageDecision {
   readonly kind: 'accept' | 'refuse'
   readonly scope: string

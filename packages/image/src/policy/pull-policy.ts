@@ -15,6 +15,7 @@ import type { ImagePolicy } from './parse-policy.ts'
 import { lookasideUrl, type RegistriesD, storesFor } from './registries-d.ts'
 import { chooseScope } from './scope.ts'
 
+/** A policy, and what deciding by it needs. */
 export interface PolicyPorts {
   readonly policy: ImagePolicy
   /** Signatures are fetched from the image's own registry, never from a mirror's name. */

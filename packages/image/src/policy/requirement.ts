@@ -143,6 +143,7 @@ const schemeSchema = z.strictObject({
   signedIdentity,
 })
 
+/** By `type`, as containers-policy.json(5) has them, and our own. */
 export const requirementSchemas = {
   insecureAcceptAnything: acceptSchema,
   reject: rejectSchema,

@@ -103,6 +103,7 @@ function isNameOnly(text: string): boolean {
   return reference !== undefined && repositoryText(reference) === text
 }
 
+/** As `parseReference`, where a name that is none is an answer too. */
 export function readReference(text: string): ImageReference | undefined {
   try {
     return parseReference(text)

@@ -20,6 +20,7 @@ export async function loadRings(requirement: SignedBy, read: MaterialReader): Pr
   return Promise.all(sources.map(({ bytes, where }) => named(where, async () => parseKeyRing(bytes, where))))
 }
 
+/** Keys or certificates of a `sigstoreSigned`. @throws {ImageError} `policy.material`, naming the file or address (GU-29). */
 export async function loadTrust(
   requirement: SigstoreSigned,
   ports: { readonly material: MaterialReader; readonly at: Date },

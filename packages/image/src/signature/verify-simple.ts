@@ -9,6 +9,7 @@ export interface KeyRing {
   readonly keys: readonly openpgp.PublicKey[]
 }
 
+/** Who may have signed, and when that counts. */
 export interface SimpleTrust {
   /** Any key of any ring may have signed. No ring trusts nobody. */
   readonly rings: readonly KeyRing[]
@@ -18,6 +19,7 @@ export interface SimpleTrust {
   readonly dangerouslyAcceptSha1?: boolean
 }
 
+/** Who signed, after all checks. */
 export interface SimpleSigner {
   /** Upper-case hexadecimal fingerprint of the primary key, also where a subkey signed. */
   readonly fingerprint: string

@@ -32,6 +32,7 @@ export function parseBuildIdentity(bytes: Uint8Array, what = 'build identity'): 
   return { source, rootCommit, key: parsePublicKey(key, `${what}: key`) }
 }
 
+/** The file: JSON, which `parseBuildIdentity` reads. */
 export function writeBuildIdentity({ source, rootCommit, key }: BuildIdentity): string {
   const pem = key.key.export({ format: 'pem', type: 'spki' }).toString()
   return `${JSON.stringify({ vouchsafe: 'build-identity/v1', source, rootCommit, key: pem }, null, 2)}\n`

@@ -19,6 +19,7 @@ export interface VerifiedStatement {
   readonly place: string
 }
 
+/** All that was found about a digest, told apart by whether it counts. */
 export interface FoundStatements {
   readonly verified: readonly VerifiedStatement[]
   /** What was found beside, and why it does not count. */

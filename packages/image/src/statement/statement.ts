@@ -29,6 +29,7 @@ export const PREDICATES = {
   openvex: 'https://openvex.dev/ns',
 } as const
 
+/** What a statement is about: this content, and the name it was signed under, where there is one. */
 export interface StatementSubject {
   readonly name?: string
   /** By algorithm, lower-case hexadecimal. */

@@ -64,6 +64,7 @@ export async function readPgpPrivateKeys(
   }
 }
 
+/** True for bytes that begin as an OpenPGP key does: told from PEM and DER by that. */
 export function isPgpRing(bytes: Uint8Array): boolean {
   const tag = bytes[0] ?? 0
   // binary: an old or new format packet header of a public or secret key
@@ -89,6 +90,10 @@ export function pgpRecipients(keys: readonly openpgp.PublicKey[]): Recipients {
   }
 }
 
+/**
+ * Holders of OpenPGP private keys, already unlocked: see `readPgpPrivateKeys`. Messages without integrity protection are not
+ * opened.
+ */
 export function pgpKeys(keys: readonly openpgp.PrivateKey[]): KeyHolder {
   return {
     scheme: 'pgp',

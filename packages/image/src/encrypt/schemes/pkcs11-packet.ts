@@ -47,6 +47,7 @@ export function pkcs11Recipients(keys: readonly KeyObject[], oaepHash: OaepHash 
   }
 }
 
+/** Holders of token keys; each recipient of a packet is tried with each of them. */
 export function pkcs11Keys(keys: readonly TokenKey[]): KeyHolder {
   return {
     scheme: 'pkcs11',

@@ -54,6 +54,7 @@ const CK = {
 
 const MAX_BLOB_BYTES = 2048
 
+/** A key in a token, and what may be loaded to reach it. */
 export interface TokenAccess {
   /** The module files that may be loaded. A key file that names another is refused: loading a module runs its code. */
   readonly modules: readonly string[]

@@ -2,7 +2,7 @@ import type { Mutant } from './mutants-list.ts'
 
 const image = 'packages/image/src'
 const config = `${image}/registry/registry-config.ts`
-const http = `${image}/registry/http.ts`
+const connections = `${image}/registry/connections.ts`
 const redirects = `${image}/registry/redirects.test.ts`
 const credentials = `${image}/registry/credentials.test.ts`
 const repository = `${image}/registry/repository.test.ts`
@@ -23,7 +23,7 @@ const cli = 'packages/cli/src/commands/image'
 export const IMAGE_PULLING_MUTANTS: readonly Mutant[] = [
   {
     name: 'connection-by-other-roots',
-    file: http,
+    file: connections,
     find: 'privateNetwork === true, certificateAuthorities, clientCertificate]',
     replace: 'privateNetwork === true, clientCertificate]',
     testFile: redirects,
@@ -31,7 +31,7 @@ export const IMAGE_PULLING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'connection-by-other-certificate',
-    file: http,
+    file: connections,
     find: 'certificateAuthorities, clientCertificate])',
     replace: 'certificateAuthorities])',
     testFile: redirects,
@@ -39,7 +39,7 @@ export const IMAGE_PULLING_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'connection-by-other-network',
-    file: http,
+    file: connections,
     find: '[url.origin, privateNetwork === true, ',
     replace: '[url.origin, ',
     testFile: redirects,

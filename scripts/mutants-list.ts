@@ -2,6 +2,7 @@ import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
 import { ENDORSEMENT_MUTANTS } from './mutants-endorsements.ts'
 import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
 import { IMAGE_PULLING_MUTANTS } from './mutants-image-pulling.ts'
+import { IMAGE_REGISTRY_MUTANTS } from './mutants-image-registry.ts'
 import { IMAGE_SHOWING_MUTANTS } from './mutants-image-showing.ts'
 import { IMAGE_SIGNER_MUTANTS } from './mutants-image-signers.ts'
 import { IMAGE_SIGNING_MUTANTS } from './mutants-image-signing.ts'
@@ -791,6 +792,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...IMAGE_ENCRYPTION_MUTANTS,
   ...HARDWARE_MUTANTS,
   ...IMAGE_PULLING_MUTANTS,
+  ...IMAGE_REGISTRY_MUTANTS,
   ...IMAGE_SHOWING_MUTANTS,
   ...IMAGE_SIGNER_MUTANTS,
   ...IMAGE_SIGNING_MUTANTS,

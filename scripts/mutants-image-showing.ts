@@ -9,6 +9,22 @@ const shown = 'H09 what an image says of itself'
 /** The checks of what people are told of an image before they approve it, removed one at a time. */
 export const IMAGE_SHOWING_MUTANTS: readonly Mutant[] = [
   {
+    name: 'rebuild-holes',
+    file: rebuild,
+    find: 'if (offset !== end) hash.update(`hole up to ${offset}`)',
+    replace: '',
+    testFile: `${image}/diff/check-rebuild.test.ts`,
+    test: 'H23 two sparse files of the same bytes',
+  },
+  {
+    name: 'rebuild-sparse',
+    file: rebuild,
+    find: "sparse: entry.sparse ? 'yes' : 'no',",
+    replace: "sparse: '',",
+    testFile: `${image}/diff/check-rebuild.test.ts`,
+    test: 'H23 times, owners and order',
+  },
+  {
     name: 'diff-stored-size',
     file: `${image}/diff/read-contents.ts`,
     find: '  for (const { layer } of layers) meter.checkStored(layer.descriptor)\n',

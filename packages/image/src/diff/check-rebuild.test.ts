@@ -95,6 +95,30 @@ test('H23 times, owners and order of another builder are named', async () => {
     rebuilt: 'bin/',
   })
   expect(await foreign(files.map((entry) => ({ ...entry, magic: 'ustar  \0' })))).toMatchObject({ what: 'encoding' })
+  const holed = (map: string) => {
+    const sparse = [['GNU.sparse.size', '10'] as const, ['GNU.sparse.map', map] as const]
+    return foreign([files[0]!, { ...files[1]!, pax: sparse }, files[2]!])
+  }
+  expect(await holed('0,10')).toMatchObject({ entry: 'bin/run', what: 'sparse', claimed: 'yes', rebuilt: 'no' })
+})
+
+test('H23 two sparse files of the same bytes in other places are no same content', async () => {
+  const at = (map: string): RawEntry => ({
+    name: 'f',
+    body: 'ab',
+    pax: [
+      ['GNU.sparse.size', '9'],
+      ['GNU.sparse.map', map],
+    ],
+  })
+  const layer = (map: string) => {
+    const directory = fresh()
+    const { digest } = writeRawImage(directory, [{ tar: rawTar([at(map)]) }])
+    return ImageLayout.open(directory).then((source) => ({ source, digest }))
+  }
+  const [one, two] = [await layer('0,2'), await layer('7,2')]
+  const answer = await checkRebuild({ layers: [], config: {}, base: two }, one)
+  expect(answer.layers).toEqual([expect.objectContaining({ entry: 'f', what: 'content' })])
 })
 
 test('H23 a layer compressed anew is told apart from a layer changed', async () => {

@@ -31,7 +31,7 @@ export interface LayerDifference {
   /** Position, lowest 0. */
   readonly layer: number
   readonly entry: string
-  /** `order`, `content`, `mode`, `owner`, `device`, `attributes`, `time`, `size`, `kind`, `target`, `missing`, `added`, or `encoding`. */
+  /** `order`, `content`, `mode`, `owner`, `device`, `attributes`, `time`, `size`, `kind`, `sparse`, `target`, `missing`, `added`, or `encoding`. */
   readonly what: string
   readonly claimed: string
   readonly rebuilt: string
@@ -89,7 +89,10 @@ async function diffArchives(claimed: Side, rebuilt: Side): Promise<readonly Laye
 interface Line {
   readonly path: string
   readonly facts: Readonly<
-    Record<'kind' | 'size' | 'content' | 'target' | 'mode' | 'owner' | 'device' | 'attributes' | 'time', string>
+    Record<
+      'kind' | 'size' | 'sparse' | 'content' | 'target' | 'mode' | 'owner' | 'device' | 'attributes' | 'time',
+      string
+    >
   >
 }
 
@@ -114,13 +117,20 @@ function firstDifference(one: readonly Line[], two: readonly Line[]): Omit<Layer
 async function listEntries(source: ImageSource, layer: ResolvedLayer): Promise<readonly Line[]> {
   const lines: Line[] = []
   let hash: Hash = createHash('sha256')
+  let end = 0
   let current: TarEntry | undefined
   const reader = new TarReader({
     begin: (entry) => {
       current = entry
       hash = createHash('sha256')
+      end = 0
     },
-    data: (chunk) => void hash.update(chunk),
+    data: (chunk, offset) => {
+      // a hole counts by its place, not by its zeros: there may be any number of them
+      if (offset !== end) hash.update(`hole up to ${offset}`)
+      end = offset + chunk.length
+      hash.update(chunk)
+    },
     end: () => {
       if (current !== undefined) lines.push(toLine(current, hash.digest('hex')))
     },
@@ -141,6 +151,7 @@ function toLine(entry: TarEntry, content: string): Line {
     facts: {
       kind: entry.kind,
       size: String(entry.size),
+      sparse: entry.sparse ? 'yes' : 'no',
       content: entry.kind === 'file' ? content : '',
       target: toDisplay(entry.linkTarget),
       mode: entry.mode.toString(8),

@@ -5,7 +5,15 @@ export { type Compression, type LayerForm, layerForm, MEDIA } from './oci/media-
 export { type Platform, platformText, samePlatform } from './oci/platform.ts'
 export { type ImageIndex, type ImageManifest, parseManifest, parseManifestOrIndex } from './oci/manifest.ts'
 export { type ExecutionConfig, type ImageConfig, parseImageConfig } from './oci/config.ts'
-export { type ImageSource, type ResolvedImage, type ResolvedLayer, resolveImage, resolveManifest } from './oci/chain.ts'
+export { type HistoryStep, parseHistory } from './oci/history.ts'
+export {
+  type BlobUse,
+  type ImageSource,
+  type ResolvedImage,
+  type ResolvedLayer,
+  resolveImage,
+  resolveManifest,
+} from './oci/chain.ts'
 export { ImageLayout } from './layout/layout.ts'
 export { LayoutWriter } from './layout/write-layout.ts'
 export { DockerArchive, type SavedImage } from './archive/docker-archive.ts'
@@ -26,7 +34,7 @@ export type { LeastRate } from './registry/least-rate.ts'
 export { proxyFromEnvironment, type ProxySettings } from './registry/proxy-settings.ts'
 export type { Credentials, Mirror, RegistryHost } from './registry/registry-config.ts'
 export type { Endpoint } from './registry/endpoint.ts'
-export { RepositoryReader } from './registry/repository.ts'
+export { type PassedOver, RepositoryReader } from './registry/repository.ts'
 export { listReferrers, putManifest } from './registry/referrers.ts'
 export { listTags } from './registry/tags.ts'
 export { uploadBlob, type UploadOptions, type UploadSource } from './registry/upload.ts'

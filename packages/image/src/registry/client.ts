@@ -15,7 +15,7 @@ import {
   type RegistryHost,
   rulesFor,
 } from './registry-config.ts'
-import { type FetchedManifest, RepositoryReader } from './repository.ts'
+import { type FetchedManifest, type PassedOver, RepositoryReader } from './repository.ts'
 import { readAll } from './read-all.ts'
 import { DEFAULT_RETRY, type RetryRules } from './retry.ts'
 
@@ -31,6 +31,11 @@ export interface RegistryClientOptions {
   readonly leastRate?: Partial<LeastRate>
   /** The proxy that leads out of this network; none unless told: no environment is read. */
   readonly proxy?: ProxySettings
+  /**
+   * Told of each mirror that another was asked for, other than for what it lacks: one that is down or lies would stay so
+   * unseen, since what it sent is never used. Once for each mirror and code.
+   */
+  readonly onPassedOver?: (passed: PassedOver) => void
   /** For tests: milliseconds of a clock that never goes back. */
   readonly now?: () => number
   /** For tests: the name service. */
@@ -52,6 +57,8 @@ export class RegistryClient {
   readonly #retry: RetryRules
   readonly #credentials: (name: RepositoryName) => Credentials | undefined
   readonly #endpoints = new Map<string, Endpoint>()
+  readonly #onPassedOver: (passed: PassedOver) => void
+  readonly #told = new Set<string>()
 
   /** @throws {ImageError} `registry.address` for hosts, `proxy.settings` for a proxy that cannot be read. */
   constructor(options: RegistryClientOptions = {}) {
@@ -66,6 +73,7 @@ export class RegistryClient {
     })
     this.#retry = { ...DEFAULT_RETRY, ...options.retry }
     this.#credentials = options.credentials ?? (() => undefined)
+    this.#onPassedOver = options.onPassedOver ?? (() => undefined)
   }
 
   /** One repository on its own registry; for uploads, referrers and everything that is not plain reading. */
@@ -91,7 +99,11 @@ export class RegistryClient {
   reader(name: RepositoryName, signal?: AbortSignal): RepositoryReader {
     const mirrors = rulesFor(this.#hosts, name.registry).mirrors ?? []
     const endpoints = mirrors.map((mirror) => this.endpoint(mirrored(name, mirror)))
-    return new RepositoryReader(this.endpoint(name), endpoints, signal)
+    return new RepositoryReader(this.endpoint(name), endpoints, signal, (passed) => {
+      const event = `${passed.mirror} ${passed.reason.code}`
+      if (!this.#told.has(event)) this.#onPassedOver(passed)
+      this.#told.add(event)
+    })
   }
 
   /**

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { digestOf } from '../oci/digest.ts'
+import { digestOf, verifiedWhileRead } from '../oci/digest.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { parseReference } from '../oci/reference.ts'
 import { registry, local, client, content, read, manifest, big } from '../testing/registry-client.ts'
+import type { RegistryClientOptions } from './client.ts'
 
 describe('reading', () => {
   test('H01 a tag is asked for once, and everything else by the digest it gave', async () => {
@@ -223,11 +224,15 @@ describe('reading', () => {
     const digest = home.put('app', 'v1', manifest('true'), MEDIA.manifest)
     liar.manifests.set(`cache/app:${digest}`, { bytes: manifest('false'), type: MEDIA.manifest })
     mirror.put('app', 'v1', manifest('true'), MEDIA.manifest)
-    const c = client({
-      [home.host]: { ...local, mirrors: [{ registry: liar.host, pathPrefix: 'cache' }, { registry: mirror.host }] },
-      [liar.host]: local,
-      [mirror.host]: local,
-    })
+    const passed: string[] = []
+    const c = client(
+      {
+        [home.host]: { ...local, mirrors: [{ registry: liar.host, pathPrefix: 'cache' }, { registry: mirror.host }] },
+        [liar.host]: local,
+        [mirror.host]: local,
+      },
+      { onPassedOver: ({ mirror: name, what, reason }) => passed.push(`${name} ${what} ${reason.code}`) },
+    )
     await c.pin(parseReference(`${home.host}/app:v1`))
     expect([home.seen.length, liar.seen.length, mirror.seen.length]).toEqual([1, 0, 0])
     await c.pin(parseReference(`${home.host}/app@${digest}`))
@@ -235,6 +240,31 @@ describe('reading', () => {
     mirror.manifests.clear()
     await c.pin(parseReference(`${home.host}/app@${digest}`))
     expect(home.seen).toHaveLength(2)
+    // the lie is told once, and what a mirror lacks is no news
+    expect(passed).toEqual([`${liar.host}/cache/app manifest ${digest} digest.mismatch`])
+  })
+
+  test('a mirror that fails amid a blob is told of, and one whose bytes are wrong ends the pull', async () => {
+    const [home, mirror] = [await registry(), await registry()]
+    const blob = content(big)
+    home.blobs.set(blob.digest, big)
+    mirror.lie = (_seen, response) => {
+      response.writeHead(200).write(big.subarray(0, 1000), () => response.destroy())
+      return true
+    }
+    const passed: string[] = []
+    const hosts = { [home.host]: { ...local, mirrors: [{ registry: mirror.host }] }, [mirror.host]: local }
+    const onPassedOver: RegistryClientOptions['onPassedOver'] = ({ mirror: name, what, reason }) =>
+      passed.push(`${name} ${what} ${reason.code}`)
+    const reader = client(hosts, { onPassedOver }).reader({ registry: home.host, path: 'app' })
+    expect(await read(reader.openBlob(blob))).toEqual(big)
+    expect(passed).toEqual([`${mirror.host}/app blob ${blob.digest} registry.unavailable`])
+    mirror.lie = () => undefined
+    mirror.blobs.set(blob.digest, Buffer.alloc(big.length))
+    await expect(read(verifiedWhileRead(reader.openBlob(blob), blob, 'blob'))).rejects.toMatchObject({
+      code: 'digest.mismatch',
+    })
+    expect(passed).toHaveLength(1)
   })
 
   test('a blocked registry is not spoken to', async () => {

@@ -17,6 +17,14 @@ export interface FetchedManifest {
   readonly bytes: Uint8Array
 }
 
+/** A mirror that failed, or sent something else than was asked for, and what it was about. Another was asked then. */
+export interface PassedOver {
+  /** Host and path. */
+  readonly mirror: string
+  readonly what: string
+  readonly reason: ImageError
+}
+
 /** A few bytes for each connection are progress too, and would go on for ever: on average there must be more. */
 const LEAST_BYTES = 64 * 1024
 const FREE_CONNECTIONS = 20
@@ -33,11 +41,18 @@ export class RepositoryReader implements ImageSource {
   readonly home: Endpoint
   readonly #mirrors: readonly Endpoint[]
   readonly #signal: AbortSignal | undefined
+  readonly #onPassedOver: (passed: PassedOver) => void
 
-  constructor(home: Endpoint, mirrors: readonly Endpoint[], signal?: AbortSignal) {
+  constructor(
+    home: Endpoint,
+    mirrors: readonly Endpoint[],
+    signal?: AbortSignal,
+    onPassedOver: (passed: PassedOver) => void = () => undefined,
+  ) {
     this.home = home
     this.#mirrors = mirrors
     this.#signal = signal
+    this.#onPassedOver = onPassedOver
   }
 
   /** What a tag means now. Ask once, go on by digest (H01): the next answer may be another. */
@@ -47,7 +62,7 @@ export class RepositoryReader implements ImageSource {
   }
 
   async readManifest(digest: Digest, maxBytes: number): Promise<FetchedManifest> {
-    return this.#firstThatHas(async (endpoint) => {
+    return this.#firstThatHas(`manifest ${digest}`, async (endpoint) => {
       const fetched = await this.#manifest(endpoint, digest, maxBytes)
       assertContent(
         fetched.bytes,
@@ -68,6 +83,7 @@ export class RepositoryReader implements ImageSource {
         return
       } catch (error) {
         if (i === endpoints.length - 1 || !canAskAnother(error)) throw error
+        this.#passOver(endpoint, `blob ${blob.digest}`, error)
       }
     }
   }
@@ -108,14 +124,21 @@ export class RepositoryReader implements ImageSource {
     return { digest, mediaType, bytes }
   }
 
-  async #firstThatHas<T>(ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
+  async #firstThatHas<T>(what: string, ask: (endpoint: Endpoint) => Promise<T>): Promise<T> {
     for (const mirror of this.#mirrors)
       try {
         return await ask(mirror)
       } catch (error) {
         if (!canAskAnother(error)) throw error
+        this.#passOver(mirror, what, error)
       }
     return ask(this.home)
+  }
+
+  /** Told of whatever is wrong. That a mirror lacks something is not: few hold everything. */
+  #passOver({ name }: Endpoint, what: string, reason: ImageError): void {
+    if (reason.code !== 'registry.not-found')
+      this.#onPassedOver({ mirror: `${name.registry}/${name.path}`, what, reason })
   }
 
   async *#stream(
@@ -184,6 +207,6 @@ export class RepositoryReader implements ImageSource {
  * A mirror that lacks something, sends another manifest than the one asked for, or is down is passed over; the caller
  * ending the work is final. Bytes of a blob are handed on as they come, so whether they are right is for the reader.
  */
-function canAskAnother(error: unknown): boolean {
+function canAskAnother(error: unknown): error is ImageError {
   return error instanceof ImageError && error.code !== 'aborted'
 }

@@ -156,6 +156,14 @@ export const IMAGE_SIGNING_MUTANTS: readonly Mutant[] = [
     test: 'under that tool’s own manifest',
   },
   {
+    name: 'image-store-query',
+    file: `${image}/policy/registries-d.ts`,
+    find: '[^?#]*$/.test(text)',
+    replace: '.*$/.test(text)',
+    testFile: `${image}/policy/registries-d.test.ts`,
+    test: 'https://x/sigs?of=all',
+  },
+  {
     name: 'document-other-case',
     file: `${image}/oci/json.ts`,
     find: 'key !== name && isReadAs(key, name)',

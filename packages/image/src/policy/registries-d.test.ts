@@ -73,16 +73,12 @@ test('GU-09 nothing configured means no store and no look at tags', async () => 
   expect(storesFor(await readRegistriesD('/nonexistent/registries.d'), app)).toEqual({ useSigstoreAttachments: false })
 })
 
-test('reading prefers lookaside to its older name, writing the staging ones', () => {
-  const all =
-    'lookaside: "https://l", lookaside-staging: "https://ls", sigstore: "https://s", sigstore-staging: "https://ss"'
-  const old = 'sigstore: "https://s", sigstore-staging: "https://ss"'
+test('lookaside counts before its older name, and where others write to is not read', () => {
   const of = (entry: string) => storesFor(mergeRegistriesD([file(`docker: {registry.example: {${entry}}}`)]), app)
-  expect(of(all)).toEqual({ lookaside: 'https://l', lookasideStaging: 'https://ls', useSigstoreAttachments: false })
-  expect(of(old)).toEqual({ lookaside: 'https://s', lookasideStaging: 'https://ss', useSigstoreAttachments: false })
-  expect(of('lookaside: "https://l", use-sigstore-attachments: true')).toEqual({
-    lookaside: 'https://l',
-    lookasideStaging: 'https://l',
+  const old = 'sigstore: "https://s", sigstore-staging: "https://ss"'
+  expect(of(`lookaside: "https://l", lookaside-staging: "https://ls", ${old}`).lookaside).toBe('https://l')
+  expect(of(old).lookaside).toBe('https://s')
+  expect(of('lookaside-staging: "https://ls", use-sigstore-attachments: true')).toEqual({
     useSigstoreAttachments: true,
   })
 })
@@ -101,13 +97,16 @@ test.each([
   )
 })
 
-test.each(['ftp://x', ':x', 'x'])('GU-29 the store %j is refused when it is to be used, and only then', (lookaside) => {
-  const config = mergeRegistriesD([file(`docker: {a.example: {lookaside: ${JSON.stringify(lookaside)}}}`)])
-  expect(storesFor(config, app)).toEqual({ useSigstoreAttachments: false })
-  expect(() => storesFor(config, parseReference('a.example/b:1'))).toThrow(
-    expect.objectContaining({ code: 'policy.malformed', message: expect.stringContaining(lookaside) }),
-  )
-})
+test.each(['ftp://x', ':x', 'x', 'https://x/sigs?of=all', 'file:///sigs#1'])(
+  'GU-29 the store %j is refused when it is to be used, and only then',
+  (lookaside) => {
+    const config = mergeRegistriesD([file(`docker: {a.example: {lookaside: ${JSON.stringify(lookaside)}}}`)])
+    expect(storesFor(config, app)).toEqual({ useSigstoreAttachments: false })
+    expect(() => storesFor(config, parseReference('a.example/b:1'))).toThrow(
+      expect.objectContaining({ code: 'policy.malformed', message: expect.stringContaining(lookaside) }),
+    )
+  },
+)
 
 test.each([
   ['an alias', 'default-docker: &a {lookaside: file:///x}\ndocker: {a.example: *a}'],

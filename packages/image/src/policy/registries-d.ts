@@ -12,8 +12,6 @@ import { normalScope, scopesOf } from './scope.ts'
 export interface SignatureStores {
   /** Base of a lookaside store: `file:`, `http:` or `https:`. Left out: none. */
   readonly lookaside?: string
-  /** Where signatures are written to, where that differs. */
-  readonly lookasideStaging?: string
   /** Signatures under tags and referrers in the registry itself are looked for. */
   readonly useSigstoreAttachments: boolean
 }
@@ -28,8 +26,10 @@ export interface RegistriesD {
 const url = z.string().min(1).max(4096)
 const entrySchema = z.strictObject({
   lookaside: url.optional(),
-  'lookaside-staging': url.optional(),
+  /** Its older name. */
   sigstore: url.optional(),
+  // where other tools write to: known, and not followed
+  'lookaside-staging': url.optional(),
   'sigstore-staging': url.optional(),
   'use-sigstore-attachments': z.boolean().optional(),
 })
@@ -119,28 +119,23 @@ function readYaml(bytes: Uint8Array, what: string): unknown {
 export function storesFor(config: RegistriesD, reference: ImageReference): SignatureStores {
   const chain = [...scopesOf(reference).map((scope) => config.docker.get(scope)), config.default]
   const entries = chain.filter((entry) => entry !== undefined)
-  const reading = entries.find((entry) => entry.lookaside !== undefined || entry.sigstore !== undefined)
-  const writing = entries.find((entry) => writesTo(entry) !== undefined)
-  const lookaside = checkUrl(reading?.lookaside ?? reading?.sigstore, reference)
-  const lookasideStaging = checkUrl(writing === undefined ? undefined : writesTo(writing), reference)
+  const store = entries.find((entry) => entry.lookaside !== undefined || entry.sigstore !== undefined)
+  const lookaside = store?.lookaside ?? store?.sigstore
+  if (lookaside !== undefined) assertStoreUrl(lookaside, reference)
   const attachments = entries.find((entry) => entry['use-sigstore-attachments'] !== undefined)
   return {
     ...(lookaside === undefined ? {} : { lookaside }),
-    ...(lookasideStaging === undefined ? {} : { lookasideStaging }),
     useSigstoreAttachments: attachments?.['use-sigstore-attachments'] ?? false,
   }
 }
 
-function checkUrl(text: string | undefined, reference: ImageReference): string | undefined {
-  if (text === undefined || (/^(file|https?):\/\//.test(text) && URL.canParse(text))) return text
+/** A query would swallow the names that are put behind it. */
+function assertStoreUrl(text: string, reference: ImageReference): void {
+  if (/^(file|https?):\/\/[^?#]*$/.test(text) && URL.canParse(text)) return
   throw new ImageError(
     'policy.malformed',
-    `registries.d for ${repositoryText(reference)}: ${JSON.stringify(text)} is not a file:, http: or https: URL`,
+    `registries.d for ${repositoryText(reference)}: ${JSON.stringify(text)} is not a file:, http: or https: URL without query`,
   )
-}
-
-function writesTo(entry: Entry): string | undefined {
-  return entry['lookaside-staging'] ?? entry['sigstore-staging'] ?? entry.lookaside ?? entry.sigstore
 }
 
 /** The address of a signature, counted from one. The digest is checked already, so it cannot leave the store. */

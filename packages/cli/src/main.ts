@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { NOUNS } from './commands/nouns.ts'
-import { EXIT } from './output.ts'
+import { EXIT, UsageError } from './output.ts'
 
 /** Runs one command line. @returns The exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -23,10 +23,16 @@ export async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: 'user' })
     return status
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.yes
+    if (error instanceof CommanderError && !args.includes('--json')) return EXIT.usage
     const { report } = await import('./report.ts') // it knows every package's errors, so it takes long to read
-    return report(error, args.includes('--json'))
+    return report(error instanceof CommanderError ? usageOf(error) : error, args.includes('--json'))
   }
+}
+
+/** Commander told the terminal already; whoever asked for JSON gets an object all the same. */
+function usageOf({ message }: CommanderError): UsageError {
+  return new UsageError(message.replace(/^error: /, '').replace(/\s+/g, ' '), 'add --help to the command')
 }
 
 /** What a command line is about: its words, without a `help` before them. No option that comes before a noun has a value. */

@@ -64,7 +64,8 @@ const OF_THE_DISK: Readonly<Record<string, string>> = {
   ENOENT: CHECK_PATH,
   EACCES: CHECK_PATH,
   EPERM: CHECK_PATH,
-  EISDIR: CHECK_PATH,
+  EISDIR: 'a directory is named where a file is wanted',
+  EEXIST: 'it is there already: remove it, or name another one',
   ENOTDIR: CHECK_PATH,
   ENAMETOOLONG: CHECK_PATH,
   EROFS: 'the file system is read-only: name a place on another one',
@@ -76,6 +77,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'peer.unreachable': 'is the broker running? vouchsafe doctor tells what is missing',
   'peer.untrusted': 'the broker at this address is not the one that was pinned; compare its identity with its owner',
   'tpm.unavailable': 'on a laptop start a software TPM with: vouchsafe up; on a machine check /dev/tpmrm0',
+  'encryption.recipient':
+    'a recipient is a public key or certificate: openssl pkey -in alice.pem -pubout -out alice.pub; layers count from 0, as vouchsafe image show lists them',
   'encryption.no-key': 'give the key with --key; vouchsafe image show tells which layers are encrypted',
   'encryption.wrong-key': 'its recipients are others: ask who encrypted the image, or give another --key',
   'encryption.authentication':
@@ -115,7 +118,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'key.passphrase': 'put the passphrase into a file, and name it with --passphrase-file',
   'key.malformed': 'vouchsafe image key makes a pair; for --gpg-key: gpg --armor --export-secret-keys ADDRESS',
   'policy.malformed': 'the whole file counts for nothing until this is right; its words are in docs/guide/images.md',
-  'policy.material': 'is the path in the policy right, and may you read it? whole paths are safest',
+  'policy.material': 'is the path right, may you read it, and is it a public key? in a policy whole paths are safest',
   'policy.refused': 'vouchsafe image verify, with the same policy, tells what came of each signature',
   'signature.unverified': 'is this the signer’s key? vouchsafe image verify --list shows what is attached',
   'store.busy':

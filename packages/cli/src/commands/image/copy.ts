@@ -20,7 +20,7 @@ import {
   withRegistryOptions,
 } from './address.ts'
 import { IMAGE_WORDS, namedDigest, parseAddress } from './image-address.ts'
-import { Progress } from './progress.ts'
+import { Progress, watched } from './progress.ts'
 import { withTarget } from './target.ts'
 
 interface Options extends RegistryOptions {
@@ -62,7 +62,7 @@ export function copyVerb(done: Done): Command {
             await push({ ...image, digest }, target.reference, options, { onProgress, signal })
           else
             await withTarget(withoutDigest(to), signal, ({ writer, name }) =>
-              copyToLayout(image.source, digest, writer, { ...(name === undefined ? {} : { name }), onProgress }),
+              copyToLayout(watched(image.source, progress), digest, writer, name === undefined ? {} : { name }),
             )
         } finally {
           progress.clear()

@@ -6,7 +6,7 @@ import { collect, type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
 import { IMAGE_WORDS, OUT_WORDS } from './image-address.ts'
 import { type KeyOptions, readHolders, withKeyOptions } from './layer-keys.ts'
-import { bytesText, Progress } from './progress.ts'
+import { bytesText, Progress, watched } from './progress.ts'
 import { type Target, withTarget } from './target.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
@@ -40,7 +40,7 @@ export function decryptVerb(done: Done): Command {
       const decrypt = ({ source, digest }: OpenImage, { writer, name }: Target) =>
         decryptImage(
           {
-            source,
+            source: watched(source, progress),
             digest,
             holders,
             ...(name === undefined ? {} : { name }),

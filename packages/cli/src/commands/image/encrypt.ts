@@ -19,7 +19,7 @@ import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } 
 import { type Granting, grantingAgreements, type PlacedKek, placeKek } from './broker-kek.ts'
 import { IMAGE_WORDS, OUT_WORDS } from './image-address.ts'
 import { type KeyOptions, readHolders, readRecipients, withKeyOptions } from './layer-keys.ts'
-import { bytesText, Progress } from './progress.ts'
+import { bytesText, Progress, watched } from './progress.ts'
 import { type Target, withTarget } from './target.ts'
 
 interface Options extends RegistryOptions, KeyOptions {
@@ -105,7 +105,7 @@ async function run(
   const encrypt = ({ source, digest }: OpenImage, { writer, name }: Target) =>
     encryptImage(
       {
-        source,
+        source: watched(source, progress),
         digest,
         recipients,
         holders,

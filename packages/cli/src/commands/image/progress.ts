@@ -1,3 +1,4 @@
+import type { ImageSource } from '@vouchsafe/image'
 import type { Output } from '../../output.ts'
 
 const WIDTH = 24
@@ -35,6 +36,22 @@ export class Progress {
   clear(): void {
     if (this.#shown) process.stderr.write('\r\x1b[K')
     this.#shown = false
+  }
+}
+
+/** The same source; each blob that is read shows how far it is. */
+export function watched(source: ImageSource, progress: Progress): ImageSource {
+  return {
+    readManifest: (digest, maxBytes) => source.readManifest(digest, maxBytes),
+    ...(source.isLocal === undefined ? {} : { isLocal: source.isLocal }),
+    async *openBlob(blob, use) {
+      let done = use?.offset ?? 0
+      for await (const chunk of source.openBlob(blob, use)) {
+        done += chunk.length
+        progress.show(blob.digest.slice(0, 19), done, blob.size)
+        yield chunk
+      }
+    },
   }
 }
 

@@ -3,9 +3,11 @@ import {
   type Descriptor,
   guestKeyResources,
   ImageError,
+  type HistoryStep,
   type ImageIndex,
   isPackageDatabase,
   listPackages,
+  parseHistory,
   platformText,
   readContents,
   readEncryptedLayer,
@@ -70,6 +72,9 @@ function describe(image: ResolvedImage) {
     env: execution.env,
     user: execution.user,
     workingDir: execution.workingDir,
+    ports: execution.exposedPorts,
+    volumes: execution.volumes,
+    ...(execution.stopSignal === undefined ? {} : { stopSignal: execution.stopSignal }),
     labels: Object.fromEntries(execution.labels),
     layers: image.layers.map(({ descriptor, diffId, form }) => ({
       digest: descriptor.digest,
@@ -79,28 +84,51 @@ function describe(image: ResolvedImage) {
       ...(form.encrypted ? { recipients: recipientsOf(descriptor) } : {}),
       diffId,
     })),
+    size: sizeOf(image),
+    history: historyOf(image),
   }
 }
 
 function toLines(image: ResolvedImage): readonly string[] {
-  const { execution, platform } = image.config
+  const { execution, platform, created } = image.config
   return [
     ...(image.index === undefined
       ? []
       : [`index       ${image.requested}`, `            of ${platformsOf(image.index.document).join(', ')}`]),
     `manifest    ${image.manifestDigest}`,
+    `config      ${image.configDigest}`,
     `platform    ${platformText(platform)}`,
+    ...(created === undefined ? [] : [`created     ${created}`]),
     `entrypoint  ${JSON.stringify(execution.entrypoint)}`,
     `args        ${JSON.stringify(execution.args)}`,
     `user        ${execution.user === '' ? 'root' : execution.user}`,
     `workdir     ${execution.workingDir === '' ? '/' : execution.workingDir}`,
     ...execution.env.map((entry) => `env         ${entry}`),
     ...[...execution.labels].map(([name, value]) => `label       ${name}=${value}`),
+    ...execution.exposedPorts.map((port) => `port        ${port}`),
+    ...execution.volumes.map((volume) => `volume      ${volume}`),
+    ...(execution.stopSignal === undefined ? [] : [`stop        ${execution.stopSignal}`]),
+    ...historyOf(image).map((step) => `history     ${stepText(step)}`),
     ...image.layers.map(
-      ({ descriptor, form }) =>
-        `layer       ${descriptor.digest} ${bytesText(descriptor.size)} ${form.compression}${form.encrypted ? `, encrypted for ${recipientsOf(descriptor).join(', ')}` : ''}`,
+      ({ descriptor, form }, i) =>
+        `${`layer ${i}`.padEnd(11)} ${descriptor.digest} ${bytesText(descriptor.size)} ${form.compression}${form.encrypted ? `, encrypted for ${recipientsOf(descriptor).join(', ')}` : ''}`,
     ),
+    `size        ${bytesText(sizeOf(image))} in ${image.layers.length} layers, as stored`,
   ]
+}
+
+function sizeOf({ layers }: ResolvedImage): number {
+  return layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0)
+}
+
+function historyOf({ configBytes, configDigest }: ResolvedImage): readonly HistoryStep[] {
+  return parseHistory(configBytes, `configuration ${configDigest}`)
+}
+
+function stepText({ created, createdBy, comment, emptyLayer }: HistoryStep): string {
+  return [created, createdBy ?? comment ?? '(no command)', ...(emptyLayer ? ['(settings only)'] : [])]
+    .filter((part) => part !== undefined)
+    .join('  ')
 }
 
 /** What an index offers. Attestations, which BuildKit lists there, are of no platform. */

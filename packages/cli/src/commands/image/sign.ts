@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { rootCommits } from '@vouchsafe/image'
 import {
@@ -190,6 +190,10 @@ export function keyVerb(done: Done): Command {
     .action((file: string, options: KeyVerbOptions) => {
       const rootCommit = options.builds === undefined ? undefined : rootOf(options.repository)
       const { privatePem, publicPem } = generateSigningKey(readPassphrase(options.passphraseFile) ?? '')
+      const names = [file, `${file}.pub`, ...(options.builds === undefined ? [] : [`${file}.identity.json`])]
+      for (const name of names)
+        if (existsSync(name))
+          throw new UsageError(`${name} is there already`, 'keys are not written over: name another file')
       writeFileSync(file, privatePem, { mode: 0o600, flag: 'wx' })
       writeFileSync(`${file}.pub`, publicPem, { flag: 'wx' })
       const key = parsePublicKey(publicPem)

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { assertAbsent, ImageError, LayoutWriter, writeArchive } from '@vouchsafe/image'
+import { assertAbsent, ImageError, ImageLayout, LayoutWriter, writeArchive } from '@vouchsafe/image'
 import { UsageError } from '../../output.ts'
 import { type ImageAddress, parseAddress } from './image-address.ts'
 
@@ -27,7 +28,7 @@ export async function withTarget<T>(
   const address = targetAddress(text)
   const name = address.name === undefined ? {} : { name: address.name }
   if (address.kind === 'oci')
-    return run({ writer: await LayoutWriter.open(address.place, signal), directory: address.place, text, ...name })
+    return intoLayout(address.place, signal, (writer) => run({ writer, directory: address.place, text, ...name }))
   await assertAbsent(address.place)
   const staging = await mkdtemp(path.join(path.dirname(path.resolve(address.place)), '.vouchsafe-layout-'))
   try {
@@ -36,6 +37,31 @@ export async function withTarget<T>(
     return result
   } finally {
     await rm(staging, { recursive: true, force: true })
+  }
+}
+
+/** A layout that is made for one image, and gets none, goes away again. In one that was there, whole blobs may stay. */
+async function intoLayout<T>(
+  directory: string,
+  signal: AbortSignal,
+  run: (writer: LayoutWriter) => Promise<T>,
+): Promise<T> {
+  const wasThere = existsSync(directory)
+  try {
+    return await run(await LayoutWriter.open(directory, signal))
+  } catch (error) {
+    if (!wasThere && (await isUnused(directory))) await rm(directory, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** Nothing is listed: a blob there is of no image. */
+async function isUnused(directory: string): Promise<boolean> {
+  try {
+    return (await ImageLayout.open(directory)).index.manifests.length === 0
+  } catch (error) {
+    if (error instanceof ImageError) return !existsSync(path.join(directory, 'oci-layout'))
+    throw error
   }
 }
 

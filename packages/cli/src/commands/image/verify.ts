@@ -16,7 +16,7 @@ import {
 } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
-import { collect, type Done, outputOf, verb } from '../options.ts'
+import { collect, type Done, outputOf, table, verb } from '../options.ts'
 import { type RegistryOptions, withRegistryOptions } from './address.ts'
 import { type RegistryImage, withRegistryImage } from './signing-options.ts'
 
@@ -68,16 +68,24 @@ export function verifyVerb(done: Done): Command {
         '  $ vouchsafe image verify registry.example/app:v1 --list',
     )
     .action(async (image: string, options: Options) => {
-      await withRegistryImage(image, options, async (at) => {
-        if (options.list === true) done(await list(at, options))
-        else if (options.type !== undefined) done(await statements(at, options, options.type))
-        else done(await decide(at, options))
-      })
+      // a mistake in what was asked for is told before a registry is
+      const ask = questionOf(options)
+      await withRegistryImage(image, options, async (at) => done(await ask(at)))
     })
 }
 
-async function decide(image: RegistryImage, options: Options): Promise<number> {
+function questionOf(options: Options): (image: RegistryImage) => Promise<number> {
+  const { type } = options
+  if (options.list === true) return (image) => list(image, options)
+  if (type !== undefined) {
+    const trust = trustOf(options)
+    return (image) => statements(image, options, { type, trust })
+  }
   const policy = policyOf(options)
+  return (image) => decide(image, options, policy)
+}
+
+async function decide(image: RegistryImage, options: Options, policy: ImagePolicy): Promise<number> {
   const { digest } = image.descriptor
   const { bytes } = await image.client.reader(image.asked).readManifest(digest, 4 * 1024 * 1024)
   const role =
@@ -104,11 +112,25 @@ function policyOf(options: Options): ImagePolicy {
   if ((options.policy === undefined) === (options.key.length === 0))
     throw new UsageError('who must have signed?', 'give --key FILE, once for each signer, or --policy FILE')
   if (options.policy !== undefined) return parsePolicy(new Uint8Array(readFileSync(options.policy)), options.policy)
-  const threshold = Number(options.threshold ?? options.key.length)
+  const threshold = thresholdOf(options)
   const signedIdentity = { type: options.digestOnly === true ? 'vouchsafeDigestOnly' : 'matchRepository' }
   const signers = options.key.map((keyPath) => ({ name: keyPath, keyPath }))
   const requirement = { type: 'vouchsafeSigners', threshold, signers, signedIdentity }
   return parsePolicy(new TextEncoder().encode(JSON.stringify({ default: [requirement] })), 'command line')
+}
+
+function thresholdOf({ threshold, key }: Options): number {
+  const twice = key.find((file, i) => key.indexOf(file) !== i)
+  if (twice !== undefined)
+    throw new UsageError(`--key ${twice} twice`, 'a threshold counts signers: name each key once')
+  if (threshold === undefined) return key.length
+  const wanted = Number(threshold)
+  if (!/^[0-9]{1,3}$/.test(threshold) || wanted < 1 || wanted > key.length)
+    throw new UsageError(
+      `--threshold ${threshold} of ${key.length} keys`,
+      `a whole number from 1 to ${key.length}; each further signer is one more --key FILE`,
+    )
+  return wanted
 }
 
 function toText(digest: string, decision: ImageDecision): string {
@@ -120,10 +142,14 @@ function toText(digest: string, decision: ImageDecision): string {
   return [digest, `scope ${decision.scope}`, ...lines, ...next].join('\n')
 }
 
-async function statements(image: RegistryImage, options: Options, type: string): Promise<number> {
+async function statements(
+  image: RegistryImage,
+  options: Options,
+  { type, trust }: { readonly type: string; readonly trust: BundleTrust },
+): Promise<number> {
   const predicateType = Object.hasOwn(PREDICATES, type) ? PREDICATES[type as keyof typeof PREDICATES] : type
   const { digest } = image.descriptor
-  const found = await findStatements(image.client.reader(image.asked), digest, trustOf(options), predicateType)
+  const found = await findStatements(image.client.reader(image.asked), digest, trust, predicateType)
   if (options.out !== undefined) {
     const [only, ...more] = found.verified
     if (only === undefined || more.length > 0)
@@ -167,13 +193,9 @@ async function list(image: RegistryImage, options: Options): Promise<number> {
   const attached = await listAttached(image.client.reader(image.asked), digest)
   outputOf(options).answer(
     { digest, attached },
-    [
-      digest,
-      ...attached.map(
-        ({ place, type, digest: of, predicateType }) => `${place}  ${type}  ${predicateType ?? ''}  ${of}`,
-      ),
-      ...(attached.length === 0 ? ['nothing is attached'] : []),
-    ].join('\n'),
+    attached.length === 0
+      ? `${digest}\nnothing is attached`
+      : `${digest}\n${table(attached.map(({ place, type, digest: of, predicateType }) => [place, predicateType ?? type, of]))}`,
   )
   return EXIT.yes
 }

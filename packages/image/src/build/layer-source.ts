@@ -7,7 +7,8 @@ import { padding, tarEnd, tarHeader, type WriteEntry } from '../tar/write-tar.ts
 /**
  * What one layer is made of. Owner is 0:0 and every time the build's one time, always. From a directory, modes become
  * 0755 (directories, and files their owner may execute) or 0644: a checkout's umask must not reach the digest.
- * Directories on the way to a path get no entry of their own, so a base image's `/tmp` keeps its mode.
+ * Extended attributes (file capabilities among them), set-user-id bits, holes and shared inodes are left behind: equal bytes
+ * give equal layers. Directories on the way to a path get no entry of their own, so a base image's `/tmp` keeps its mode.
  */
 export type LayerSource =
   | {

@@ -13,9 +13,8 @@ import {
 } from './judge-signature.ts'
 import { judgeSigners } from './judge-signers.ts'
 import type { MaterialReader } from './material.ts'
-import type { OfScheme, Requirement } from './requirement.ts'
-import type { ChosenScope } from './scope.ts'
-import { withoutTagOfDigest } from './scope.ts'
+import type { OfScheme, Requirement, SignedBy, SigstoreSigned } from './requirement.ts'
+import { type ChosenScope, withoutTagOfDigest } from './scope.ts'
 import { loadRings, loadTrust } from './trust.ts'
 
 /** What deciding needs of the world outside. */
@@ -75,58 +74,62 @@ export async function decideImage(
   const signers = findings.flatMap((finding) => finding.signers)
   const fulfilled = findings.length > 0 && findings.every((finding) => finding.fulfilled)
   if (fulfilled && ports.requireSignature === true && signers.length === 0)
-    findings.push({
-      ...NOTHING,
-      requirement: 'a signature',
-      explanation: 'the policy asks for none, and one is wanted',
-    })
+    findings.push(unasked('a signature', false, 'the policy asks for none, and one is wanted'))
   const kind = findings.length > 0 && findings.every((finding) => finding.fulfilled) ? 'accept' : 'refuse'
   return { kind, scope, findings, signers }
 }
 
-const NOTHING = { fulfilled: false, signatures: [], signers: [] } as const
-
 async function judge(requirement: Requirement, image: SignedImage, ports: DecisionPorts): Promise<RequirementFinding> {
   switch (requirement.type) {
     case 'insecureAcceptAnything':
-      return {
-        ...NOTHING,
-        requirement: requirement.type,
-        fulfilled: true,
-        explanation: 'the policy accepts anything here',
-      }
+      return unasked(requirement.type, true, 'the policy accepts anything here')
     case 'reject':
-      return { ...NOTHING, requirement: requirement.type, explanation: 'the policy rejects everything here' }
+      return unasked(requirement.type, false, 'the policy rejects everything here')
     case 'signedBaseLayer':
-      return { ...NOTHING, requirement: requirement.type, explanation: 'nobody implements this requirement' }
-    case 'signedBy': {
-      if (requirement.keyType !== 'GPGKeys')
-        return {
-          ...NOTHING,
-          requirement: requirement.type,
-          explanation: `keyType ${requirement.keyType} is none that signatures are checked by; wanted GPGKeys`,
-        }
-      const { at, dangerouslyAcceptSha1 = false } = ports
-      const rings = await loadRings(requirement, ports.material)
-      const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
-      const check = async (found: StoredSignature) => {
-        if (found.kind !== 'simple') throw otherKind(found, 'a simple signature')
-        const attributed = await verifySimple(found, { rings, at, dangerouslyAcceptSha1 })
-        return accepted(attributed, image, identity, found.place)
-      }
-      return firstGood('signedBy', await ports.signatures.simple(), check, ports.signatures.notAsked?.simple)
-    }
-    case 'sigstoreSigned': {
-      const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
-      const trust = await loadTrust(requirement, ports)
-      const check = (found: StoredSignature) => sigstoreSigner(found, trust, image, identity)
-      return firstGood('sigstoreSigned', await ports.signatures.sigstore(), check, ports.signatures.notAsked?.sigstore)
-    }
+      return unasked(requirement.type, false, 'nobody implements this requirement')
+    case 'signedBy':
+      return judgeSimple(requirement, image, ports)
+    case 'sigstoreSigned':
+      return judgeSigstore(requirement, image, ports)
     case 'vouchsafeSigners':
       return judgeSigners(requirement, image, ports)
     case 'vouchsafeScheme':
       return judgeScheme(requirement, image, ports)
   }
+}
+
+/** Where no signature had to be looked at. */
+function unasked(requirement: string, fulfilled: boolean, explanation: string): RequirementFinding {
+  return { requirement, fulfilled, explanation, signatures: [], signers: [] }
+}
+
+async function judgeSimple(
+  requirement: SignedBy,
+  image: SignedImage,
+  ports: DecisionPorts,
+): Promise<RequirementFinding> {
+  const { type, keyType, signedIdentity = DEFAULT_IDENTITY } = requirement
+  if (keyType !== 'GPGKeys')
+    return unasked(type, false, `keyType ${keyType} is none that signatures are checked by; wanted GPGKeys`)
+  const { at, dangerouslyAcceptSha1 = false } = ports
+  const rings = await loadRings(requirement, ports.material)
+  const check = async (found: StoredSignature) => {
+    if (found.kind !== 'simple') throw otherKind(found, 'a simple signature')
+    const attributed = await verifySimple(found, { rings, at, dangerouslyAcceptSha1 })
+    return accepted(attributed, image, signedIdentity, found.place)
+  }
+  return firstGood(type, await ports.signatures.simple(), check, ports.signatures.notAsked?.simple)
+}
+
+async function judgeSigstore(
+  requirement: SigstoreSigned,
+  image: SignedImage,
+  ports: DecisionPorts,
+): Promise<RequirementFinding> {
+  const { type, signedIdentity = DEFAULT_IDENTITY } = requirement
+  const trust = await loadTrust(requirement, ports)
+  const check = (found: StoredSignature) => sigstoreSigner(found, trust, image, signedIdentity)
+  return firstGood(type, await ports.signatures.sigstore(), check, ports.signatures.notAsked?.sigstore)
 }
 
 async function judgeScheme(
@@ -137,7 +140,7 @@ async function judgeScheme(
   const name = `vouchsafeScheme ${requirement.scheme}`
   const scheme = ports.schemes?.find((one) => one.name === requirement.scheme)
   if (scheme === undefined || ports.signatures.of === undefined)
-    return { ...NOTHING, requirement: name, explanation: 'no module here knows this scheme' }
+    return unasked(name, false, 'no module here knows this scheme')
   const trust = await scheme.readTrust(requirement.parameters, ports)
   const identity = requirement.signedIdentity ?? DEFAULT_IDENTITY
   return firstGood(name, await ports.signatures.of(scheme), async (found) =>

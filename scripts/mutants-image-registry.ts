@@ -177,6 +177,22 @@ export const IMAGE_REGISTRY_MUTANTS: readonly Mutant[] = [
     test: 'its headers is given up too',
   },
   {
+    name: 'mirror-passed-over-unseen',
+    file: `${registry}/client.ts`,
+    find: 'if (!this.#told.has(event)) this.#onPassedOver(passed)',
+    replace: 'void this.#onPassedOver',
+    testFile: `${registry}/repository.test.ts`,
+    test: 'mirrors are asked first by digest, passed over',
+  },
+  {
+    name: 'mirror-passed-over-silent',
+    file: 'packages/cli/src/commands/image/address.ts',
+    find: '      process.stderr.write(\n',
+    replace: '      void String(\n',
+    testFile: 'packages/cli/src/commands/image/mirrors.test.ts',
+    test: 'H06 a mirror whose manifest is another is passed over loudly',
+  },
+  {
     name: 'upload-hides-denial',
     file: `${registry}/upload-session.ts`,
     find: 'new Set([400, 404,',

@@ -2,6 +2,13 @@
 export type AgentEvent =
   | { readonly event: 'enrolled'; readonly owner: string; readonly machine: string; readonly class: string }
   | { readonly event: 'image.pulling'; readonly reference: string; readonly policy: string }
+  /** A mirror that failed or sent something else: another was asked. */
+  | {
+      readonly event: 'image.mirror-passed-over'
+      readonly mirror: string
+      readonly what: string
+      readonly code: string
+    }
   | {
       readonly event: 'image.accepted'
       readonly image: string

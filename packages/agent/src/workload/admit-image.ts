@@ -96,7 +96,7 @@ async function pull(origin: RegistryOrigin, options: AdmitOptions): Promise<Admi
 
 async function registryClient(
   { registries, authFile, proxy, leastRate, attempts }: RegistryOrigin,
-  { material, timeoutSeconds }: AdmitOptions,
+  { material, timeoutSeconds, emit }: AdmitOptions,
 ): Promise<RegistryClient> {
   return new RegistryClient({
     hosts: registries === undefined ? {} : parseRegistries(await material(registries), registries),
@@ -105,5 +105,7 @@ async function registryClient(
     ...(leastRate === undefined ? {} : { leastRate: { bytesPerSecond: leastRate } }),
     retry: { attempts },
     idleSeconds: timeoutSeconds,
+    onPassedOver: ({ mirror, what, reason }) =>
+      emit({ event: 'image.mirror-passed-over', mirror, what, code: reason.code }),
   })
 }

@@ -11,6 +11,7 @@ import {
 } from '@vouchsafe/image'
 import { type Command, InvalidArgumentError } from 'commander'
 import { UsageError } from '../../output.ts'
+import { printable } from '../../printable.ts'
 import { parseAddress } from './image-address.ts'
 import { openLocal } from './local-image.ts'
 
@@ -47,6 +48,16 @@ export interface OpenImage {
   /** For policies and messages. */
   readonly asked: ImageReference | undefined
   readonly client: RegistryClient | undefined
+  /** Mirrors that failed or sent something else, so far: for the answer. They were told of when it happened. */
+  readonly passedOver: readonly MirrorPassedOver[]
+}
+
+/** As answers show it. */
+export interface MirrorPassedOver {
+  readonly mirror: string
+  readonly what: string
+  readonly code: string
+  readonly message: string
 }
 
 /**
@@ -61,25 +72,40 @@ export async function withImage<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   const address = parseAddress(text)
-  if (address.kind !== 'registry') return run({ ...(await openLocal(address)), asked: undefined, client: undefined })
+  if (address.kind !== 'registry')
+    return run({ ...(await openLocal(address)), asked: undefined, client: undefined, passedOver: [] })
   const { tag, digest: named } = address.reference
   if (tag === undefined && named === undefined)
     throw new UsageError(
       `${text} has neither tag nor digest`,
       `add :TAG, or @sha256:…; vouchsafe image tags ${text} lists what there is`,
     )
-  const client = registryClient(options)
+  const passedOver: MirrorPassedOver[] = []
+  const client = registryClient(options, (passed) => passedOver.push(passed))
   try {
     const { digest } = await client.pin(address.reference)
-    return await run({ source: client.reader(address.reference, signal), digest, asked: address.reference, client })
+    const source = client.reader(address.reference, signal)
+    return await run({ source, digest, asked: address.reference, client, passedOver })
   } finally {
     client.close()
   }
 }
 
-/** Through the proxy of the environment, as skopeo and cosign go. Close it in any case. */
-export function registryClient({ authFile, registries, leastRate }: RegistryOptions): RegistryClient {
+/**
+ * Through the proxy of the environment, as skopeo and cosign go. A mirror that is passed over is told of on stderr, with
+ * `--json` too: whoever keeps it has to know. Close it in any case.
+ */
+export function registryClient(
+  { authFile, registries, leastRate }: RegistryOptions,
+  onPassedOver: (passed: MirrorPassedOver) => void = () => undefined,
+): RegistryClient {
   return new RegistryClient({
+    onPassedOver: ({ mirror, what, reason: { code, message } }) => {
+      process.stderr.write(
+        `warning: mirror ${printable(`${mirror} was passed over for ${what}: ${code}: ${message}`)}\n`,
+      )
+      onPassedOver({ mirror, what, code, message })
+    },
     proxy: proxyFromEnvironment(process.env),
     ...(leastRate === undefined ? {} : { leastRate: { bytesPerSecond: leastRate } }),
     hosts: registries === undefined ? {} : parseRegistries(new Uint8Array(readFileSync(registries)), registries),

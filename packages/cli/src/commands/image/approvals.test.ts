@@ -196,7 +196,7 @@ describe('vouchsafe image approvals', () => {
     for (const bundle of [signed, new TextEncoder().encode(JSON.stringify(logged))])
       await attachBundle(c, name, descriptor, bundle, PREDICATES.sign, new Date())
     const source = c.reader(name)
-    const opened = { source, digest: made.digest, asked: name, client: c }
+    const opened = { source, digest: made.digest, asked: name, client: c, passedOver: [] }
     const at = { client: c, name, asked: name, descriptor, opened }
     const signers = [{ name: 'ann', key: key.public }]
     const found = await findSigstoreSignatures(source, made.digest)

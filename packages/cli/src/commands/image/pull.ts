@@ -81,7 +81,7 @@ export function pullVerb(done: Done): Command {
           try {
             await (options.to === undefined
               ? intoStore(request, options, opened)
-              : intoDirectory(options.to, request, options))
+              : intoDirectory(options.to, request, options, opened))
           } finally {
             progress.clear()
           }
@@ -118,7 +118,7 @@ async function policyFor({ client }: OpenImage, options: Options): Promise<PullP
   })
 }
 
-async function intoStore(request: PullRequest, options: Options, { digest }: OpenImage): Promise<void> {
+async function intoStore(request: PullRequest, options: Options, { digest, passedOver }: OpenImage): Promise<void> {
   const profile = options.faithful === true ? FAITHFUL : HARDENED
   const directory = storeDirectory(options.store)
   const store = SnapshotStore.open(directory, profile)
@@ -126,7 +126,16 @@ async function intoStore(request: PullRequest, options: Options, { digest }: Ope
     const report = await pullToStore(store, profile, request)
     const { stored, lowerDirs, reusedLayers, repaired, dropped } = report
     outputOf(options).answer(
-      { requested: digest, image: stored.manifestDigest, store: directory, lowerDirs, reusedLayers, repaired, dropped },
+      {
+        requested: digest,
+        image: stored.manifestDigest,
+        store: directory,
+        lowerDirs,
+        reusedLayers,
+        repaired,
+        dropped,
+        passedOver,
+      },
       [
         stored.manifestDigest,
         `${lowerDirs.length} layers in ${directory}, ${reusedLayers} of them were there`,
@@ -139,7 +148,12 @@ async function intoStore(request: PullRequest, options: Options, { digest }: Ope
   }
 }
 
-async function intoDirectory(directory: string, request: PullRequest, options: Options): Promise<void> {
+async function intoDirectory(
+  directory: string,
+  request: PullRequest,
+  options: Options,
+  { passedOver }: OpenImage,
+): Promise<void> {
   const profile = options.faithful === true ? FAITHFUL : HARDENED
   const { image, entries, bytes, dropped, droppedCount } = await pullToDirectory(directory, { ...request, profile })
   outputOf(options).answer(
@@ -151,6 +165,7 @@ async function intoDirectory(directory: string, request: PullRequest, options: O
       bytes,
       dropped,
       droppedCount,
+      passedOver,
     },
     `${image.manifestDigest}\n${entries} entries, ${bytesText(bytes)} in ${directory}${droppedCount === 0 ? '' : `, ${droppedCount} left out`}`,
   )

@@ -8,6 +8,22 @@ const provider = `${encrypt}/provider/provider.test.ts`
 /** The checks of encrypted layers, removed one at a time. */
 export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
   {
+    name: 'token-that-is-gone',
+    file: `${encrypt}/schemes/pkcs11-packet.ts`,
+    find: 'if (!(error instanceof ImageError)) throw error',
+    replace: 'throw error',
+    testFile: `${encrypt}/schemes/pkcs11.test.ts`,
+    test: 'a token that is not there',
+  },
+  {
+    name: 'token-that-failed-is-told',
+    file: `${encrypt}/schemes/pkcs11-packet.ts`,
+    find: '      if (failure !== undefined) throw failure\n',
+    replace: '',
+    testFile: `${encrypt}/schemes/pkcs11.test.ts`,
+    test: 'a token that is not there',
+  },
+  {
     name: 'jwe-curve',
     file: `${encrypt}/schemes/jwe.ts`,
     find: 'EC_KEYS.includes(kind) ?',

@@ -47,16 +47,27 @@ export function pkcs11Recipients(keys: readonly KeyObject[], oaepHash: OaepHash 
   }
 }
 
-/** Holders of token keys; each recipient of a packet is tried with each of them. */
+/**
+ * Holders of token keys; each recipient of a packet is tried with each of them. Where none opens it, the first token that could
+ * not be used is what is told.
+ */
 export function pkcs11Keys(keys: readonly TokenKey[]): KeyHolder {
   return {
     scheme: 'pkcs11',
     async unwrap(packet) {
+      let failure: ImageError | undefined
       for (const { blob, hash } of readPacket(packet))
         for (const key of keys) {
-          const opened = await key.decryptOaep(blob, hash)
-          if (opened !== undefined) return opened
+          try {
+            const opened = await key.decryptOaep(blob, hash)
+            if (opened !== undefined) return opened
+          } catch (error) {
+            // a token that is not there: another may be
+            if (!(error instanceof ImageError)) throw error
+            failure ??= error
+          }
         }
+      if (failure !== undefined) throw failure
       return undefined
     },
   }

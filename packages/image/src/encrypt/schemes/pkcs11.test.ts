@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
+import { constants, generateKeyPairSync, privateDecrypt } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { toBase64, utf8 } from '@vouchsafe/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { pkcs11Keys, pkcs11Recipients } from './pkcs11-packet.ts'
+import { ImageError } from '../../errors.ts'
+import { pkcs11Keys, pkcs11Recipients, type TokenKey } from './pkcs11-packet.ts'
 import { tokenKey, tokenPublicKey } from './pkcs11-token.ts'
 import { isPkcs11KeyFile, parsePkcs11KeyFile } from './pkcs11-uri.ts'
 
@@ -169,4 +170,19 @@ describe('PKCS#11 packets and key files', () => {
         expect.objectContaining({ code: 'encryption.recipient' }),
       )
   })
+})
+
+test('GU-12 a token that is not there does not stand in the way of another that is', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const [packet] = await pkcs11Recipients([publicKey], 'sha1').wrap(options)
+  const gone: TokenKey = {
+    decryptOaep: () => Promise.reject(new ImageError('encryption.pkcs11', '0 tokens fit images')),
+  }
+  const other: TokenKey = { decryptOaep: () => Promise.resolve(undefined) }
+  const padding = constants.RSA_PKCS1_OAEP_PADDING
+  const there: TokenKey = {
+    decryptOaep: (blob) => Promise.resolve(privateDecrypt({ key: privateKey, padding, oaepHash: 'sha1' }, blob)),
+  }
+  expect(new Uint8Array((await pkcs11Keys([gone, there]).unwrap(packet!))!)).toEqual(new Uint8Array(options))
+  await expect(pkcs11Keys([gone, other]).unwrap(packet!)).rejects.toMatchObject({ code: 'encryption.pkcs11' })
 })

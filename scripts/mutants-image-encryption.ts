@@ -24,6 +24,14 @@ export const IMAGE_ENCRYPTION_MUTANTS: readonly Mutant[] = [
     test: 'a token that is not there',
   },
   {
+    name: 'locked-key-in-the-way',
+    file: `${encrypt}/schemes/pgp.ts`,
+    find: 'if (passphrase === undefined) return []',
+    replace: 'if (passphrase === undefined) return [key]',
+    testFile: `${encrypt}/schemes/pgp.test.ts`,
+    test: 'GU-12 with no passphrase',
+  },
+  {
     name: 'jwe-curve',
     file: `${encrypt}/schemes/jwe.ts`,
     find: 'EC_KEYS.includes(kind) ?',

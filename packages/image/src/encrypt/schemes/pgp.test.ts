@@ -21,6 +21,16 @@ describe('GU-12 private rings of OpenPGP', () => {
   })
 })
 
+test.each([
+  ['no passphrase', undefined],
+  ['the passphrase of another key', 'other'],
+])('GU-12 with %s a locked key does not stand in the way of the others in its ring', async (_with, word) => {
+  const free = await openpgp.generateKey({ userIDs: [{ email: 'c@d.example' }], format: 'object' })
+  const ring = new Uint8Array(Buffer.concat([locked.privateKey.write(), free.privateKey.write()]))
+  const [packet = new Uint8Array()] = await pgpRecipients([locked.publicKey, free.publicKey]).wrap(options)
+  expect(await pgpKeys(await readPgpPrivateKeys(ring, 'ring', word)).unwrap(packet)).toEqual(options)
+})
+
 describe('H11 packets of OpenPGP', () => {
   const sessionKey = new Uint8Array(32).fill(7)
   const algorithm = openpgp.enums.symmetric.aes256

@@ -39,7 +39,11 @@ export function findPgpKeys(keys: readonly openpgp.PublicKey[], who: string): re
   )
 }
 
-/** Private keys of a ring, opened where they have a passphrase. */
+/**
+ * The private keys of a ring that can be used: those without a passphrase, and those that the given one opens.
+ *
+ * @throws {ImageError} `encryption.recipient` where there are none.
+ */
 export async function readPgpPrivateKeys(
   bytes: Uint8Array,
   what: string,
@@ -50,12 +54,18 @@ export async function readPgpPrivateKeys(
     const keys = await (isArmoured(bytes)
       ? library.readPrivateKeys({ armoredKeys: new TextDecoder().decode(bytes) })
       : library.readPrivateKeys({ binaryKeys: bytes }))
-    if (passphrase === undefined) {
-      if (keys.some((key) => key.isDecrypted())) return keys
-      throw new Error('all are locked, and no passphrase was given')
-    }
-    return await Promise.all(
-      keys.map(async (key) => (key.isDecrypted() ? key : await library.decryptKey({ privateKey: key, passphrase }))),
+    const unlocked = keys.map(async (key) => {
+      if (key.isDecrypted()) return [key]
+      if (passphrase === undefined) return []
+      return library.decryptKey({ privateKey: key, passphrase }).then(
+        (opened) => [opened],
+        () => [],
+      )
+    })
+    const usable = (await Promise.all(unlocked)).flat()
+    if (usable.length > 0) return usable
+    throw new Error(
+      `all are locked, and ${passphrase === undefined ? 'no passphrase was given' : 'the passphrase opens none'}`,
     )
   } catch (cause) {
     throw new ImageError('encryption.recipient', `${what}: no OpenPGP private keys: ${(cause as Error).message}`, {

@@ -177,6 +177,14 @@ export const IMAGE_REGISTRY_MUTANTS: readonly Mutant[] = [
     test: 'its headers is given up too',
   },
   {
+    name: 'registry-takes-nothing',
+    file: http,
+    find: '(slow) => outgoing.destroy(slow)',
+    replace: '() => undefined',
+    testFile: rateTest,
+    test: 'while it takes',
+  },
+  {
     name: 'mirror-passed-over-unseen',
     file: `${registry}/client.ts`,
     find: 'if (!this.#told.has(event)) this.#onPassedOver(passed)',

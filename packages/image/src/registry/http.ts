@@ -4,7 +4,7 @@ import { pipeline, Readable } from 'node:stream'
 import { ImageError } from '../errors.ts'
 import { checkLiteralHost } from './address-rules.ts'
 import { type ConnectionOptions, Connections, MAX_HEADER_BYTES } from './connections.ts'
-import { atLeast, type LeastRate } from './least-rate.ts'
+import { atLeast, type LeastRate, takenAtLeast } from './least-rate.ts'
 import type { RegistryHost } from './registry-config.ts'
 import { proxyDenied } from './tunnel-agent.ts'
 
@@ -92,7 +92,10 @@ export class HttpClient {
         reject(networkError(sourceFailure.error ?? cause, where, request.signal, unreachable)),
       )
       if (body === undefined || body instanceof Uint8Array) outgoing.end(body)
-      else pipeline(Readable.from(noting(body.stream, sourceFailure), { objectMode: false }), outgoing, () => undefined)
+      else {
+        const taken = takenAtLeast(body.stream, this.#options.leastRate, where, (slow) => outgoing.destroy(slow))
+        pipeline(Readable.from(noting(taken, sourceFailure), { objectMode: false }), outgoing, () => undefined)
+      }
     })
   }
 

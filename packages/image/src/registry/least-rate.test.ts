@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { parseReference } from '../oci/reference.ts'
 import { MEDIA } from '../oci/media-types.ts'
-import { big, client, content, local, manifest, read, registry } from '../testing/registry-client.ts'
+import { big, client, content, local, manifest, read, registry, upload } from '../testing/registry-client.ts'
+import { uploadBlob } from './upload.ts'
 import { atLeast, checkedLeastRate, DEFAULT_LEAST_RATE } from './least-rate.ts'
 
 /** Bytes that come after so many seconds each, by a clock that only they move. */
@@ -121,6 +122,31 @@ describe('H10 a registry that drips', () => {
     const digest = r.put('app', 'v1', manifest(), MEDIA.manifest)
     const pinned = await c.pin(parseReference(`${r.host}/app:v1`))
     expect([pinned.digest, r.seen.length]).toEqual([digest, 2])
+  })
+
+  test('while it takes: an upload that it does not take in time is given up, one that it takes is not', async () => {
+    const r = await registry()
+    const huge = Buffer.alloc(20_000_000)
+    const leastRate = { bytesPerSecond: 1_000_000, windowSeconds: 0.1 }
+    const endpoint = client({ [r.host]: local }, { leastRate, idleSeconds: 30 }).endpoint({
+      registry: r.host,
+      path: 'app',
+    })
+    const options = { chunkBytes: huge.length }
+    r.lie = (seen, _response, request) => (seen.method === 'PATCH' ? (request.pause(), true) : undefined)
+    await expect(uploadBlob(endpoint, upload(huge), options)).rejects.toMatchObject({
+      code: 'registry.slow',
+      message: expect.stringContaining('takes less than 100000 bytes in 0.1 s, at least 1000000 a second are wanted'),
+    })
+    expect(r.seen.filter(({ method }) => method === 'PATCH')).toHaveLength(5)
+    r.lie = () => undefined
+    expect(await uploadBlob(endpoint, upload(huge), options)).toBe('uploaded')
+    expect(r.blobs.get(content(huge).digest)?.equals(huge)).toBe(true)
+    const free = client({ [r.host]: local }, { leastRate: { bytesPerSecond: 0 } }).endpoint({
+      registry: r.host,
+      path: 'app',
+    })
+    expect(await uploadBlob(free, upload(big))).toBe('uploaded')
   })
 
   test('its headers is given up too', async () => {

@@ -1,6 +1,6 @@
 import { ImageError } from '../errors.ts'
 
-/** What a registry must send on average while it is waited for. */
+/** What a registry must send, or take, on average while it is waited for. */
 export interface LeastRate {
   /** 0 takes any rate. */
   readonly bytesPerSecond: number
@@ -50,5 +50,41 @@ export async function* atLeast(
     }
     yield chunk
     since = now()
+  }
+}
+
+/**
+ * The same for bytes that are sent, in pieces of what must be taken in a window: one that is not is too slow. What the
+ * machine itself keeps on the way is let go before that; of its rest only silence is timed.
+ *
+ * @param tooSlow - Ends the request, with `registry.slow`.
+ */
+export async function* takenAtLeast(
+  source: AsyncIterable<Uint8Array>,
+  { bytesPerSecond, windowSeconds }: LeastRate,
+  where: string,
+  tooSlow: (error: ImageError) => void,
+): AsyncGenerator<Uint8Array> {
+  const pieceBytes = Math.max(1, Math.min(Math.floor(bytesPerSecond * windowSeconds), 2 ** 30))
+  for await (const chunk of source) {
+    if (bytesPerSecond === 0) yield chunk
+    else
+      for (let at = 0; at < chunk.length; at += pieceBytes) {
+        const late = setTimeout(
+          () =>
+            tooSlow(
+              new ImageError(
+                'registry.slow',
+                `${where}: takes less than ${pieceBytes} bytes in ${windowSeconds} s, at least ${bytesPerSecond} a second are wanted`,
+              ),
+            ),
+          windowSeconds * 1000,
+        )
+        try {
+          yield chunk.subarray(at, at + pieceBytes)
+        } finally {
+          clearTimeout(late)
+        }
+      }
   }
 }

@@ -65,10 +65,12 @@ test.each([
 
 test('H13 a list that has no end, or goes on elsewhere, is not followed', async () => {
   pages({ body: body(['v1']), link: '</v2/team/app/tags/list?last=v1>; rel="next"' })
+  registry.seen.length = 0
   await expect(list()).rejects.toMatchObject({
     code: 'registry.protocol',
     message: expect.stringContaining('1000 pages'),
   })
+  expect(registry.seen).toHaveLength(1000)
   pages({ body: body(['v1']), link: '<https://169.254.169.254/v2/team/app/tags/list>; rel="next"' })
   await expect(list()).rejects.toMatchObject({ code: expect.stringMatching(/^registry\.(address|redirect|protocol)$/) })
 })

@@ -112,7 +112,7 @@ export const IMAGE_PULLING_MUTANTS: readonly Mutant[] = [
   {
     name: 'copy-of-another',
     file: `${cli}/copy.ts`,
-    find: 'if (wanted !== undefined && wanted !== image.digest)',
+    find: 'if (wanted !== undefined && wanted !== digest)',
     replace: 'if (false as boolean)',
     testFile: `${cli}/copy.test.ts`,
     test: 'H06 a digest in the target',

@@ -1,5 +1,6 @@
 import { DISTRIBUTOR_MUTANTS } from './mutants-distributor.ts'
 import { ENDORSEMENT_MUTANTS } from './mutants-endorsements.ts'
+import { IMAGE_ARCHIVE_MUTANTS } from './mutants-image-archives.ts'
 import { IMAGE_ENCRYPTION_MUTANTS } from './mutants-image-encryption.ts'
 import { IMAGE_PULLING_MUTANTS } from './mutants-image-pulling.ts'
 import { IMAGE_REGISTRY_MUTANTS } from './mutants-image-registry.ts'
@@ -789,6 +790,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...DISTRIBUTOR_MUTANTS,
   ...ENDORSEMENT_MUTANTS,
+  ...IMAGE_ARCHIVE_MUTANTS,
   ...IMAGE_ENCRYPTION_MUTANTS,
   ...HARDWARE_MUTANTS,
   ...IMAGE_PULLING_MUTANTS,

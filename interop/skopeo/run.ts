@@ -9,13 +9,17 @@ import { Secret, toBase64 } from '@vouchsafe/core'
 import {
   buildImage,
   COCO_PROVIDER,
+  type Compression,
+  copyToLayout,
   decryptImage,
   type Digest,
+  DockerArchive,
   encryptImage,
   findPgpKeys,
   guestKeys,
   guestRecipient,
   ImageLayout,
+  type ImageSource,
   jweKeys,
   jweRecipients,
   type KeyHolder,
@@ -32,6 +36,7 @@ import {
   type Recipients,
   resolveImage,
   unpackImage,
+  writeArchive,
 } from '@vouchsafe/image'
 import { answerKeyProvider, type KekPort, serveKeyProvider } from '@vouchsafe/image/key-provider'
 import { SimulatorManufacturer } from '@vouchsafe/simulator'
@@ -64,9 +69,11 @@ console.log(skopeo.version())
 const keys = makeKeys(path.join(scratch, 'keys'))
 
 /** One layer of each compression: a base, and two on top. */
-async function original(): Promise<{ directory: string; digest: Digest }> {
+async function original(
+  compressions: readonly Compression[] = ['none', 'gzip', 'zstd'],
+): Promise<{ directory: string; digest: Digest }> {
   let base: { source: ImageLayout; digest: Digest } | undefined
-  for (const compression of ['none', 'gzip', 'zstd'] as const) {
+  for (const compression of compressions) {
     const directory = fresh()
     const bytes = new TextEncoder().encode(`${compression} `.repeat(50_000))
     const { digest } = await buildImage(
@@ -253,6 +260,53 @@ CASES.push([
     } finally {
       await stopClinic(clinic)
     }
+  },
+])
+
+CASES.push([
+  'oci-archive: skopeo reads what we pack, digests kept, and we read what it packs',
+  async () => {
+    const [ours, theirs] = [`${fresh()}.tar`, `${fresh()}.tar`]
+    await writeArchive(plain.directory, ours)
+    const read = fresh()
+    await skopeo.copyBetween(`oci-archive:${ours}:v1`, `oci:${read}:v1`, ['--preserve-digests'])
+    assert((await ImageLayout.open(read)).find('v1').digest === plain.digest, 'the digest is another')
+    await skopeo.copyBetween(`oci:${plain.directory}:v1`, `oci-archive:${theirs}:v1`, ['--preserve-digests'])
+    const archive = await ImageLayout.openArchive(theirs)
+    const copied = fresh()
+    await copyToLayout(archive, archive.find('v1').digest, await LayoutWriter.open(copied), { name: 'v1' })
+    assert(archive.find('v1').digest === plain.digest, 'the digest is another')
+    await assertPlain(copied)
+  },
+])
+
+CASES.push([
+  'docker-archive: what skopeo writes as docker saves it, of several images, is read by us with the same layers inside',
+  async () => {
+    const file = `${fresh()}.tar`
+    const image = await original(['none', 'gzip']) // docker's own form knows no zstd
+    await skopeo.copyBetween(`oci:${image.directory}:v1`, `docker-archive:${file}:registry.example/app:v1`, [
+      '--additional-tag=app:also',
+    ])
+    const archive = await DockerArchive.open(file)
+    const digest = archive.find('registry.example/app:v1')
+    assert(digest === archive.find('app:also'), 'two names, two images')
+    const inside = async (source: ImageSource, of: Digest) =>
+      (await resolveImage(source, of, { platform })).layers.map(({ diffId }) => diffId).join()
+    assert(
+      (await inside(archive, digest)) === (await inside(await ImageLayout.open(image.directory), image.digest)),
+      'the layers are others',
+    )
+    await unpackImage(archive, digest, fresh(), { platform })
+    // and what we make of it goes back as docker has it
+    const [again, back] = [fresh(), `${fresh()}.tar`]
+    await copyToLayout(archive, digest, await LayoutWriter.open(again), { name: 'v1' })
+    await skopeo.copyBetween(`oci:${again}:v1`, `docker-archive:${back}:app:v1`)
+    assert(
+      (await inside(await DockerArchive.open(back), (await DockerArchive.open(back)).find('app:v1'))) ===
+        (await inside(archive, digest)),
+      'the layers are others on the way back',
+    )
   },
 ])
 

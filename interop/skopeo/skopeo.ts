@@ -41,7 +41,17 @@ export class Skopeo {
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
   ): Promise<void> {
-    const all = ['--insecure-policy', 'copy', ...args, `oci:${from}:v1`, `oci:${to}:v1`]
+    return this.copyBetween(`oci:${from}:v1`, `oci:${to}:v1`, args, env)
+  }
+
+  /** Between places of any kind, in skopeo's words. */
+  copyBetween(
+    from: string,
+    to: string,
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const all = ['--insecure-policy', 'copy', ...args, from, to]
     return new Promise((resolve, reject) => {
       execFile(this.#program, all, { env: { ...process.env, ...env }, timeout: 300_000 }, (error, _, stderr) =>
         error === null ? resolve() : reject(new Error(`skopeo ${args.join(' ')}: ${stderr}`)),

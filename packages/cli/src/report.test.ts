@@ -14,3 +14,22 @@ test('H09 a refusal cannot write lines of its own with what it cites', () => {
   expect(told).toContain('no image: \\u001b[2K\\u000dapproved\\u000ahint: sign it\\u202e\n')
   expect(told).not.toMatch(/\r|\u202e|^hint: sign it/m)
 })
+
+test.each([
+  ['registry.unavailable', 'CERT_HAS_EXPIRED', /renews its certificate/],
+  ['registry.unavailable', 'SELF_SIGNED_CERT_IN_CHAIN', /certificateAuthorities/],
+  ['registry.unavailable', 'ENOTFOUND', /oci:DIR/],
+  ['registry.unavailable', 'ECONNRESET', /try again later/],
+  ['registry.unavailable', undefined, /try again later/],
+  ['registry.denied', 'CERT_HAS_EXPIRED', /log in/],
+] as const)('what to do about %s follows from why: %s', (code, system, hint) => {
+  const written: string[] = []
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0)
+  try {
+    const cause = system === undefined ? undefined : Object.assign(new Error('no'), { code: system })
+    report(new ImageError(code, 'no', { cause }), false)
+  } finally {
+    write.mockRestore()
+  }
+  expect(written.join('')).toMatch(hint)
+})

@@ -44,7 +44,7 @@ function explainByCode(error: unknown): Explained {
   if (error instanceof VouchsafeError)
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
   if (error instanceof ImageError)
-    return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
+    return { code: error.code, message: error.message, hint: imageHint(error), status: statusOf(error.code) }
   if (error instanceof TpmError)
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
   const refused = error instanceof Error && 'code' in error ? OF_THE_DISK[String(error.code)] : undefined
@@ -71,6 +71,27 @@ const OF_THE_DISK: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only: name a place on another one',
   ENOSPC: 'the disk is full: make room, or name a place on another one',
   EDQUOT: 'the quota is used up: make room, or name a place on another disk',
+}
+
+/** Of a registry that cannot be reached, what the system says of the connection tells what to do. */
+function imageHint({ code, cause }: ImageError): string {
+  const system = code === 'registry.unavailable' && cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return OF_THE_CONNECTION[system] ?? HINTS[code] ?? ''
+}
+
+const UNKNOWN_AUTHORITY =
+  'its CA is not trusted here: name it under certificateAuthorities, for this host, in the file of --registries'
+const OF_THE_CONNECTION: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'who runs the registry renews its certificate; or the clock of this machine is wrong',
+  CERT_NOT_YET_VALID: 'is the clock of this machine right?',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is of another host: name the registry as its certificate does',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  ECONNREFUSED: 'is the registry running, and is this its port?',
+  ENOTFOUND:
+    'is the name right? without a host it is asked for at docker.io; what lies here is written oci:DIR or oci-archive:FILE',
 }
 
 const HINTS: Readonly<Record<string, string>> = {

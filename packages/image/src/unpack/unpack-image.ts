@@ -142,6 +142,8 @@ export function makeStaging(target: string): string {
   try {
     return mkdtempSync(`${target}.staging-`)
   } catch (cause) {
-    throw new ImageError('unpack.target', `no staging directory beside ${target}`, { cause })
+    throw new ImageError('unpack.target', `no staging directory beside ${target}: ${(cause as Error).message}`, {
+      cause,
+    })
   }
 }

@@ -1,9 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { parseReference } from '../oci/reference.ts'
 import { MEDIA } from '../oci/media-types.ts'
 import { big, client, content, local, manifest, read, registry, upload } from '../testing/registry-client.ts'
 import { uploadBlob } from './upload.ts'
-import { atLeast, checkedLeastRate, DEFAULT_LEAST_RATE } from './least-rate.ts'
+import { atLeast, checkedLeastRate, DEFAULT_LEAST_RATE, takenAtLeast } from './least-rate.ts'
 
 /** Bytes that come after so many seconds each, by a clock that only they move. */
 function dripping(steps: readonly (readonly [seconds: number, bytes: number])[]) {
@@ -64,6 +64,28 @@ describe('H10 a source that drips', () => {
       { windowSeconds: Infinity },
     ])
       expect(() => client({}, { leastRate: wrong })).toThrow(RangeError)
+  })
+})
+
+describe('H10 a target that takes bytes', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  test.each([
+    ['as fast as is wanted', 59, undefined],
+    ['slower', 61, 'PATCH x: takes less than 30000 bytes in 60 s, at least 500 a second are wanted'],
+  ])('%s', async (_how, seconds, refusal) => {
+    vi.useFakeTimers()
+    let slow: Error | undefined
+    async function* source() {
+      yield new Uint8Array(100_000)
+    }
+    const sizes: number[] = []
+    for await (const piece of takenAtLeast(source(), rate, 'PATCH x', (error) => (slow = error))) {
+      sizes.push(piece.length)
+      await vi.advanceTimersByTimeAsync(seconds * 1000)
+    }
+    expect(slow?.message).toBe(refusal)
+    expect(sizes).toEqual([30_000, 30_000, 30_000, 10_000])
   })
 })
 
@@ -140,7 +162,8 @@ describe('H10 a registry that drips', () => {
     })
     expect(r.seen.filter(({ method }) => method === 'PATCH')).toHaveLength(5)
     r.lie = () => undefined
-    expect(await uploadBlob(endpoint, upload(huge), options)).toBe('uploaded')
+    const patient = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    expect(await uploadBlob(patient, upload(huge), options)).toBe('uploaded')
     expect(r.blobs.get(content(huge).digest)?.equals(huge)).toBe(true)
     const free = client({ [r.host]: local }, { leastRate: { bytesPerSecond: 0 } }).endpoint({
       registry: r.host,
@@ -158,10 +181,10 @@ describe('H10 a registry that drips', () => {
       socket?.on('close', () => clearInterval(timer))
       return true
     }
-    const c = client({ [r.host]: local }, { idleSeconds: 0.15, retry: { attempts: 2, firstDelayMs: 1 } })
+    const c = client({ [r.host]: local }, { idleSeconds: 0.5, retry: { attempts: 2, firstDelayMs: 1 } })
     await expect(c.pin(parseReference(`${r.host}/app:v1`))).rejects.toMatchObject({
       code: 'registry.slow',
-      message: expect.stringContaining('no answer has begun after 0.3 s'),
+      message: expect.stringContaining('no answer has begun after 1 s'),
     })
     expect(r.seen).toHaveLength(2)
   })

@@ -10,6 +10,7 @@ const connections = `${registry}/connections.ts`
 const tunnel = `${registry}/tunnel-agent.ts`
 const http = `${registry}/http.ts`
 const proxyTest = `${registry}/proxy.test.ts`
+const tunnelTest = `${registry}/tunnel-agent.test.ts`
 const rate = `${registry}/least-rate.ts`
 const rateTest = `${registry}/least-rate.test.ts`
 const uploadTest = `${registry}/upload.test.ts`
@@ -91,10 +92,34 @@ export const IMAGE_REGISTRY_MUTANTS: readonly Mutant[] = [
   {
     name: 'tunnel-without-roots',
     file: connections,
-    find: 'new TunnelAgent({ keepAlive: true, ...tlsOf(rules) }',
+    find: 'new TunnelAgent({ keepAlive: true, ...tlsOf(url.host, rules) }',
     replace: 'new TunnelAgent({ keepAlive: true, rejectUnauthorized: false }',
     testFile: proxyTest,
     test: 'roots and client certificate of a registry hold inside the tunnel',
+  },
+  {
+    name: 'tunnel-outlives-its-caller',
+    file: tunnel,
+    find: '    ...(signal === undefined ? {} : { signal }),\n',
+    replace: '',
+    testFile: tunnelTest,
+    test: 'a caller who gives up is not kept',
+  },
+  {
+    name: 'tunnel-given-up-is-no-fault',
+    file: tunnel,
+    find: 'options.caller?.aborted === true ? cause : ',
+    replace: '',
+    testFile: tunnelTest,
+    test: 'a caller who gives up is not kept',
+  },
+  {
+    name: 'tunnel-certificate-unread',
+    file: tunnel,
+    find: '    return { secureContext }\n  } catch (cause) {\n',
+    replace: '    return { secureContext }\n  } catch (cause) {\n    if (cause instanceof Error) throw cause\n',
+    testFile: tunnelTest,
+    test: 'of the registry, through a proxy',
   },
   {
     name: 'tunnel-with-bytes-in-it',

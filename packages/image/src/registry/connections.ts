@@ -60,7 +60,7 @@ export class Connections {
     const proxyRules = this.#options.proxyRules?.(proxy.host) ?? {}
     assertNotBlocked(proxy.host, proxyRules)
     if (tls) {
-      const agent = this.#shared(url, rules, () => this.#tunnels(rules, proxy, proxyRules))
+      const agent = this.#shared(url, rules, () => this.#tunnels(url, rules, proxy, proxyRules))
       return { request: { ...urlToHttpOptions(url), agent }, headers: {}, tls, proxy, answersItself: false }
     }
     const agent = this.#shared(url, rules, () => this.#toProxy(proxy, proxyRules))
@@ -89,15 +89,16 @@ export class Connections {
     return this.#shared(url, rules, () => {
       const lookup = guardedLookup(url.host, rules.privateNetwork === true, this.#options.lookup)
       return url.protocol === 'https:'
-        ? new https.Agent({ keepAlive: true, lookup, ...tlsOf(rules) })
+        ? new https.Agent({ keepAlive: true, lookup, ...tlsOf(url.host, rules) })
         : new http.Agent({ keepAlive: true, lookup } as http.AgentOptions)
     })
   }
 
-  #tunnels(rules: RegistryHost, proxy: Proxy, proxyRules: RegistryHost): TunnelAgent {
+  #tunnels(url: URL, rules: RegistryHost, proxy: Proxy, proxyRules: RegistryHost): TunnelAgent {
     const { idleSeconds, lookup } = this.#options
-    const route = { proxy, rules: proxyRules, withinSeconds: idleSeconds, maxHeaderBytes: MAX_HEADER_BYTES, lookup }
-    return new TunnelAgent({ keepAlive: true, ...tlsOf(rules) }, route)
+    const tls = proxy.tls ? proxyTls(proxy, proxyRules) : {}
+    const route = { proxy, tls, withinSeconds: idleSeconds, maxHeaderBytes: MAX_HEADER_BYTES, lookup }
+    return new TunnelAgent({ keepAlive: true, ...tlsOf(url.host, rules) }, route)
   }
 
   /** The proxy was chosen by whoever runs this: where it lies is no question. */

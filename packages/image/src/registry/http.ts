@@ -6,7 +6,7 @@ import { checkLiteralHost } from './address-rules.ts'
 import { type ConnectionOptions, Connections, MAX_HEADER_BYTES } from './connections.ts'
 import { atLeast, type LeastRate, takenAtLeast } from './least-rate.ts'
 import type { RegistryHost } from './registry-config.ts'
-import { proxyDenied } from './tunnel-agent.ts'
+import { proxyDenied, type TunnelOptions } from './tunnel-agent.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
@@ -61,7 +61,7 @@ export class HttpClient {
           : body.contentLength
     const { idleSeconds } = this.#options
     const route = this.#connections.route(url, rules)
-    const options: https.RequestOptions = {
+    const options: https.RequestOptions & TunnelOptions = {
       ...route.request,
       method,
       headers: {
@@ -72,7 +72,7 @@ export class HttpClient {
       },
       maxHeaderSize: MAX_HEADER_BYTES,
       timeout: idleSeconds * 1000,
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
+      ...(request.signal === undefined ? {} : { signal: request.signal, caller: request.signal }),
     }
     const where = `${method} ${url.host}${url.pathname}${route.proxy === undefined ? '' : ` through proxy ${route.proxy.host}`}`
     const sourceFailure: { error?: Error } = {}

@@ -3,6 +3,7 @@ import https from 'node:https'
 import type { lookup as systemLookup } from 'node:dns'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { ImageError } from '../errors.ts'
 import type { Proxy } from './proxy-settings.ts'
 import type { RegistryHost } from './registry-config.ts'
@@ -10,12 +11,18 @@ import type { RegistryHost } from './registry-config.ts'
 /** How a proxy is reached. Its certificate is its own matter: a registry's roots are not tried on it, nor the reverse. */
 export interface ProxyRoute {
   readonly proxy: Proxy
-  /** What is configured for the proxy's own host: roots and certificate where it is spoken to by TLS. */
-  readonly rules: RegistryHost
+  /** For a proxy that is spoken to by TLS: see `proxyTls`. */
+  readonly tls: https.AgentOptions
   /** Until the tunnel stands: a proxy that drips is not waited for longer. */
   readonly withinSeconds: number
   readonly maxHeaderBytes: number
   readonly lookup: typeof systemLookup | undefined
+}
+
+/** How a request asks for its connection. */
+export interface TunnelOptions extends http.ClientRequestArgs {
+  /** Ends the opening of a tunnel: Node keeps a request's own signal from its agent, and the request until there is a tunnel. */
+  readonly caller?: AbortSignal
 }
 
 type Done = (error: Error | null, socket: Duplex) => void
@@ -37,10 +44,10 @@ export class TunnelAgent extends https.Agent {
     this.#route = route
   }
 
-  override createConnection(options: http.ClientRequestArgs, done?: Done): undefined {
+  override createConnection(options: TunnelOptions, done?: Done): undefined {
     const { withinSeconds } = this.#route
     const authority = authorityOf(options)
-    const asking = connectRequest(this.#route, authority)
+    const asking = connectRequest(this.#route, authority, options.caller)
     this.#opening.add(asking)
     const late = setTimeout(
       () => asking.destroy(new Error(`no tunnel within ${withinSeconds} s`)),
@@ -59,7 +66,10 @@ export class TunnelAgent extends https.Agent {
     })
     asking.once('error', (cause) => {
       settle()
-      failed(done, unavailable(this.#route.proxy, authority, cause.message, cause))
+      failed(
+        done,
+        options.caller?.aborted === true ? cause : unavailable(this.#route.proxy, authority, cause.message, cause),
+      )
     })
     asking.end()
   }
@@ -78,7 +88,7 @@ export class TunnelAgent extends https.Agent {
 }
 
 /** The types want a socket with an error, Node does not. */
-function failed(done: Done | undefined, error: ImageError): void {
+function failed(done: Done | undefined, error: Error): void {
   ;(done as ((error: Error) => void) | undefined)?.(error)
 }
 
@@ -87,7 +97,11 @@ function authorityOf({ host, port }: http.ClientRequestArgs): string {
   return `${name.includes(':') ? `[${name}]` : name}:${port ?? 443}`
 }
 
-function connectRequest({ proxy, rules, maxHeaderBytes, lookup }: ProxyRoute, authority: string): http.ClientRequest {
+function connectRequest(
+  { proxy, tls, maxHeaderBytes, lookup }: ProxyRoute,
+  authority: string,
+  signal: AbortSignal | undefined,
+): http.ClientRequest {
   return (proxy.tls ? https.request : http.request)({
     method: 'CONNECT',
     host: proxy.hostname,
@@ -97,7 +111,8 @@ function connectRequest({ proxy, rules, maxHeaderBytes, lookup }: ProxyRoute, au
     agent: false,
     maxHeaderSize: maxHeaderBytes,
     ...(lookup === undefined ? {} : { lookup }),
-    ...(proxy.tls ? proxyTls(proxy, rules) : {}),
+    ...(signal === undefined ? {} : { signal }),
+    ...tls,
   })
 }
 
@@ -109,16 +124,33 @@ export function proxyHeaders({ authorization }: Proxy): Readonly<Record<string, 
 }
 
 /** The proxy's own certificate, for the proxy's own name: Node would take the registry's, which is in the Host header. */
-export function proxyTls({ hostname }: Proxy, rules: RegistryHost): https.AgentOptions {
-  return { ...tlsOf(rules), servername: isIP(hostname) === 0 ? hostname : '' }
+export function proxyTls({ host, hostname }: Proxy, rules: RegistryHost): https.AgentOptions {
+  return { ...tlsOf(host, rules), servername: isIP(hostname) === 0 ? hostname : '' }
 }
 
-/** The roots and the client certificate of a host's rules. */
-export function tlsOf({ certificateAuthorities, clientCertificate }: RegistryHost): https.AgentOptions {
-  return {
-    minVersion: 'TLSv1.2',
-    ...(certificateAuthorities === undefined ? {} : { ca: [...certificateAuthorities] }),
-    ...(clientCertificate === undefined ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
+/**
+ * The roots and the client certificate of a host's rules, read here and once: inside a tunnel nobody would catch what
+ * Node says of a key that does not fit.
+ *
+ * @throws {ImageError} `registry.address`.
+ */
+export function tlsOf(
+  host: string,
+  { certificateAuthorities, clientCertificate }: RegistryHost,
+): { readonly secureContext: SecureContext } {
+  try {
+    const secureContext = createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(certificateAuthorities === undefined ? {} : { ca: [...certificateAuthorities] }),
+      ...(clientCertificate === undefined ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
+    })
+    return { secureContext }
+  } catch (cause) {
+    throw new ImageError(
+      'registry.address',
+      `${host}: its roots or its client certificate cannot be used: ${(cause as Error).message}`,
+      { cause },
+    )
   }
 }
 

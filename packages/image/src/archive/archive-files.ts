@@ -14,6 +14,8 @@ export interface ArchivedFile {
 
 /** A few for each layer of each image; one that holds more was not written by an image tool. */
 const MAX_ENTRIES = 65_536
+/** Names are kept in memory, and a tar header may hold a megabyte of one; no file system takes more than this. */
+const MAX_NAME_BYTES = 4096
 const READ_BYTES = 1024 * 1024
 
 /**
@@ -105,6 +107,8 @@ class Table implements TarVisitor {
   }
 
   begin(entry: TarEntry): void {
+    for (const { length } of [entry.path, entry.linkTarget])
+      if (length > MAX_NAME_BYTES) throw this.#malformed(entry.path.slice(0, 100), `a name of ${length} bytes`)
     const name = nameOf(entry.path)
     if (name === undefined) throw this.#malformed(entry.path, 'a name that does not stand for itself')
     if (name === '' && entry.kind === 'directory') return

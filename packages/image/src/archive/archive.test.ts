@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ImageLayout } from '../layout/layout.ts'
 import { LayoutWriter } from '../layout/write-layout.ts'
 import { readVerified, resolveImage } from '../oci/chain.ts'
 import { copyToLayout } from '../registry/transfer.ts'
 import { rawTar, type RawEntry } from '../testing/archive.ts'
 import { scratchSpace, writeRawImage } from '../testing/image.ts'
+import { ArchiveFiles } from './archive-files.ts'
 import { DockerArchive } from './docker-archive.ts'
 import { writeArchive } from './write-archive.ts'
 
@@ -146,6 +147,18 @@ test.each<[string, (entries: RawEntry[]) => RawEntry[] | Uint8Array, string, Reg
     'archive.malformed',
     /sparse/,
   ],
+  [
+    'with a name longer than any',
+    (entries) => [...entries, { name: 'x', pax: [['path', 'n'.repeat(4097)]] }],
+    'archive.malformed',
+    /a name of 4097 bytes/,
+  ],
+  [
+    'with a link longer than any',
+    (entries) => [...entries, { name: 'x', type: '2', pax: [['linkpath', 'n'.repeat(4097)]] }],
+    'archive.malformed',
+    /a name of 4097 bytes/,
+  ],
   ['without index.json', (entries) => entries.slice(1), 'layout.missing', /no index.json/],
   [
     'whose index.json is a link',
@@ -208,6 +221,48 @@ test('a saved layer may be a link to one beside it, or compressed', async () => 
   const { layers } = await resolveImage(source, source.find('app:v1'), { platform })
   expect(layers.map(({ form }) => form.compression)).toEqual(['none', 'gzip'])
   expect(await readVerified(source, layers[0]!.descriptor, 1e6, 'layer')).toEqual(new Uint8Array(lower))
+})
+
+test('H10 a layer that many links lead to is read once', async () => {
+  const links = Array.from({ length: 50 }, (_, i) => `link${i}`)
+  const config = { rootfs: { type: 'layers', diff_ids: links.map(() => `sha256:${hex(lower)}`) } }
+  const files = links.map((name) => ({ name, type: '2', link: 'a/layer.tar' }))
+  const file = written(saved({ config, layers: links, files }))
+  using reading = vi.spyOn(ArchiveFiles.prototype, 'read')
+  expect((await DockerArchive.open(file)).images).toHaveLength(1)
+  // manifest.json, the configuration, the layer
+  expect(reading).toHaveBeenCalledTimes(3)
+})
+
+test('an archive of docker from version 25 on, a layout with manifest.json beside, is the same image both ways', async () => {
+  const { directory, digest } = layout()
+  const own = JSON.parse(readFileSync(path.join(directory, 'blobs/sha256', digest.slice(7)), 'utf8')) as {
+    readonly config: { readonly digest: string }
+    readonly layers: readonly { readonly digest: string }[]
+  }
+  const blob = (name: string) => `blobs/sha256/${name.slice(7)}`
+  const manifest = {
+    Config: blob(own.config.digest),
+    RepoTags: ['app:v1'],
+    Layers: own.layers.map((layer) => blob(layer.digest)),
+    LayerSources: Object.fromEntries(own.layers.map((layer) => [layer.digest, layer])),
+  }
+  const file = written([
+    { name: 'blobs/', type: '5' },
+    ...entriesOf(directory),
+    { name: 'manifest.json', body: JSON.stringify([manifest]) },
+    { name: 'repositories', body: '{}' },
+  ])
+  const [one, other] = [await ImageLayout.openArchive(file), await DockerArchive.open(file)]
+  const images = [
+    await resolveImage(one, one.find('v1').digest, { platform }),
+    await resolveImage(other, other.find('app:v1'), { platform }),
+  ]
+  const [inLayout, saved25] = images.map(({ configDigest, layers }) => [
+    configDigest,
+    layers.map(({ diffId }) => diffId),
+  ])
+  expect(saved25).toEqual(inLayout)
 })
 
 test.each<[string, RawEntry[], string, RegExp]>([
@@ -274,6 +329,37 @@ test('CS-03 a layout is packed into the same bytes each time, and reads as the s
   expect(readFileSync(one).equals(readFileSync(two))).toBe(true)
   expect((await ImageLayout.openArchive(one)).find('v1').digest).toBe(digest)
   expect(readFileSync(one).includes('.staging')).toBe(false)
+})
+
+test('what is no part of a layout does not get into its archive by a link', async () => {
+  const { directory } = layout()
+  const [elsewhere, place] = [fresh(), fresh()]
+  mkdirSync(place)
+  writeFileSync(elsewhere, 'private'.repeat(100))
+  symlinkSync(elsewhere, path.join(directory, 'blobs/sha256', 'a'.repeat(64)))
+  await expect(writeArchive(directory, path.join(place, 'image.tar'))).rejects.toEqual(
+    isRefused('layout.malformed', /a{64}: not a regular file/),
+  )
+  expect(readdirSync(place)).toEqual([])
+})
+
+test('a file of a layout that is cut short while it is packed leaves no archive', async () => {
+  const { directory } = layout()
+  const blobs = path.join(directory, 'blobs/sha256')
+  const place = fresh()
+  mkdirSync(place)
+  // looked at after each piece: two files of three pieces, two directories, the header of the first blob
+  let pieces = 0
+  const cutting = {
+    get aborted() {
+      if (++pieces === 9) truncateSync(path.join(blobs, readdirSync(blobs).sort()[0]!), 1)
+      return false
+    },
+  } as AbortSignal
+  await expect(writeArchive(directory, path.join(place, 'image.tar'), cutting)).rejects.toEqual(
+    isRefused('layout.malformed', /shorter than it was/),
+  )
+  expect(readdirSync(place)).toEqual([])
 })
 
 test('an archive is never written over what is there, and nothing is left of one that was ended', async () => {

@@ -175,11 +175,11 @@ async function readConfig(
 
 const COMPRESSED_LAYER: Readonly<Record<string, string>> = { gzip: MEDIA.layerGzip, zstd: MEDIA.layerZstd }
 
-/** Reads each layer once, however many images stand on it. */
+/** Reads each layer once, however many images stand on it, and however many links lead to it. */
 class LayerReader {
   readonly #archive: ArchiveFiles
   readonly #blobs: Map<Digest, ArchivedFile>
-  readonly #read = new Map<string, Content>()
+  readonly #read = new Map<ArchivedFile, Content>()
 
   /** @param blobs - Gets the layers' files, by digest. */
   constructor(archive: ArchiveFiles, blobs: Map<Digest, ArchivedFile>) {
@@ -202,8 +202,8 @@ class LayerReader {
   /** The archive has no media types: a layer that is not compressed shows it by its digest. */
   async #describe(name: string, diffId: Digest): Promise<object> {
     const file = findFile(this.#archive, name)
-    const content = this.#read.get(name) ?? (await this.#digest(file))
-    this.#read.set(name, content)
+    const content = this.#read.get(file) ?? (await this.#digest(file))
+    this.#read.set(file, content)
     this.#blobs.set(content.digest, file)
     if (content.digest === diffId) return { mediaType: MEDIA.layer, ...content }
     // what comes out of a compressed one is held against the diffID by whoever unpacks it
@@ -225,7 +225,7 @@ class LayerReader {
 
 function findFile(archive: ArchiveFiles, name: string): ArchivedFile {
   const found = archive.find(name, { followLink: true })
-  if (found === undefined) throw new ImageError('layout.missing', `${archive.place}: no file ${name}`)
+  if (found === undefined) throw new ImageError('layout.missing', `${archive.place}: no file ${name.slice(0, 200)}`)
   return found
 }
 

@@ -13,7 +13,7 @@ const READ_BYTES = 1024 * 1024
  * @param directory - A finished layout. What is not part of one is left out.
  * @param file - Appears when it is complete and on disk, and only where nothing is yet.
  * @param signal - Ends the writing, of which nothing is left: `aborted`.
- * @throws {ImageError} `archive.exists`.
+ * @throws {ImageError} `archive.exists`; `layout.malformed` where a part of the layout is no regular file, or changes.
  */
 export async function writeArchive(directory: string, file: string, signal?: AbortSignal): Promise<void> {
   await assertAbsent(file)
@@ -64,11 +64,18 @@ async function* pack(directory: string): AsyncGenerator<Uint8Array> {
     const file = path.join(directory, name)
     const stat = await lstat(file)
     const kind = stat.isDirectory() ? 'directory' : 'file'
+    // a link would put a file from elsewhere into the archive
+    if (kind === 'file' && !stat.isFile()) throw new ImageError('layout.malformed', `${file}: not a regular file`)
     const size = kind === 'file' ? stat.size : 0
     const mode = kind === 'file' ? 0o644 : 0o755
     yield tarHeader({ kind, path: name, mode, uid: 0, gid: 0, mtimeSeconds: 0, size })
     if (kind === 'directory') continue
-    yield* readRange(file, { start: 0, end: size - 1 }, new Uint8Array(READ_BYTES))
+    let left = size
+    for await (const bytes of readRange(file, { start: 0, end: size - 1 }, new Uint8Array(READ_BYTES))) {
+      left -= bytes.length
+      yield bytes
+    }
+    if (left > 0) throw new ImageError('layout.malformed', `${file}: shorter than it was, by ${left} bytes`)
     yield padding(size)
   }
   yield tarEnd()

@@ -34,7 +34,7 @@ export function parseNoProxy(text: string): (url: URL) => boolean {
 }
 
 function targetOf(url: URL): Target {
-  const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+  const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '')
   return { host, port: url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80' }
 }
 

@@ -28,7 +28,7 @@ const PRIVATE_ENDS = ['corp', 'home', 'home.arpa', 'internal', 'intranet', 'lan'
  */
 export function checkProxiedName(hostname: string, host: string, privateNetwork: boolean): void {
   if (/^\[|^[0-9.]+$/.test(hostname)) return // an address: judged already, as one
-  const name = hostname.replace(/\.$/, '')
+  const name = hostname.replace(/\.+$/, '')
   if (NEVER.has(name))
     throw new ImageError('registry.address', `${host}: a metadata service, which no proxy is asked for`)
   const inside = !name.includes('.') || PRIVATE_ENDS.some((end) => name.endsWith(`.${end}`))

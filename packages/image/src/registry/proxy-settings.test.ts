@@ -46,6 +46,7 @@ test.each<[string, string, string]>([
   ['a question mark in a password', 'http://user:1?secret@p.example', 'more than a host'],
   ['a percent sign in a password', 'http://user:secret%@p.example', 'percent-encoded'],
   ['a colon in a user', 'http://us%3Aer:secret@p.example', 'colon'],
+  ['port 0, which would be another', 'http://user:secret@p.example:0', 'port 0'],
   ['a path', 'http://p.example/secret', 'more than a host'],
 ])('a setting with %s is refused, and not read as none: its text is not shown', (_what, text, why) => {
   for (const settings of [{ https: text }, { http: text }])

@@ -64,6 +64,8 @@ function parseProxy(text: string, what: string): Proxy {
     throw refuse(
       'there is more than a host and a port; special characters in a password are written as %40, %23, %2F …',
     )
+  // Node would ask the port that is meant where none is written
+  if (url.port === '0') throw refuse('port 0 leads nowhere')
   const tls = url.protocol === 'https:'
   return Object.freeze({
     host: url.host,

@@ -263,6 +263,7 @@ describe('H13 what a proxy is not asked for', () => {
     ['the metadata service as a number', 'https://2852039166', true],
     ['the metadata service by name', 'https://metadata.google.internal', true],
     ['the same with a dot', 'https://metadata.google.internal.', false],
+    ['the same with two', 'https://metadata.google.internal..', false],
     ['a private address', 'https://10.1.2.3', false],
     ['a private address in one of IPv6', 'https://[::ffff:10.1.2.3]', false],
     ['a name without a domain', 'https://intranet', false],
@@ -271,7 +272,7 @@ describe('H13 what a proxy is not asked for', () => {
   ])('%s: %s (private networks allowed: %s)', async (_what, url, privateNetwork) => {
     const p = await proxy()
     const asked = new URL(url)
-    const c = client({ [asked.host.replace(/\.$/, '')]: {} }, { ...once, proxy: { https: p.url(), http: p.url() } })
+    const c = client({ [asked.host.replace(/\.+$/, '')]: {} }, { ...once, proxy: { https: p.url(), http: p.url() } })
     await expect(c.readFile(asked, 10)).rejects.toMatchObject({ code: 'registry.address' })
     if (privateNetwork) {
       const allowed = client({ [asked.host]: { privateNetwork } }, { ...once, proxy: { https: p.url() } })

@@ -57,6 +57,7 @@ export async function uploadInChunks(
       // the answer to the last request may have been lost, not the request
       if (await isPresent(endpoint, content, options)) return
       session = (await askProgress(endpoint, session, options)) ?? (await beginPlainly(endpoint, options))
+      assertNotAhead(endpoint, session.offset, sent)
     }
   }
 }
@@ -91,6 +92,7 @@ async function sendChunk(
       'registry.protocol',
       `${endpoint.name.registry}: upload at byte ${next} after bytes ${offset} to ${offset + length}`,
     )
+  assertNotAhead(endpoint, next, source.sent)
   return { ...session, location: locationOf(endpoint, response), offset: next }
 }
 
@@ -153,9 +155,17 @@ async function* take({ content, open, sent }: Sending, offset: number, length: n
   throw new ImageError('digest.mismatch', `blob ${content.digest}: the source ends ${left} bytes early`)
 }
 
+/** What it has from elsewhere nobody here has hashed, and it would be committed as the blob. */
+function assertNotAhead({ name }: Endpoint, offset: number, sent: Digester): void {
+  if (offset > sent.size)
+    throw new ImageError(
+      'registry.protocol',
+      `${name.registry}: has ${offset} bytes of an upload, ${sent.size} were sent`,
+    )
+}
+
 /** The registry should find out too, but would say only that something is wrong, and some do not look. */
 function assertSent({ content, sent }: Sending): void {
-  if (sent.size !== content.size) return // a registry that went on at a byte of its own has it from elsewhere
   const actual = sent.digest()
   if (actual !== content.digest)
     throw new ImageError('digest.mismatch', `blob ${content.digest}: the source has ${actual} in its place`)

@@ -126,6 +126,45 @@ describe('writing', () => {
     },
   )
 
+  test.each([
+    ['more of a blob than it was sent', '0-199999'],
+    ['more than the blob has', '0-999999999'],
+  ])('H06 a registry that claims %s is not believed, and nothing is committed there', async (_what, range) => {
+    const r = await registry()
+    let breaks = 1
+    r.lie = (seen, response, request) => {
+      if (seen.method === 'GET') response.writeHead(204, { range }).end()
+      else if (seen.method === 'PATCH' && breaks-- > 0) request.once('data', () => response.destroy())
+      else if (seen.method === 'PUT') response.writeHead(201).end()
+      else return undefined
+      return true
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    await expect(uploadBlob(endpoint, upload(big), { chunkBytes: 100_000 })).rejects.toMatchObject({
+      code: 'registry.protocol',
+      message: expect.stringMatching(/has \d+ bytes of an upload, \d+ were sent/),
+    })
+    expect(r.seen.some(({ method }) => method === 'PUT')).toBe(false)
+  })
+
+  test('H06 a registry that takes a chunk before it has it is not believed', async () => {
+    const r = await registry()
+    r.lie = (seen, response) => {
+      if (seen.method !== 'PATCH') return undefined
+      response.writeHead(202, { location: seen.path, range: '0-299999', 'content-length': 0 }).end()
+      return true
+    }
+    const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })
+    const held = async function* () {
+      yield big.subarray(0, 1000)
+      await new Promise((resolve) => setTimeout(resolve, 60_000).unref())
+    }
+    await expect(uploadBlob(endpoint, { ...upload(big), open: held })).rejects.toMatchObject({
+      code: 'registry.protocol',
+      message: expect.stringContaining('has 300000 bytes of an upload, 1000 were sent'),
+    })
+  })
+
   test('a registry that says it stored something else is not believed', async () => {
     const r = await registry()
     const endpoint = client({ [r.host]: local }).endpoint({ registry: r.host, path: 'app' })

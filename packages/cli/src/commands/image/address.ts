@@ -7,12 +7,13 @@ import {
   parseRegistries,
   type Platform,
   proxyFromEnvironment,
+  referenceText,
   RegistryClient,
 } from '@vouchsafe/image'
 import { type Command, InvalidArgumentError } from 'commander'
 import { UsageError } from '../../output.ts'
 import { printable } from '../../printable.ts'
-import { parseAddress } from './image-address.ts'
+import { type ImageAddress, parseAddress } from './image-address.ts'
 import { openLocal } from './local-image.ts'
 
 /** How registries are reached; every verb that may speak to one takes these. */
@@ -63,23 +64,26 @@ export interface MirrorPassedOver {
 /**
  * Opens an image, runs, and ends connections whatever happens.
  *
+ * @param image - As it was named, or what came of that.
  * @param signal - Ends what is being read from a registry.
  */
 export async function withImage<T>(
-  text: string,
+  image: string | ImageAddress,
   options: RegistryOptions,
   run: (image: OpenImage) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const address = parseAddress(text)
+  const address = typeof image === 'string' ? parseAddress(image) : image
   if (address.kind !== 'registry')
     return run({ ...(await openLocal(address)), asked: undefined, client: undefined, passedOver: [] })
   const { tag, digest: named } = address.reference
-  if (tag === undefined && named === undefined)
+  if (tag === undefined && named === undefined) {
+    const text = referenceText(address.reference)
     throw new UsageError(
       `${text} has neither tag nor digest`,
       `add :TAG, or @sha256:…; vouchsafe image tags ${text} lists what there is`,
     )
+  }
   const passedOver: MirrorPassedOver[] = []
   const client = registryClient(options, (passed) => passedOver.push(passed))
   try {

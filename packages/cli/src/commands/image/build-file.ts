@@ -11,7 +11,7 @@ import {
 import { z } from 'zod'
 import { UsageError } from '../../output.ts'
 import { type OpenImage, platformOption } from './address.ts'
-import { namedDigest, parseAddress } from './image-address.ts'
+import { type ImageAddress, namedDigest, parseAddress } from './image-address.ts'
 
 const mode = z.string().regex(/^[0-7]{3,4}$/, 'an octal mode such as "0755"')
 const fileSchema = z.union([
@@ -75,6 +75,18 @@ export function readBuildFile(file: string): Description {
       throw new UsageError(`${file}: base ${description.base} is not named by digest`, 'add @sha256:… to it')
   }
   return description
+}
+
+/**
+ * Where the base is, if there is one: a layout or archive is looked for from where the file lies, as all else that it names.
+ *
+ * @param file - Of a commit, where the file lies in the repository: layouts are seldom committed, and the digest holds.
+ */
+export function baseOf({ base }: Description, file: string): ImageAddress | undefined {
+  if (base === undefined) return undefined
+  const address = parseAddress(base)
+  if (address.kind === 'registry') return address
+  return { ...address, place: path.resolve(path.dirname(file), address.place) }
 }
 
 /**

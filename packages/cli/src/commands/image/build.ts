@@ -7,7 +7,7 @@ import { EXIT, UsageError } from '../../output.ts'
 import { printable } from '../../printable.ts'
 import { type Done, outputOf, verb } from '../options.ts'
 import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } from './address.ts'
-import { assertWithin, buildRequest, readBuildFile } from './build-file.ts'
+import { assertWithin, baseOf, buildRequest, readBuildFile } from './build-file.ts'
 import { type Builder, openBuilder, signProvenance, withCommit } from './from-commit.ts'
 import { OUT_WORDS } from './image-address.ts'
 import { withTarget } from './target.ts'
@@ -57,7 +57,8 @@ export function buildVerb(done: Done): Command {
           const described = path.resolve(tree, file)
           assertWithin(described, tree)
           const state = builder === undefined ? undefined : { builder, checkedOut, description: file }
-          done(await buildFrom(described, options, tree, state))
+          const commit = { tree, file: path.resolve(options.repository, file) }
+          done(await buildFrom(described, options, commit, state))
         })
     })
 }
@@ -69,10 +70,16 @@ interface Stating {
   readonly description: string
 }
 
-async function buildFrom(file: string, options: Options, within?: string, stating?: Stating): Promise<number> {
+/** @param commit - Where it is checked out, and where the file lies in its repository. */
+async function buildFrom(
+  file: string,
+  options: Options,
+  commit?: { readonly tree: string; readonly file: string },
+  stating?: Stating,
+): Promise<number> {
   const description = readBuildFile(file)
   const run = async (base: OpenImage | undefined) => {
-    const request = buildRequest(file, description, base, within)
+    const request = buildRequest(file, description, base, commit?.tree)
     if (options.check !== undefined) return check(request, options)
     const provenance = (digest: Digest) => {
       if (stating === undefined) return undefined
@@ -84,7 +91,8 @@ async function buildFrom(file: string, options: Options, within?: string, statin
     }
     return build(request, options, provenance)
   }
-  return description.base === undefined ? run(undefined) : withImage(description.base, options, run)
+  const base = baseOf(description, commit?.file ?? file)
+  return base === undefined ? run(undefined) : withImage(base, options, run)
 }
 
 async function build(

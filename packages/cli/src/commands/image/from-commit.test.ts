@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ImageLayout, parseDigest, pushImage } from '@vouchsafe/image'
 import { GitRepository } from '../../../../image/src/testing/git.ts'
@@ -132,6 +132,18 @@ describe('vouchsafe image build --from-commit, provenance', () => {
     expect([moving.status, moving.stderr]).toEqual([2, expect.stringContaining('rev-parse --verify main')])
     const dirty = await run('build', 'repo/app.json', '--out', 'oci:x:v1', ...IDENTITY, '--provenance', 'p')
     expect([dirty.status, dirty.stderr]).toEqual([2, expect.stringContaining('--from-commit ID')])
+  })
+
+  test('CS-04 a base in a layout lies beside the file’s place in the repository, and its digest holds', async () => {
+    const layers = [{ files: [{ path: '/x', text: 'x' }] }]
+    line.write('base.json', describeImage(layers))
+    const { digest } = await answer<{ digest: string }>('build', 'base.json', '--out', 'oci:repo/base:v1')
+    git.write('based.json', JSON.stringify({ vouchsafe: 'image/v1', base: `oci:base@${digest}`, layers }))
+    rmSync(line.file('repo/base'), { recursive: true })
+    const id = git.commit()
+    await answer('build', 'base.json', '--out', 'oci:repo/base:v1')
+    const built = await answer<{ layers: object[] }>('build', 'based.json', ...from(id), '--out', 'oci:based:v1')
+    expect(built.layers).toHaveLength(2)
   })
 
   test('CS-04 takes nothing of the machine it runs on: not by path, and not through a link of the commit', async () => {

@@ -102,6 +102,35 @@ describe('vouchsafe image', () => {
     expect(await line.refusal('image', 'build', 'app.json')).toMatchObject({ status: 2 })
   })
 
+  test('a base in a layout is looked for from where the file lies, as all else in it', async () => {
+    const { manifest } = await line.answer<Shown>('image', 'show', 'oci:build:v1')
+    mkdirSync(line.file('below'))
+    const base = (place: string) =>
+      line.write(
+        'below/app.json',
+        JSON.stringify({
+          vouchsafe: 'image/v1',
+          base: `oci:${place}@${manifest}`,
+          layers: [{ files: [{ path: '/x', text: 'x' }] }],
+        }),
+      )
+    base('../build')
+    const built = await line.answer<{ layers: unknown[] }>(
+      'image',
+      'build',
+      'below/app.json',
+      '--out',
+      'oci:based:below',
+    )
+    expect(built.layers).toHaveLength(3)
+    base('build')
+    expect(await line.refusal('image', 'build', 'below/app.json', '--out', 'oci:x')).toMatchObject({
+      status: 3,
+      code: 'layout.missing',
+      message: expect.stringContaining(line.file('below/build')),
+    })
+  })
+
   test('CS-84 show and diff tell what people approve', async () => {
     const shown = await line.answer<Shown>('image', 'show', 'oci:build:v1', '--packages')
     expect(shown.labels).toMatchObject({ purpose: 'test', 'tee.launch_policy.allow_env_override': 'MODE,NODE_OPTIONS' })

@@ -6,7 +6,8 @@ import { diffAgreements } from '../agreement-diff.ts'
 import { newAgreement, readNewAgreement } from '../new-agreement.ts'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type Done, outputOf, ownerVerb, table, verb } from './options.ts'
+import { type Done, outputOf, ownerVerb, verb } from './options.ts'
+import { table } from '../table.ts'
 
 interface As {
   readonly as?: string

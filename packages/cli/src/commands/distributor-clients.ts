@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type Done, outputOf, ownerVerb, table } from './options.ts'
+import { type Done, outputOf, ownerVerb } from './options.ts'
+import { table } from '../table.ts'
 
 interface As {
   readonly as?: string

@@ -3,7 +3,8 @@ import { Command, InvalidArgumentError } from 'commander'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
 import { timeOf } from './evidence/anchor.ts'
-import { type As, type Done, outputOf, ownerVerb, table } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb } from './options.ts'
+import { table } from '../table.ts'
 
 interface Subject {
   readonly machine?: string

@@ -3,7 +3,8 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { Command } from 'commander'
 import pc from 'picocolors'
 import { EXIT } from '../output.ts'
-import { type Done, outputOf, table, verb } from './options.ts'
+import { type Done, outputOf, verb } from './options.ts'
+import { table } from '../table.ts'
 
 interface Check {
   readonly what: string

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { withOwner } from '../files.ts'
 import { EXIT } from '../output.ts'
-import { type As, type Done, outputOf, ownerVerb, table } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb } from './options.ts'
+import { table } from '../table.ts'
 
 /** `vouchsafe lease …`: what is out, and until when. */
 export function leaseCommand(done: Done): Command {

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { withOwner } from '../files.ts'
 import { EXIT } from '../output.ts'
-import { type As, type Done, outputOf, ownerVerb, seconds, table } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb, seconds } from './options.ts'
+import { table } from '../table.ts'
 
 const DAY = 86_400
 

@@ -39,11 +39,3 @@ export function collect(value: string, before: readonly string[]): readonly stri
 export function outputOf(options: { readonly json?: boolean }): Output {
   return newOutput(options.json === true)
 }
-
-/** A table of text with columns padded to their widest cell. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
-  return rows
-    .map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  '))
-    .join('\n')
-}

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type As, type Done, outputOf, ownerVerb, table } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb } from './options.ts'
+import { table } from '../table.ts'
 
 /** `vouchsafe resource …`: secrets at your broker. Values come from files or standard input, never from arguments. */
 export function resourceCommand(done: Done): Command {

@@ -14,7 +14,8 @@ import { Command } from 'commander'
 import pc from 'picocolors'
 import { withOwner } from '../files.ts'
 import { EXIT, UsageError } from '../output.ts'
-import { type As, type Done, outputOf, ownerVerb, table } from './options.ts'
+import { type As, type Done, outputOf, ownerVerb } from './options.ts'
+import { table } from '../table.ts'
 
 const MAX_RECORD_FILE = 16 * 1024 * 1024
 

@@ -1,5 +1,5 @@
 import type { Reason, WhatIf } from '@vouchsafe/core'
-import { table } from '../commands/options.ts'
+import { table } from '../table.ts'
 
 export type Change = 'gains' | 'loses' | 'keeps' | 'still refused'
 

@@ -80,6 +80,22 @@ test('H23 the uncompressed form has this digest on every machine', async () => {
   expect(digest).toMatchInlineSnapshot(`"sha256:92cdcc51aa02d06f3809b5f3ec54ccaa5b294e99d780c216a51e383c9bb5721a"`)
 })
 
+test('a build tells how far it is, layer by layer, up to the last byte', async () => {
+  const told: [number, number][] = []
+  const large = new Uint8Array(3_000_000)
+  const layers = [large, new Uint8Array(1)].map((bytes) => ({
+    kind: 'files' as const,
+    files: [{ kind: 'file' as const, path: '/a', bytes }],
+  }))
+  const { layers: built } = await buildImage(
+    { layers, config: {}, onBytes: (position, bytes) => told.push([position, bytes]) },
+    fresh(),
+  )
+  expect(built.map((_, i) => Math.max(...told.filter(([at]) => at === i).map(([, bytes]) => bytes)))).toEqual(
+    built.map(({ descriptor }) => descriptor.size),
+  )
+})
+
 test('one changed byte, mode or label gives another digest', async () => {
   const digests = new Set<string>()
   const root = checkout(0)

@@ -30,6 +30,8 @@ export interface BuildRequest {
   readonly name?: string
   /** Ends the build, of which nothing is listed then: `aborted`. */
   readonly signal?: AbortSignal
+  /** Called as a layer is read, by its position among the new ones: bytes of its archive so far. */
+  readonly onBytes?: (position: number, bytes: number) => void
 }
 
 /** What came out, by digest: the same request gives the same, wherever it is built. */
@@ -72,8 +74,10 @@ export async function buildImage(request: BuildRequest, outLayout: string): Prom
       const mediaType = ociLayerType(layer.descriptor.mediaType)
       layers.push({ descriptor: { ...layer.descriptor, mediaType }, diffId: layer.diffId })
     }
-  for (const source of request.layers)
-    layers.push(await buildLayer(writer, source, request.compression ?? 'none', createdSeconds))
+  for (const [position, source] of request.layers.entries()) {
+    const onBytes = (bytes: number) => request.onBytes?.(position, bytes)
+    layers.push(await buildLayer(writer, source, request.compression ?? 'none', createdSeconds, onBytes))
+  }
   const created = new Date(createdSeconds * 1000).toISOString().replace('.000Z', 'Z')
   const config = await putDocument(writer, MEDIA.config, {
     created,
@@ -105,11 +109,15 @@ async function buildLayer(
   source: LayerSource,
   compression: Compression,
   mtimeSeconds: number,
+  onBytes: (bytes: number) => void,
 ): Promise<BuiltLayer> {
   const diff = new Digester()
+  let bytes = 0
   async function* hashed() {
     for await (const chunk of layerTar(source, mtimeSeconds)) {
       diff.update(chunk)
+      bytes += chunk.length
+      onBytes(bytes)
       yield chunk
     }
   }

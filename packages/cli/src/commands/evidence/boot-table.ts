@@ -21,7 +21,7 @@ import {
 import type { HashName } from '@vouchsafe/tpm/verify'
 import pc from 'picocolors'
 import { z } from 'zod'
-import { table } from '../options.ts'
+import { table } from '../../table.ts'
 
 /** What somebody accepts: pins as an agreement's `environment` holds them. */
 export type Pins = Pick<AgreementBody['environment'], 'registers' | 'hardware'>

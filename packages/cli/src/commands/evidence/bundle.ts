@@ -14,7 +14,8 @@ import { nodeCrypto } from '@vouchsafe/core/node'
 import type { Command } from 'commander'
 import { readInput } from '../../read-input.ts'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, table, verb } from '../options.ts'
+import { type Done, outputOf, verb } from '../options.ts'
+import { table } from '../../table.ts'
 import { readCertificates } from './hardware-options.ts'
 
 interface BundleOptions {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { EXIT } from '../../output.ts'
-import { type Done, outputOf, table, verb } from '../options.ts'
+import { type Done, outputOf, verb } from '../options.ts'
+import { table } from '../../table.ts'
 import { timeOf } from './anchor.ts'
 import { readVerifications, type VerificationEntry } from './verification-log.ts'
 

@@ -10,6 +10,7 @@ import { type OpenImage, type RegistryOptions, withImage, withRegistryOptions } 
 import { assertWithin, baseOf, buildRequest, readBuildFile } from './build-file.ts'
 import { type Builder, openBuilder, signProvenance, withCommit } from './from-commit.ts'
 import { OUT_WORDS } from './image-address.ts'
+import { Progress } from './progress.ts'
 import { withTarget } from './target.ts'
 
 interface Options extends RegistryOptions {
@@ -102,10 +103,12 @@ async function build(
 ): Promise<number> {
   using interruption = new Interruption()
   const { signal } = interruption
-  const built = await withTarget(options.out ?? '', signal, ({ directory, name }) =>
-    buildImage({ ...request, signal, ...(name === undefined ? {} : { name }) }, directory),
-  )
   const output = outputOf(options)
+  const progress = new Progress(output)
+  const onBytes = (position: number, bytes: number) => progress.show(`layer ${position + 1}`, bytes, 0)
+  const built = await withTarget(options.out ?? '', signal, ({ directory, name }) =>
+    buildImage({ ...request, signal, onBytes, ...(name === undefined ? {} : { name }) }, directory),
+  ).finally(() => progress.clear())
   const stated = provenance(built.digest)
   if (stated !== undefined && options.provenance !== undefined) writeFileSync(options.provenance, stated)
   for (const warning of built.warnings) output.talk(`warning: ${warning}`)

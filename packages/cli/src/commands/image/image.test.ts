@@ -36,6 +36,7 @@ const describeImage = (more: object = {}) => line.write('app.json', JSON.stringi
 
 interface Shown {
   readonly manifest: string
+  readonly size: number
   readonly labels: Record<string, string>
   readonly layers: readonly { readonly encrypted: boolean; readonly digest: string }[]
 }
@@ -209,8 +210,13 @@ describe('vouchsafe image', () => {
     )
     expect(pulled.lowerDirs).toHaveLength(2)
     expect(await line.answer('image', 'list', '--store', 'store')).toMatchObject({
-      images: [{ image: pulled.image, layers: 2 }],
+      images: [
+        { image: pulled.image, layers: 2, size: (await line.answer<Shown>('image', 'show', 'oci:build:v1')).size },
+      ],
     })
+    expect((await line.run('image', 'list', '--store', 'store')).stdout).toMatch(
+      / {2}2 layers {2}[0-9.]+ (?:B|KiB) {2}/,
+    )
     expect(await line.refusal('image', 'remove', 'sha256:00', '--store', 'store')).toMatchObject({ status: 2 })
     expect(
       await line.refusal('image', 'pull', `oci:build@${pulled.image}`, '--store', 'store', '--faithful'),

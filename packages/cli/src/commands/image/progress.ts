@@ -16,15 +16,13 @@ export class Progress {
     this.#live = !output.json && process.stderr.isTTY
   }
 
-  /** @param of - All there is to do; 0 where that is not known. */
+  /** @param of - All there is to do; 0 where that is not known, and then there is no bar. */
   show(step: string, done: number, of: number): void {
     const now = Date.now()
     if (!this.#live || now - this.#last < INTERVAL_MS) return
     this.#last = now
     this.#shown = true
-    const part = of === 0 ? 0 : Math.min(1, done / of)
-    const bar = '='.repeat(Math.round(part * WIDTH)).padEnd(WIDTH, '-')
-    process.stderr.write(`\r\x1b[K${step} [${bar}] ${bytesText(done)}`)
+    process.stderr.write(`\r\x1b[K${lineOf(step, done, of, process.stderr.columns)}`)
   }
 
   /** A step that ended. */
@@ -53,6 +51,14 @@ export function watched(source: ImageSource, progress: Progress): ImageSource {
       }
     },
   }
+}
+
+/** @param columns - Of the terminal: a longer line would go on below, and stay there. */
+export function lineOf(step: string, done: number, of: number, columns = 80): string {
+  const bar = '='.repeat(Math.round(Math.min(1, done / of) * WIDTH)).padEnd(WIDTH, '-')
+  const whole = of === 0 ? `${step} ${bytesText(done)}` : `${step} [${bar}] ${bytesText(done)}`
+  const short = of === 0 ? whole : `${step} ${Math.floor(Math.min(1, done / of) * 100)}% ${bytesText(done)}`
+  return (whole.length < columns ? whole : short).slice(0, Math.max(0, columns - 1))
 }
 
 export function bytesText(bytes: number): string {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import {
   type Digest,
   parseDigest,
+  parseManifest,
   parseReference,
   referenceText,
   SnapshotStore,
@@ -10,7 +11,9 @@ import {
 } from '@vouchsafe/image'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, table, verb } from '../options.ts'
+import { type Done, outputOf, verb } from '../options.ts'
+import { table } from '../../table.ts'
+import { bytesText } from './progress.ts'
 
 interface Options {
   readonly json?: boolean
@@ -31,6 +34,7 @@ export function listVerb(done: Done): Command {
               images.map((image) => [
                 image.manifestDigest,
                 `${image.chain.length} layers`,
+                bytesText(sizeOf(image)),
                 image.references.join(', '),
               ]),
             ),
@@ -81,8 +85,18 @@ function findStored(images: readonly StoredImage[], wanted: string): Digest {
   return parseDigest(found.manifestDigest)
 }
 
-function toJson({ manifestDigest, references, chain, configDigest }: StoredImage) {
-  return { image: manifestDigest, references, config: configDigest, layers: chain.length }
+function toJson(image: StoredImage) {
+  const { manifestDigest, references, chain, configDigest } = image
+  return { image: manifestDigest, references, config: configDigest, layers: chain.length, size: sizeOf(image) }
+}
+
+/** Its layers as they are fetched, the same as `image show` tells: unpacked they take more, and images share them. */
+function sizeOf({ manifest, manifestDigest }: StoredImage): number {
+  const bytes = new Uint8Array(Buffer.from(manifest, 'base64'))
+  const { mediaType = 'application/vnd.oci.image.manifest.v1+json' } = JSON.parse(Buffer.from(bytes).toString()) as {
+    readonly mediaType?: string
+  }
+  return parseManifest(bytes, mediaType, `manifest ${manifestDigest}`).layers.reduce((sum, { size }) => sum + size, 0)
 }
 
 /** Where pulled images are kept, unless told. */

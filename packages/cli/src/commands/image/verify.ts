@@ -16,7 +16,8 @@ import {
 } from '@vouchsafe/image/signing'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
-import { collect, type Done, outputOf, table, verb } from '../options.ts'
+import { collect, type Done, outputOf, verb } from '../options.ts'
+import { table } from '../../table.ts'
 import { type RegistryOptions, withRegistryOptions } from './address.ts'
 import { type RegistryImage, withRegistryImage } from './signing-options.ts'
 

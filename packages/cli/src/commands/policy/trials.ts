@@ -4,7 +4,8 @@ import { withOwner } from '../../files.ts'
 import { EXIT, UsageError } from '../../output.ts'
 import { readEnvelopes } from '../../policy/record-files.ts'
 import { openRecord } from '../../policy/records.ts'
-import { type Done, outputOf, ownerVerb, table } from '../options.ts'
+import { type Done, outputOf, ownerVerb } from '../options.ts'
+import { table } from '../../table.ts'
 
 interface TrialsOptions {
   readonly as?: string

@@ -2,7 +2,8 @@ import type { wire } from '@vouchsafe/core'
 import type { z } from 'zod'
 import { withOwner } from '../../files.ts'
 import { EXIT } from '../../output.ts'
-import { type As, type Done, outputOf, ownerVerb, table } from '../options.ts'
+import { type As, type Done, outputOf, ownerVerb } from '../options.ts'
+import { table } from '../../table.ts'
 import { readSet } from './set-file.ts'
 
 /** `vouchsafe reference push`: what a set says comes into force at your broker. */

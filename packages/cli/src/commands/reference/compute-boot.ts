@@ -5,7 +5,8 @@ import { evidence, toHex } from '@vouchsafe/core'
 import { nodeCrypto } from '@vouchsafe/core/node'
 import { parseTcgLog } from '@vouchsafe/tpm/eventlog'
 import { UsageError } from '../../output.ts'
-import { outputOf, table } from '../options.ts'
+import { outputOf } from '../options.ts'
+import { table } from '../../table.ts'
 import { addedText, addTo, type IntoOptions } from './set-file.ts'
 
 interface BootOptions extends IntoOptions {

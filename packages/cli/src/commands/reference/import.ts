@@ -10,7 +10,8 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { readInput } from '../../read-input.ts'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, seconds, table, verb } from '../options.ts'
+import { type Done, outputOf, seconds, verb } from '../options.ts'
+import { table } from '../../table.ts'
 import { addedText, addTo, type IntoOptions, intoOptions, type Unnamed } from './set-file.ts'
 
 interface Imported {

@@ -2,7 +2,8 @@ import { coverageOf, liveEntries, type ReferenceEntry, VouchsafeError } from '@v
 import { type Command, InvalidArgumentError } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
 import { timeOf } from '../evidence/anchor.ts'
-import { type Done, outputOf, table, verb } from '../options.ts'
+import { type Done, outputOf, verb } from '../options.ts'
+import { table } from '../../table.ts'
 import { nextVersion, readSet } from './set-file.ts'
 
 interface ReadOptions {

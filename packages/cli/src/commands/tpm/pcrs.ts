@@ -1,7 +1,8 @@
 import { toHex } from '@vouchsafe/core'
 import type { Command } from 'commander'
 import { EXIT, UsageError } from '../../output.ts'
-import { type Done, outputOf, table } from '../options.ts'
+import { type Done, outputOf } from '../options.ts'
+import { table } from '../../table.ts'
 import { tpmVerb, type TpmVerbOptions, withTpm } from './tpm-verb.ts'
 
 /** `vouchsafe tpm pcrs`. Its JSON is what `--state` takes elsewhere. */

@@ -23,7 +23,7 @@ export async function proxy(tls?: ConstructorParameters<typeof TestProxy>[0]): P
 }
 export const local: RegistryHost = { plainHttp: true, privateNetwork: true }
 export function client(hosts: Record<string, RegistryHost>, more: RegistryClientOptions = {}): RegistryClient {
-  const made = new RegistryClient({ hosts, retry: { firstDelayMs: 1, maxDelayMs: 5 }, idleSeconds: 2, ...more })
+  const made = new RegistryClient({ hosts, retry: { firstDelayMs: 1, maxDelayMs: 5 }, idleSeconds: 60, ...more })
   open.push(made)
   return made
 }

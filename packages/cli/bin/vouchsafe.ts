@@ -9,5 +9,10 @@ if (major < 24) {
 }
 const { keepCompiledCode } = await import('../src/code-cache.ts')
 keepCompiledCode()
+for (const stream of [process.stdout, process.stderr])
+  stream.on(
+    'error',
+    (error) => void import('../src/standard-output.ts').then(({ endWithoutReader }) => endWithoutReader(error)),
+  )
 const { main } = await import('../src/main.ts')
 process.exitCode = await main(process.argv.slice(2))

@@ -4,6 +4,7 @@ import { VouchsafeError } from '@vouchsafe/core'
 import { ImageError } from '@vouchsafe/image'
 import { TpmError } from '@vouchsafe/tpm/codec'
 import pc from 'picocolors'
+import { MACHINE_REFUSED, machineTrouble, systemCode } from './machine-trouble.ts'
 import { EXIT, UsageError, hintOf } from './output.ts'
 import { printable } from './printable.ts'
 
@@ -32,6 +33,10 @@ function explain(error: unknown): Explained {
 }
 
 function explainByCode(error: unknown): Explained {
+  const isCoded = error instanceof VouchsafeError || error instanceof ImageError || error instanceof TpmError
+  const trouble = error instanceof Error ? machineTrouble(error, isCoded ? error.code : undefined) : undefined
+  if (error instanceof Error && trouble !== undefined)
+    return { code: MACHINE_REFUSED, message: error.message, hint: trouble, status: EXIT.unreachable }
   if (error instanceof UsageError)
     return { code: 'usage', message: error.message, hint: error.hint, status: EXIT.usage }
   if (error instanceof BrokerRefusal) {
@@ -47,7 +52,7 @@ function explainByCode(error: unknown): Explained {
     return { code: error.code, message: error.message, hint: imageHint(error), status: statusOf(error.code) }
   if (error instanceof TpmError)
     return { code: error.code, message: error.message, hint: HINTS[error.code] ?? '', status: statusOf(error.code) }
-  const refused = error instanceof Error && 'code' in error ? OF_THE_DISK[String(error.code)] : undefined
+  const refused = error instanceof Error ? OF_A_PATH[systemCode(error)] : undefined
   if (error instanceof Error && refused !== undefined)
     return { code: 'input.malformed', message: error.message, hint: refused, status: EXIT.badInput }
   return {
@@ -58,19 +63,14 @@ function explainByCode(error: unknown): Explained {
   }
 }
 
-const CHECK_PATH = 'check the path and its permissions'
+const CHECK_PATH = 'check the path'
 /** What the operating system says of a path that was handed over: no bug, and what to do about it. */
-const OF_THE_DISK: Readonly<Record<string, string>> = {
+const OF_A_PATH: Readonly<Record<string, string>> = {
   ENOENT: CHECK_PATH,
-  EACCES: CHECK_PATH,
-  EPERM: CHECK_PATH,
   EISDIR: 'a directory is named where a file is wanted',
   EEXIST: 'it is there already: remove it, or name another one',
   ENOTDIR: CHECK_PATH,
   ENAMETOOLONG: CHECK_PATH,
-  EROFS: 'the file system is read-only: name a place on another one',
-  ENOSPC: 'the disk is full: make room, or name a place on another one',
-  EDQUOT: 'the quota is used up: make room, or name a place on another disk',
 }
 
 /** Of a registry that cannot be reached, what the system says of the connection tells what to do. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { assertAbsent, ImageError, ImageLayout, LayoutWriter, writeArchive } from '@vouchsafe/image'
+import { atPlace } from '../../machine-trouble.ts'
 import { UsageError } from '../../output.ts'
 import { type ImageAddress, parseAddress } from './image-address.ts'
 
@@ -25,6 +26,14 @@ export async function withTarget<T>(
   signal: AbortSignal,
   run: (target: Target) => Promise<T>,
 ): Promise<T> {
+  try {
+    return await intoTarget(text, signal, run)
+  } catch (error) {
+    throw atPlace(error, text)
+  }
+}
+
+async function intoTarget<T>(text: string, signal: AbortSignal, run: (target: Target) => Promise<T>): Promise<T> {
   const address = targetAddress(text)
   const name = address.name === undefined ? {} : { name: address.name }
   if (address.kind === 'oci')

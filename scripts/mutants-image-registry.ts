@@ -42,6 +42,22 @@ export const IMAGE_REGISTRY_MUTANTS: readonly Mutant[] = [
     test: 'a registry that claims more of a blob than it was sent',
   },
   {
+    name: 'upload-without-rest',
+    file: `${registry}/upload-chunks.ts`,
+    find: '      if (failures > 0) await endpoint.rest(failures, options.signal)\n',
+    replace: '',
+    testFile: uploadTest,
+    test: 'let alone for a while between attempts, in chunks',
+  },
+  {
+    name: 'upload-whole-without-rest',
+    file: `${registry}/upload-whole.ts`,
+    find: '      await endpoint.rest(failures, options.signal)\n',
+    replace: '',
+    testFile: uploadTest,
+    test: 'let alone for a while between attempts, whole',
+  },
+  {
     name: 'upload-taken-before-it-was-sent',
     file: `${registry}/upload-chunks.ts`,
     find: '  assertNotAhead(endpoint, next, source.sent)\n',

@@ -3,7 +3,7 @@ import { Authorizer, type Scope } from './authorize.ts'
 import { checkUrl, type HttpClient, type HttpRequest, type HttpResponse } from './http.ts'
 import { readAll } from './read-all.ts'
 import { apiHost, assertNotBlocked, type Credentials, type RegistryHost } from './registry-config.ts'
-import { Later, parseRetryAfter, type RetryRules, withRetries } from './retry.ts'
+import { Later, parseRetryAfter, rest, type RetryRules, withRetries } from './retry.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 
 export interface EndpointRequest {
@@ -92,6 +92,11 @@ export class Endpoint {
   /** Sends once. */
   async send(request: EndpointRequest): Promise<HttpResponse> {
     return withRetries({ ...this.#retry, attempts: 1 }, request.signal, () => this.#attempt(request))
+  }
+
+  /** For whoever repeats what was sent once: as long as between two attempts otherwise. */
+  async rest(failures: number, signal: AbortSignal | undefined): Promise<void> {
+    await rest(this.#retry, failures, signal)
   }
 
   /** With a second exchange where the registry wants to know who asks. */

@@ -44,14 +44,25 @@ export async function withRetries<T>(
       const failure = error instanceof Later ? error.failure : error
       const again = error instanceof Later || isPassing(error)
       if (!again || attempt >= rules.attempts) throw failure
-      const planned = Math.min(rules.firstDelayMs * 2 ** (attempt - 1), rules.maxDelayMs)
-      const asked = error instanceof Later ? error.afterMs : undefined
-      await pause(
-        asked === undefined ? planned / 2 + (Math.random() * planned) / 2 : Math.min(asked, rules.maxDelayMs),
-        signal,
-      )
+      await rest(rules, attempt, signal, error instanceof Later ? error.afterMs : undefined)
     }
   }
+}
+
+/**
+ * Before another attempt, after so many.
+ *
+ * @param askedMs - What the server asks for.
+ */
+export async function rest(
+  rules: RetryRules,
+  attempts: number,
+  signal: AbortSignal | undefined,
+  askedMs?: number,
+): Promise<void> {
+  const planned = Math.min(rules.firstDelayMs * 2 ** (attempts - 1), rules.maxDelayMs)
+  const ms = askedMs === undefined ? planned / 2 + (Math.random() * planned) / 2 : Math.min(askedMs, rules.maxDelayMs)
+  await pause(ms, signal)
 }
 
 /** @returns Milliseconds, from seconds or a date. */

@@ -54,6 +54,7 @@ export async function uploadInChunks(
       return
     } catch (error) {
       if (isLost(error) ? ++lost > 1 : !isPassing(error) || ++failures > MAX_FAILURES) throw error
+      if (failures > 0) await endpoint.rest(failures, options.signal)
       // the answer to the last request may have been lost, not the request
       if (await isPresent(endpoint, content, options)) return
       session = (await askProgress(endpoint, session, options)) ?? (await beginPlainly(endpoint, options))

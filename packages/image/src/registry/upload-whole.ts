@@ -36,6 +36,7 @@ export async function uploadWhole(
       return
     } catch (error) {
       if (!isPassing(error) || ++failures > MAX_FAILURES) throw error
+      await endpoint.rest(failures, options.signal)
       // the answer may have been lost, not the request
       if (await isPresent(endpoint, content, options)) return
       session = await beginPlainly(endpoint, options)

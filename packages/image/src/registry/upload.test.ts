@@ -85,6 +85,27 @@ describe('writing', () => {
     expect(lost).toBe(2)
   })
 
+  test.each([
+    ['in chunks', false],
+    ['whole', true],
+  ])('a registry that is busy is let alone for a while between attempts, %s', async (_how, isWhole) => {
+    const r = await registry()
+    const at: number[] = []
+    r.lie = (seen, response, request) => {
+      const status = seen.method === 'PUT' ? 503 : seen.method !== 'PATCH' ? undefined : isWhole ? 405 : 503
+      if (status === undefined) return undefined
+      if (status === 503) at.push(performance.now())
+      request.resume().on('end', () => response.writeHead(status).end())
+      return true
+    }
+    const c = client({ [r.host]: local }, { retry: { attempts: 5, firstDelayMs: 160, maxDelayMs: 160 } })
+    const uploading = uploadBlob(c.endpoint({ registry: r.host, path: 'app' }), upload(big))
+    await expect(uploading).rejects.toMatchObject({ code: 'registry.unavailable' })
+    // half of each delay is chance: at the least four times 80 ms, but for what timers round away
+    expect(at).toHaveLength(5)
+    expect(at.at(-1)! - at[0]!).toBeGreaterThan(310)
+  })
+
   test('an upload that the registry forgot starts over; one that never gets on gives up', async () => {
     const r = await registry()
     let forget = 1

@@ -99,8 +99,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'peer.untrusted': 'the broker at this address is not the one that was pinned; compare its identity with its owner',
   'tpm.unavailable': 'on a laptop start a software TPM with: vouchsafe up; on a machine check /dev/tpmrm0',
   'encryption.recipient':
-    'a recipient is a public key or certificate: openssl pkey -in alice.pem -pubout -out alice.pub; layers count from 0, as vouchsafe image show lists them',
-  'encryption.no-key': 'give the key with --key; vouchsafe image show tells which layers are encrypted',
+    'a recipient is a public key or certificate: openssl pkey -in alice.pem -pubout -out alice.pub; layers count from 0, as vouchsafe image show lists them; OpenPGP wants a subkey to encrypt with (gpg --quick-add-key FINGERPRINT rsa3072 encr), a token’s key of 2048 bits --oaep-hash sha1',
+  'encryption.no-key':
+    'give the key with --key, of pkcs7 recipients both: --key CERTIFICATE --key PRIVATE-KEY; vouchsafe image show tells for whom layers are encrypted',
   'encryption.wrong-key': 'its recipients are others: ask who encrypted the image, or give another --key',
   'encryption.authentication':
     'somebody changed the layer, or its options, after it was encrypted: fetch it again, and ask who keeps it',

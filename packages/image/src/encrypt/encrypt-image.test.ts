@@ -422,5 +422,11 @@ describe('H11 an encrypted image that was tampered with', () => {
       code: 'encryption.wrong-key',
     })
     await expect(unpack(source, digest, [])).rejects.toMatchObject({ code: 'encryption.no-key' })
+    // which keys would do, and for what those are that were given
+    const guest = guestKeys(() => Promise.resolve(kek))
+    await expect(unpack(source, digest, [guest])).rejects.toMatchObject({
+      code: 'encryption.no-key',
+      message: expect.stringMatching(/recipients by jwe, and the keys that were given are for provider/),
+    })
   })
 })

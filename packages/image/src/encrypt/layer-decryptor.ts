@@ -68,6 +68,11 @@ export async function unwrapLayer(
   if (firstError !== undefined) throw firstError
   const schemes = [...packets.keys()].join(', ')
   if (able.length === 0)
-    throw new ImageError('encryption.no-key', `${what}: has recipients by ${schemes}, and no key of these was given`)
+    throw new ImageError('encryption.no-key', `${what}: has recipients by ${schemes}, and ${givenText(holders)}`)
   throw new ImageError('encryption.wrong-key', `${what}: has recipients by ${schemes}, and no key given opens it`)
+}
+
+function givenText(holders: readonly KeyHolder[]): string {
+  const schemes = new Set(holders.map(({ scheme }) => scheme))
+  return schemes.size === 0 ? 'no key was given' : `the keys that were given are for ${[...schemes].join(', ')}`
 }

@@ -63,3 +63,13 @@ describe('H11 packets of OpenPGP', () => {
     expect(await holder.unwrap(await packetOf(options, false))).toBeUndefined()
   })
 })
+
+test('a key that only signs is named, before anything is encrypted to others', async () => {
+  const able = await openpgp.generateKey({ userIDs: [{ email: 'able@b.example' }], format: 'object' })
+  const signs = await openpgp.generateKey({ userIDs: [{ email: 'signs@b.example' }], format: 'object', subkeys: [] })
+  const { wrap } = pgpRecipients([able.publicKey, signs.publicKey])
+  await expect(wrap(utf8('options'))).rejects.toMatchObject({
+    code: 'encryption.recipient',
+    message: expect.stringMatching(`signs@b.example.*${signs.publicKey.getFingerprint()}.*encrypts nothing`),
+  })
+})

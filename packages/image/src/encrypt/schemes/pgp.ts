@@ -89,6 +89,15 @@ export function pgpRecipients(keys: readonly openpgp.PublicKey[]): Recipients {
     async wrap(privateOptions) {
       if (keys.length === 0) return []
       const { library, config } = await load()
+      for (const key of keys)
+        await key
+          .getEncryptionKey(undefined, new Date(), undefined, { ...library.config, ...config })
+          .catch((cause: Error) => {
+            const who = `${key.getUserIDs().join(', ')} (${key.getFingerprint()})`
+            throw new ImageError('encryption.recipient', `OpenPGP key of ${who}: encrypts nothing: ${cause.message}`, {
+              cause,
+            })
+          })
       try {
         const message = await library.createMessage({ binary: new Uint8Array(privateOptions) })
         const options = { message, encryptionKeys: [...keys], format: 'binary' as const, config }

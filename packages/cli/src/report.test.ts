@@ -18,6 +18,7 @@ test('H09 a refusal cannot write lines of its own with what it cites', () => {
 test.each([
   ['registry.unavailable', 'CERT_HAS_EXPIRED', /renews its certificate/],
   ['registry.unavailable', 'SELF_SIGNED_CERT_IN_CHAIN', /certificateAuthorities/],
+  ['registry.unavailable', 'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE', /clientCertificate/],
   ['registry.unavailable', 'ENOTFOUND', /oci:DIR/],
   ['registry.unavailable', 'ECONNRESET', /try again later/],
   ['registry.unavailable', undefined, /try again later/],

@@ -81,6 +81,8 @@ function imageHint({ code, cause }: ImageError): string {
 
 const UNKNOWN_AUTHORITY =
   'its CA is not trusted here: name it under certificateAuthorities, for this host, in the file of --registries'
+const WANTS_CERTIFICATE =
+  'it wants a certificate of ours, or another one: {"HOST:PORT": {"clientCertificate": {"certificate": …, "key": …}}} in the file of --registries'
 const OF_THE_CONNECTION: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'who runs the registry renews its certificate; or the clock of this machine is wrong',
   CERT_NOT_YET_VALID: 'is the clock of this machine right?',
@@ -89,6 +91,8 @@ const OF_THE_CONNECTION: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
   DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE': WANTS_CERTIFICATE,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: WANTS_CERTIFICATE,
   ECONNREFUSED: 'is the registry running, and is this its port?',
   ENOTFOUND:
     'is the name right? without a host it is asked for at docker.io; what lies here is written oci:DIR or oci-archive:FILE',

@@ -68,7 +68,7 @@ describe('GU-08 from a registry', () => {
       await expect(pullToStore(store, HARDENED, request(client.reader(name), digest))).rejects.toMatchObject({
         code: 'unpack.escape',
       })
-      expect(performance.now() - start).toBeLessThan(5000) // and not the minute that a connection may be silent
+      expect(performance.now() - start).toBeLessThan(30_000) // and not the minute that a connection may be silent
       expect(readdirSync(path.join(store.directory, 'staging'))).toEqual([])
     } finally {
       client.close()

@@ -87,7 +87,7 @@ export async function withImage<T>(
   const passedOver: MirrorPassedOver[] = []
   const client = registryClient(options, (passed) => passedOver.push(passed))
   try {
-    const { digest } = await client.pin(address.reference)
+    const { digest } = await client.pin(address.reference, signal)
     const source = client.reader(address.reference, signal)
     return await run({ source, digest, asked: address.reference, client, passedOver })
   } finally {

@@ -4,33 +4,61 @@ import { distributorRoutes } from '../packages/broker/src/http/distributor-route
 import { ROUTES } from '../packages/broker/src/http/routes.ts'
 import { openApi } from '../packages/broker/src/http/openapi.ts'
 import { claimPaths, ERROR_CODES, httpStatus, type ClaimType, type ErrorCode } from '../packages/core/src/index.ts'
+import { AGENT_ERROR_CODES } from '../packages/agent/src/errors.ts'
+import { CLI_ERROR_CODES, statusOf } from '../packages/cli/src/exit-status.ts'
+import { IMAGE_ERROR_CODES } from '../packages/image/src/errors.ts'
+import { REGO_ERROR_CODES } from '../packages/rego/src/errors.ts'
+import { SIMULATOR_ERROR_CODES } from '../packages/simulator/src/errors.ts'
+import { TPM_ERROR_CODES } from '../packages/tpm/src/codec/errors.ts'
 import { root } from './run.ts'
 import { testedIds } from './tested-ids.ts'
 
 /** Pages of `docs/reference` that are made from the code. `npm run reference` writes them; the docs check compares them. */
 export function referencePages(): ReadonlyMap<string, string> {
-  const rows = Object.entries(ERROR_CODES).map(
-    ([code, meaning]) => `| \`${code}\` | ${httpStatus(code as ErrorCode)} | ${meaning} |`,
-  )
-  const errors = [
-    '# Error codes',
-    '',
-    'Made from `packages/core/src/base/errors.ts`. Codes are API: added freely, never renamed or reused.',
-    '',
-    '| code | HTTP | meaning |',
-    '| --- | --- | --- |',
-    ...rows,
-    '',
-  ].join('\n')
   const instances = { read: () => Promise.reject(new Error('nothing is asked for a reference')) }
   const routes = [...ROUTES, ...distributorRoutes('', instances)]
   return new Map([
     ['docs/reference/attacks.md', idsPage('Attacks', 'Attacks of our security contract', /^[A-L]\d/)],
     ['docs/reference/features.md', idsPage('Features', 'Features, and defects of others (DEF)', /^[A-Z]{2,3}-/)],
-    ['docs/reference/errors.md', errors],
+    ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/claims.md', claimsPage()],
     ['docs/reference/openapi.json', `${JSON.stringify(openApi(routes), null, 1)}\n`],
   ])
+}
+
+/** Every code that a user may meet, by who answers with it. */
+function errorsPage(): string {
+  const status = (code: string) => `${statusOf(code)}`
+  return [
+    '# Error codes',
+    '',
+    'Made from the tables in the code. Codes are API: added freely, never renamed or reused. `exit` is what `vouchsafe` ends with:',
+    '1 the answer is no, 2 wrong usage, 3 bad input, 4 unreachable, 5 a bug.',
+    '',
+    ...codesTable('Evidence, agreements, brokers', ERROR_CODES, {
+      HTTP: (code) => `${httpStatus(code as ErrorCode)}`,
+      exit: status,
+    }),
+    ...codesTable('Images', IMAGE_ERROR_CODES, { exit: status }),
+    ...codesTable('TPM', TPM_ERROR_CODES, { exit: status }),
+    ...codesTable('Command line', CLI_ERROR_CODES, { exit: status }),
+    ...codesTable('Agent', AGENT_ERROR_CODES),
+    ...codesTable('Simulated guest', SIMULATOR_ERROR_CODES),
+    ...codesTable('Rego', REGO_ERROR_CODES),
+  ].join('\n')
+}
+
+function codesTable(
+  heading: string,
+  codes: Readonly<Record<string, string>>,
+  columns: Readonly<Record<string, (code: string) => string>> = {},
+): readonly string[] {
+  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const names = ['code', ...Object.keys(columns), 'meaning']
+  const rows = Object.entries(codes).map(([code, meaning]) =>
+    row([`\`${code}\``, ...Object.values(columns).map((of) => of(code)), meaning]),
+  )
+  return [`## ${heading}`, '', row(names), row(names.map(() => '---')), ...rows, '']
 }
 
 /** One line a claim: its name in each form of condition, its type and its meaning. */

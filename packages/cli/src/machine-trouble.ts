@@ -1,8 +1,10 @@
+import type { CLI_ERROR_CODES } from './exit-status.ts'
+
 /**
  * What the operating system refuses for reasons of this machine: no input is wrong, and nobody said no. One code for all of
  * it, wherever it struck, so that a script can tell it from an answer.
  */
-export const MACHINE_REFUSED = 'machine.refused'
+export const MACHINE_REFUSED: keyof typeof CLI_ERROR_CODES = 'machine.refused'
 
 /** Never the fault of what was handed over. */
 const EXHAUSTED: Readonly<Record<string, string>> = {

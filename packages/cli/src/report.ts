@@ -4,6 +4,7 @@ import { VouchsafeError } from '@vouchsafe/core'
 import { ImageError } from '@vouchsafe/image'
 import { TpmError } from '@vouchsafe/tpm/codec'
 import pc from 'picocolors'
+import { statusOf } from './exit-status.ts'
 import { MACHINE_REFUSED, machineTrouble, systemCode } from './machine-trouble.ts'
 import { EXIT, UsageError, hintOf } from './output.ts'
 import { printable } from './printable.ts'
@@ -36,9 +37,9 @@ function explainByCode(error: unknown): Explained {
   const isCoded = error instanceof VouchsafeError || error instanceof ImageError || error instanceof TpmError
   const trouble = error instanceof Error ? machineTrouble(error, isCoded ? error.code : undefined) : undefined
   if (error instanceof Error && trouble !== undefined)
-    return { code: MACHINE_REFUSED, message: error.message, hint: trouble, status: EXIT.unreachable }
+    return { code: MACHINE_REFUSED, message: error.message, hint: trouble, status: statusOf(MACHINE_REFUSED) }
   if (error instanceof UsageError)
-    return { code: 'usage', message: error.message, hint: error.hint, status: EXIT.usage }
+    return { code: 'usage', message: error.message, hint: error.hint, status: statusOf('usage') }
   if (error instanceof BrokerRefusal) {
     const hint =
       error.decision === null
@@ -150,41 +151,4 @@ const HINTS: Readonly<Record<string, string>> = {
   'store.busy':
     'another vouchsafe has the store open, or the image is mounted: wait for it, unmount it, or name another --store',
   'custody.sealed': 'unseal the broker with its passphrase file',
-}
-
-/** What was handed over cannot be read; that an image is not what it claims is an answer, and no input error. */
-const BAD_IMAGE_INPUT: ReadonlySet<string> = new Set([
-  'reference.malformed',
-  'digest.malformed',
-  'document.malformed',
-  'layout.malformed',
-  'layout.missing',
-  'archive.malformed',
-  'archive.exists',
-  'build.input',
-  'encryption.recipient',
-  'key.malformed',
-  'key.unsupported',
-  'key.passphrase',
-  'policy.malformed',
-  'proxy.settings',
-  'policy.material',
-])
-
-function statusOf(code: string): number {
-  if (code === 'internal') return EXIT.bug
-  if (code.startsWith('input.') || code.startsWith('endorsement.malformed') || BAD_IMAGE_INPUT.has(code))
-    return EXIT.badInput
-  if (
-    code === 'peer.unreachable' ||
-    code === 'tpm.unavailable' ||
-    code === 'tpm.timeout' ||
-    code === 'store.unavailable' ||
-    code === 'registry.unavailable' ||
-    code === 'registry.slow' ||
-    code === 'proxy.unavailable' ||
-    code === 'encryption.provider'
-  )
-    return EXIT.unreachable
-  return EXIT.no
 }

@@ -1,18 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { PrincipalKey } from '@vouchsafe/client'
 import type { BrokerPin } from '@vouchsafe/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { initBroker } from '../../packages/broker/src/init.ts'
-import { type BrokerProcess, startBroker } from '../../packages/broker/src/testing/broker-process.ts'
+import type { BrokerProcess } from '../../packages/broker/src/testing/broker-process.ts'
 import { CommandLine } from '../../packages/cli/src/commands/testing/command-line.ts'
 import { follow, Page } from '../../packages/cli/src/commands/testing/page.ts'
-import { writeOwner } from '../../packages/cli/src/files.ts'
+import { startClinic } from './clinic.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
 
 const page = new Page('docs/guide/images.md')
 const line = new CommandLine()
-let [registry, mirror]: LoopbackRegistry[] = []
+let [origin, mirror]: LoopbackRegistry[] = []
 let broker: BrokerProcess
 let pin: BrokerPin
 /** What the page's commands need besides. Where Debian's docker-registry is not installed, our own stands in for it. */
@@ -25,31 +23,16 @@ let made: Awaited<ReturnType<typeof follow>>
 
 beforeAll(async () => {
   if (missing.length > 0) return
-  registry = await LoopbackRegistry.start(line.file('peers/registry'))
+  origin = await LoopbackRegistry.start(line.file('peers/origin'))
   mirror = await LoopbackRegistry.start(line.file('peers/mirror'))
-  line.write('registries.json', JSON.stringify({ ...registry.hosts, ...mirror.hosts }))
-  line.write('auth.json', registry.authFile)
-  const key = PrincipalKey.generate()
-  const { config } = await initBroker(
-    {
-      directory: line.file('broker'),
-      profile: 'simulated',
-      listen: { host: '127.0.0.1', port: 0 },
-      publicUrl: 'https://127.0.0.1:0',
-      tenants: [{ id: 'clinic-a', owner: 'clinic-a', ownerKey: key.key, anchors: [] }],
-    },
-    new Date(),
-  )
-  broker = await startBroker(config)
-  const pinned = readFileSync(path.join(path.dirname(config), 'clinic-a.pin.json'), 'utf8')
-  pin = { ...(JSON.parse(pinned) as BrokerPin), url: broker.url }
-  line.write('a.pem', key.toPem())
-  writeOwner(line.file('owner.json'), line.file('a.pem'), pin)
+  line.write('registries.json', JSON.stringify({ ...origin.hosts, ...mirror.hosts }))
+  line.write('auth.json', origin.authFile)
+  ;({ broker, pin } = await startClinic(line))
   made = await follow(line.directory, page.commands)
 }, 280_000)
 afterAll(async () => {
   await broker?.end('SIGTERM')
-  await registry?.stop()
+  await origin?.stop()
   await mirror?.stop()
   line.remove()
 })
@@ -58,7 +41,7 @@ afterAll(async () => {
 function inPlace(commands: string): string {
   const [digest = ''] = /^sha256:[0-9a-f]{64}$/m.exec(made.stdout) ?? []
   return commands
-    .replaceAll('registry.example', registry?.host ?? '')
+    .replaceAll('registry.example', origin?.host ?? '')
     .replaceAll('mirror.example', mirror?.host ?? '')
     .replaceAll('@sha256:…', `@${digest}`)
     .replaceAll('1f0c…', '$(git rev-parse HEAD)')

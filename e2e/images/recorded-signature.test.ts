@@ -1,17 +1,14 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
-import { PrincipalKey } from '@vouchsafe/client'
+import { rmSync } from 'node:fs'
 import type { BrokerPin } from '@vouchsafe/core'
 import { parseDigest } from '@vouchsafe/image'
 import { signBundle, signStatement } from '@vouchsafe/image/signing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { initBroker } from '../../packages/broker/src/init.ts'
-import { type BrokerProcess, startBroker } from '../../packages/broker/src/testing/broker-process.ts'
+import type { BrokerProcess } from '../../packages/broker/src/testing/broker-process.ts'
 import { CommandLine } from '../../packages/cli/src/commands/testing/command-line.ts'
-import { writeOwner } from '../../packages/cli/src/files.ts'
 import { image } from '../../packages/image/src/testing/pull.ts'
 import { newKey, pem } from '../../packages/image/src/testing/signing.ts'
 import { file } from '../../packages/image/src/testing/unpack.ts'
+import { startClinic } from './clinic.ts'
 import { LoopbackRegistry } from './loopback-registry.ts'
 
 const line = new CommandLine()
@@ -21,22 +18,7 @@ let loopback: LoopbackRegistry
 let pin: BrokerPin
 
 beforeAll(async () => {
-  const key = PrincipalKey.generate()
-  const { config } = await initBroker(
-    {
-      directory: line.file('broker'),
-      profile: 'simulated',
-      listen: { host: '127.0.0.1', port: 0 },
-      publicUrl: 'https://127.0.0.1:0',
-      tenants: [{ id: 'clinic-a', owner: 'clinic-a', ownerKey: key.key, anchors: [] }],
-    },
-    new Date(),
-  )
-  broker = await startBroker(config)
-  const pinned = readFileSync(path.join(path.dirname(config), 'clinic-a.pin.json'), 'utf8')
-  pin = { ...(JSON.parse(pinned) as BrokerPin), url: broker.url }
-  writeFileSync(line.file('a.pem'), key.toPem(), { mode: 0o600 })
-  writeOwner(line.file('owner.json'), line.file('a.pem'), pin)
+  ;({ broker, pin } = await startClinic(line))
   loopback = await LoopbackRegistry.start(line.file('registry'))
   line.write('registries.json', JSON.stringify(loopback.hosts))
   line.write('ann.pub', pem(ann))

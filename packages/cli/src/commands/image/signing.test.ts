@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import * as openpgp from 'openpgp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pushImage } from '@vouchsafe/image'
@@ -178,6 +178,14 @@ describe('vouchsafe image sign, verify, attach, sbom', () => {
       components: [{ name: 'musl', version: '1.2.4-r2' }],
     })
     expect((await run('verify', `${at.reference}:v1`, '--key', 'other.key.pub', '--type', 'cyclonedx')).status).toBe(1)
+    // that there is none is an answer, with what was refused, and nothing is written
+    rmSync(line.file('fetched.json'))
+    const none = await fetch('other.key.pub', 'cyclonedx')
+    expect([none.status, none.stdout]).toEqual([
+      1,
+      expect.stringMatching(/: 0 of .*\nno {2}referrer .*signature\.unverified/s),
+    ])
+    expect(existsSync(line.file('fetched.json'))).toBe(false)
     expect((await run('verify', `${at.reference}:v1`, '--key', 'owner.key.pub', '--type', 'spdx')).status).toBe(1)
     const { attached } = await answer<{ attached: { predicateType: string }[] }>(
       'verify',

@@ -151,14 +151,14 @@ async function statements(
   const predicateType = Object.hasOwn(PREDICATES, type) ? PREDICATES[type as keyof typeof PREDICATES] : type
   const { digest } = image.descriptor
   const found = await findStatements(image.client.reader(image.asked), digest, trust, predicateType)
-  if (options.out !== undefined) {
-    const [only, ...more] = found.verified
-    if (only === undefined || more.length > 0)
+  const [first, second] = found.verified
+  if (options.out !== undefined && first !== undefined) {
+    if (second !== undefined)
       throw new UsageError(
         `${found.verified.length} statements of ${predicateType} by these signers`,
         'leave out --out to see them, or name fewer signers',
       )
-    writeFileSync(options.out, `${JSON.stringify(only.statement.predicate)}\n`)
+    writeFileSync(options.out, `${JSON.stringify(first.statement.predicate)}\n`)
   }
   const shown = found.verified.map(({ statement, signer, place }) => ({
     place,
